@@ -1,0 +1,26 @@
+# Logits KD: Hinton et al., "Distilling the Knowledge in a Neural Network".
+# T 4, cross-entropy 0.1, KD 0.9, as in the literature's tables; the weight of
+# the cross-entropy is that of the student's head.
+kd_distiller = dict(
+    type='ConfigurableDistiller',
+    student_recorders=dict(
+        logits=dict(type='ModuleOutputs', source='head.fc')
+    ),
+    teacher_recorders=dict(
+        logits=dict(type='ModuleOutputs', source='head.fc')
+    ),
+    distill_losses=dict(
+        loss_kd=dict(
+            type='KLDivergence',
+            tau=4.0,
+            reduction='batchmean',
+            loss_weight=0.9,
+        )
+    ),
+    loss_forward_mappings=dict(
+        loss_kd=dict(
+            preds_S=dict(recorder='logits', from_student=True),
+            preds_T=dict(recorder='logits', from_student=False),
+        )
+    ),
+)

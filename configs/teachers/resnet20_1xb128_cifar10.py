@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/cifar_resnet20.py',
+    '../_base_/datasets/cifar10_bs128.py',
+    '../_base_/schedules/cifar_short.py',
+    '../_base_/default_runtime.py',
+]

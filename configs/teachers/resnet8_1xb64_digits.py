@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/cifar_resnet20.py',
+    '../_base_/datasets/digits_bs64.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/digits.py',
+]
+
+model = dict(backbone=dict(depth=8))

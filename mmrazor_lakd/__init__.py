@@ -1,0 +1,37 @@
+"""LAKD, Local Attention Knowledge Distillation, for MMRazor.
+
+Importing this package repairs MMRazor and MMEngine where today's PyTorch
+breaks them (:mod:`mmrazor_lakd.compat`) and registers everything below in
+the registries of MMRazor and mmpretrain. A config needs one line::
+
+    custom_imports = dict(imports=['mmrazor_lakd'])
+"""
+
+from . import compat
+
+compat.apply()  # before anything that imports MMRazor
+
+from . import (  # noqa: E402
+    algorithms,
+    backbones,
+    connectors,
+    datasets,
+    distillers,
+    engine,
+    losses,
+)
+from .errors import SettingError  # noqa: E402
+from .version import __version__  # noqa: E402
+
+__all__ = [
+    'SettingError',
+    '__version__',
+    'algorithms',
+    'backbones',
+    'compat',
+    'connectors',
+    'datasets',
+    'distillers',
+    'engine',
+    'losses',
+]

@@ -1,0 +1,6 @@
+"""Algorithms of distillation: who is trained, and by whom."""
+
+from .checkpoint import check_checkpoint, load_teacher
+from .frozen_teacher_distill import FrozenTeacherDistill
+
+__all__ = ['FrozenTeacherDistill', 'check_checkpoint', 'load_teacher']

@@ -1,0 +1,175 @@
+"""One forward pass before training: which maps there are, and how wide."""
+
+from collections import Counter
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import torch
+from torch import nn
+
+from ..errors import SettingError, nearest
+
+
+class Trace(NamedTuple):
+    """What one dry forward pass of a model showed.
+
+    Attributes:
+        shapes (list): Shape (1, C, H, W) of each named module's output.
+        logits (torch.Size, optional): Shape of the model's output, where
+            that is one tensor.
+    """
+
+    shapes: List[torch.Size]
+    logits: Optional[torch.Size]
+
+
+def find_modules(
+    model: nn.Module, names: Sequence[str], role: str
+) -> List[nn.Module]:
+    """Look up modules by name.
+
+    Args:
+        model (nn.Module): The model to look in.
+        names (Sequence[str]): Names as in ``model.named_modules()``.
+        role (str): ``'student'`` or ``'teacher'``, for the messages.
+
+    Raises:
+        SettingError: If a name is not in the model.
+    """
+    known = dict(model.named_modules())
+    for name in names:
+        if not name or name not in known:
+            raise SettingError(
+                f"local_modules: the {role} has no module '{name}'; the "
+                f'nearest names are: {nearest(str(name), known)}.'
+            )
+    return [known[name] for name in names]
+
+
+def dry_run(
+    model: nn.Module,
+    names: Sequence[str],
+    role: str,
+    input_size: Optional[int] = None,
+) -> Trace:
+    """Run a model once and record the outputs of some of its modules.
+
+    The pass is made in eval mode without gradients: it changes no weight, no
+    running statistic and no random number to come.
+
+    Args:
+        model (nn.Module): A model of MMEngine (``mode='tensor'``).
+        names (Sequence[str]): The modules, in the order in which they should
+            run.
+        role (str): ``'student'`` or ``'teacher'``, for the messages.
+        input_size (int, optional): Height and width of the image. Defaults
+            to the backbone's ``img_size``, and without one to 32, or 224 if
+            the model refuses 32.
+
+    Raises:
+        SettingError: If a module is unknown, doesn't run exactly once, runs
+            out of order, or its output is not one map (N, C, H, W).
+    """
+    modules = find_modules(model, names, role)
+    outputs: Dict[str, torch.Tensor] = {}
+    calls: Counter = Counter()
+
+    def record(name):
+        def hook(module, inputs, output):
+            outputs[name] = output
+            calls[name] += 1
+
+        return hook
+
+    # One hook a name, though a name may be given more than once.
+    hooks = [
+        module.register_forward_hook(record(name))
+        for name, module in dict(zip(names, modules)).items()
+    ]
+    try:
+        logits = _forward_once(model, role, input_size, outputs, calls)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+    for name in names:
+        _check_output(name, role, calls[name], outputs.get(name))
+    _check_order(names, list(outputs), role)
+    return Trace(
+        shapes=[outputs[name].shape for name in names],
+        logits=logits.shape if isinstance(logits, torch.Tensor) else None,
+    )
+
+
+def _forward_once(model, role, input_size, outputs, calls):
+    """Forward one black image of the first size that the model takes."""
+    sizes = _candidate_sizes(model, input_size)
+    channels = next(
+        (m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3
+    )
+    device = next(model.parameters()).device
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        for size in sizes:
+            outputs.clear()
+            calls.clear()
+            image = torch.zeros(1, channels, *size, device=device)
+            try:
+                with torch.no_grad():
+                    return model(image, mode='tensor')
+            except (RuntimeError, ValueError, AssertionError) as error:
+                reason = str(error).strip().split('\n')[0]
+    finally:
+        for module, training in modes.items():
+            module.training = training
+    tried = ' or '.join(f'{height}x{width}' for height, width in sizes)
+    raise SettingError(
+        f'The {role} takes no image of {tried} pixels ({reason}); set '
+        f"input_size of the distiller to the images' height and width."
+    )
+
+
+def _candidate_sizes(model, input_size) -> List[Tuple[int, int]]:
+    """Sizes to try, as (height, width)."""
+    backbone = getattr(model, 'backbone', None)
+    size = input_size or getattr(backbone, 'img_size', None)
+    if size is None:
+        return [(32, 32), (224, 224)]
+    return [(size, size) if isinstance(size, int) else tuple(size)]
+
+
+def _check_output(name, role, calls, output) -> None:
+    """Refuse a module that doesn't give exactly one map."""
+    if calls == 0:
+        raise SettingError(
+            f"local_modules: the {role}'s module '{name}' never runs, so its "
+            f'map never appears; name a module whose own forward is called '
+            f'(a list of modules is not, its last item is).'
+        )
+    if calls > 1:
+        raise SettingError(
+            f"local_modules: the {role}'s module '{name}' runs {calls} times "
+            f'in one forward pass; name one that runs once.'
+        )
+    if not isinstance(output, torch.Tensor) or output.dim() != 4:
+        kind = (
+            f'a tensor of shape {tuple(output.shape)}'
+            if isinstance(output, torch.Tensor)
+            else f'a {type(output).__name__}'
+        )
+        raise SettingError(
+            f"local_modules: the {role}'s module '{name}' gives {kind}, "
+            f'which the connector cannot align; name a module that gives one '
+            f'map (N, C, H, W).'
+        )
+
+
+def _check_order(names, order, role) -> None:
+    """Refuse names that are not listed in the order in which they run."""
+    for first, second in zip(names, names[1:]):
+        if order.index(first) > order.index(second):
+            raise SettingError(
+                f"local_modules: the {role}'s module '{second}' runs before "
+                f"'{first}', but is listed behind it; list the modules from "
+                f'the input to the output.'
+            )

@@ -1,0 +1,309 @@
+"""The LAKD distiller: local modules, each taught by one teacher map."""
+
+from functools import partial
+from inspect import signature
+from typing import Dict, List, Optional
+
+import torch
+from mmengine.logging import print_log
+from mmrazor.models.distillers import ConfigurableDistiller
+from mmrazor.registry import MODELS
+from torch import nn
+
+from ..connectors import match_size
+from ..errors import SettingError
+from .dry_run import Trace, dry_run, find_modules
+
+ENTRY_KEYS = {
+    'student',
+    'teacher',
+    'isolate',
+    'connector',
+    'feature_loss',
+    'attention_loss',
+}
+
+
+@MODELS.register_module()
+class LAKDDistiller(ConfigurableDistiller):
+    """Local Attention Knowledge Distillation.
+
+    The student is cut into local modules: no gradient crosses a boundary.
+    Each module but the last is taught by the teacher's map of the same
+    depth, through a feature loss and an NDAM (attention) loss; the last one,
+    which holds the head, learns from the labels and from the stock
+    ``distill_losses`` beside it, such as logits KD.
+
+    Boundaries are active only while an algorithm of MMRazor computes the
+    training loss. In evaluation, in export and for whoever calls the student
+    itself, the student is the plain student.
+
+    Source: "LAKD-Activation Mapping Distillation Based on Local Learning",
+    arXiv 2408.11478. Which modules are taught, and the logits KD at the
+    head, are ours: see docs/en/method.md.
+
+    Args:
+        local_modules (list[dict]): The boundaries, from the input to the
+            output, with the keys
+
+            - ``student`` (str): Name of the student's module after which
+              the boundary lies. It must give one map (N, C, H, W).
+            - ``teacher`` (str): Name of the teacher's module that gives the
+              map to learn.
+            - ``isolate`` (bool): Whether the gradient ends here. False
+              teaches the map without a cut. Defaults to True.
+            - ``connector``, ``feature_loss``, ``attention_loss`` (dict |
+              None): In place of the common ones below.
+
+            What follows the last boundary is the last module. An empty list
+            leaves a :class:`ConfigurableDistiller`.
+        connector (dict, optional): Connector of each module; one of ours or
+            of MMRazor's. ``in_channels`` and ``out_channels`` are filled in
+            where its class takes them. None needs maps of equal width.
+            Defaults to ``dict(type='LocalModuleConnector')``.
+        feature_loss (dict, optional): Loss of each module, called as
+            ``loss(s_feature, t_feature)``; None for none. Defaults to
+            ``dict(type='LocalFeatureLoss')``.
+        attention_loss (dict, optional): As ``feature_loss``. Defaults to
+            ``dict(type='NDAMLoss')``.
+        input_size (int | tuple, optional): Size of the image of the dry
+            forward pass in which the widths are found. Defaults to None,
+            found by itself.
+        kwargs: Arguments of :class:`ConfigurableDistiller`.
+
+    Raises:
+        SettingError: Before training, if a module is unknown, doubled, out
+            of order or gives no map, if the connector can't align two maps,
+            or if teacher and student have different numbers of classes.
+
+    Examples:
+        >>> distiller = dict(
+        ...     type='LAKDDistiller',
+        ...     local_modules=[
+        ...         dict(student='backbone.layer1', teacher='backbone.layer1'),
+        ...         dict(student='backbone.layer2', teacher='backbone.layer2'),
+        ...     ],
+        ...     connector=dict(type='LocalModuleConnector'),
+        ...     feature_loss=dict(type='LocalFeatureLoss', loss_weight=1.0),
+        ...     attention_loss=dict(type='NDAMLoss', loss_weight=1.0),
+        ... )
+    """
+
+    def __init__(
+        self,
+        local_modules: List[Dict],
+        connector: Optional[Dict] = dict(type='LocalModuleConnector'),
+        feature_loss: Optional[Dict] = dict(type='LocalFeatureLoss'),
+        attention_loss: Optional[Dict] = dict(type='NDAMLoss'),
+        input_size: Optional[int] = None,
+        teacher_recorders: Optional[Dict[str, Dict]] = None,
+        **kwargs,
+    ) -> None:
+        defaults = dict(
+            isolate=True,
+            connector=connector,
+            feature_loss=feature_loss,
+            attention_loss=attention_loss,
+        )
+        self._check_entries(local_modules)
+        entries = [{**defaults, **entry} for entry in local_modules]
+        # A map is kept by a recorder of MMRazor's, under a name that can't
+        # be one of the user's: those are Python identifiers in a dict().
+        recorders = {
+            f'module{number}.teacher': dict(
+                _scope_='mmrazor', type='ModuleOutputs', source=entry['teacher']
+            )
+            for number, entry in enumerate(entries, 1)
+        }
+        super().__init__(
+            teacher_recorders={**(teacher_recorders or {}), **recorders},
+            **kwargs,
+        )
+        self.local_modules = entries
+        self.input_size = input_size
+        self.local_connectors = nn.ModuleList()
+        self.feature_losses = nn.ModuleList(
+            self._build(entry['feature_loss']) for entry in entries
+        )
+        self.attention_losses = nn.ModuleList(
+            self._build(entry['attention_loss']) for entry in entries
+        )
+        self._student_trace: Optional[Trace] = None
+        self._local_losses: Dict[str, torch.Tensor] = {}
+        # Whether a student's forward pass belongs to a training loss. The
+        # algorithm says so by set_deliveries_override(True) before it and by
+        # compute_distill_losses() after it.
+        self._collecting = False
+        self._stopped = False
+
+    @staticmethod
+    def _check_entries(local_modules: List[Dict]) -> None:
+        """Refuse entries that can be seen to be wrong without the models."""
+        seen = set()
+        for number, entry in enumerate(local_modules, 1):
+            where = f'local_modules[{number - 1}]'
+            unknown = sorted(set(entry) - ENTRY_KEYS)
+            missing = sorted({'student', 'teacher'} - set(entry))
+            if unknown or missing:
+                problem = f'lacks {missing}' if missing else f'has {unknown}'
+                raise SettingError(
+                    f'{where} {problem}; it takes student and teacher (names '
+                    f'of modules) and, if need be, isolate, connector, '
+                    f'feature_loss and attention_loss.'
+                )
+            if entry['student'] in seen:
+                raise SettingError(
+                    f"{where}: the student's module '{entry['student']}' is "
+                    f'given twice; one boundary can lie there.'
+                )
+            seen.add(entry['student'])
+
+    @staticmethod
+    def _build(cfg: Optional[Dict], **default_args) -> nn.Module:
+        """Build a part in MMRazor's scope, whatever the config's is."""
+        if cfg is None:
+            return nn.Identity()
+        return MODELS.build({'_scope_': 'mmrazor', **cfg, **default_args})
+
+    def prepare_from_student(self, model: nn.Module) -> None:
+        """Set the boundaries in the student.
+
+        Called by the algorithm before :meth:`prepare_from_teacher`.
+        """
+        super().prepare_from_student(model)
+        names = [entry['student'] for entry in self.local_modules]
+        self._student_trace = dry_run(model, names, 'student', self.input_size)
+        # Behind the recorders' hooks: those shall see the map with its graph.
+        for index, module in enumerate(find_modules(model, names, 'student')):
+            module.register_forward_hook(partial(self._at_boundary, index))
+
+    def prepare_from_teacher(self, model: nn.Module) -> None:
+        """Check the teacher's maps and build the connectors for them."""
+        names = [entry['teacher'] for entry in self.local_modules]
+        teacher = dry_run(model, names, 'teacher', self.input_size)
+        student = self._student_trace
+        if (
+            teacher.logits is not None
+            and student.logits is not None
+            and teacher.logits[1:] != student.logits[1:]
+        ):
+            raise SettingError(
+                f'The teacher has {teacher.logits[-1]} classes and the '
+                f'student {student.logits[-1]}; set num_classes of both heads '
+                f'to the number of classes of the data.'
+            )
+        for number, (s_shape, t_shape) in enumerate(
+            zip(student.shapes, teacher.shapes), 1
+        ):
+            self.local_connectors.append(
+                self._build_connector(number, s_shape, t_shape)
+            )
+        super().prepare_from_teacher(model)
+        if self.local_modules:
+            self._log_table(student, teacher)
+
+    def _build_connector(
+        self, number: int, s_shape: torch.Size, t_shape: torch.Size
+    ) -> nn.Module:
+        """Build a module's connector and see that it aligns the widths."""
+        cfg = self.local_modules[number - 1]['connector']
+        s_width, t_width = s_shape[1], t_shape[1]
+        widths = {}
+        if cfg is not None:
+            cls = MODELS.get(cfg['type'])
+            accepted = signature(cls).parameters if cls else {}
+            widths = {
+                key: cfg.get(key, width)
+                for key, width in (
+                    ('in_channels', s_width),
+                    ('out_channels', t_width),
+                )
+                if key in accepted
+            }
+        connector = self._build(cfg, **widths)
+        training = connector.training
+        connector.eval()
+        try:
+            with torch.no_grad():
+                width = connector(torch.zeros(s_shape)).shape[1]
+            reason = f'gives {width}'
+        except RuntimeError as error:
+            width = None
+            reason = f'fails ({str(error).splitlines()[0]})'
+        connector.train(training)
+        if width != t_width:
+            kind = 'None' if cfg is None else cfg['type']
+            raise SettingError(
+                f"local_modules[{number - 1}]: the student's map has "
+                f"{s_width} channels and the teacher's {t_width}, but "
+                f'connector={kind} {reason}; write '
+                f"connector=dict(type='LocalModuleConnector') without widths, "
+                f'which finds them by itself.'
+            )
+        return connector
+
+    def _log_table(self, student: Trace, teacher: Trace) -> None:
+        """Say once which module learns what."""
+        lines = ['LAKD trains these local modules:']
+        for number, (entry, s_shape, t_shape) in enumerate(
+            zip(self.local_modules, student.shapes, teacher.shapes), 1
+        ):
+            cut = 'cut' if entry['isolate'] else 'no cut'
+            lines.append(
+                f"  module {number}: up to {entry['student']} "
+                f'{tuple(s_shape[1:])} ({cut}), taught by {entry["teacher"]} '
+                f'{tuple(t_shape[1:])}'
+            )
+        lines.append(
+            f'  module {len(self.local_modules) + 1}: the rest, with the head'
+        )
+        print_log('\n'.join(lines), logger='current')
+
+    def set_deliveries_override(self, override: bool) -> None:
+        """Note the student's turn; MMRazor calls this before each forward.
+
+        An algorithm whose distillation has been stopped (``StopDistillHook``)
+        goes on forwarding but never asks for the losses: from then on the
+        student must not be cut.
+        """
+        super().set_deliveries_override(override)
+        if override:
+            self._collecting = not self._stopped
+        elif self._collecting:
+            self._stopped = True
+            self._reset()
+
+    def _at_boundary(
+        self, index: int, module: nn.Module, inputs, output: torch.Tensor
+    ) -> Optional[torch.Tensor]:
+        """Compute a module's losses and hand on its output without graph."""
+        if not (self._collecting and self.training):
+            return None
+        name = f'module{index + 1}'
+        recorder = self.teacher_recorders.get_recorder(f'{name}.teacher')
+        t_feature = recorder.get_record_data()
+        recorder.reset_data_buffer()
+        s_feature = match_size(
+            self.local_connectors[index](output), t_feature.shape[-2:]
+        )
+        entry = self.local_modules[index]
+        for kind, loss in (
+            ('feature', self.feature_losses[index]),
+            ('attention', self.attention_losses[index]),
+        ):
+            if entry[f'{kind}_loss'] is not None:
+                self._local_losses[f'{name}.loss_{kind}'] = loss(
+                    s_feature, t_feature
+                )
+        return output.detach() if entry['isolate'] else None
+
+    def compute_distill_losses(self) -> Dict[str, torch.Tensor]:
+        """Return the stock losses and those of the local modules."""
+        losses = {**super().compute_distill_losses(), **self._local_losses}
+        self._reset()
+        return losses
+
+    def _reset(self) -> None:
+        """Let go of the step's losses."""
+        self._collecting = False
+        self._local_losses = {}

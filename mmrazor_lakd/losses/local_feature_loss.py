@@ -1,0 +1,108 @@
+"""The feature loss of one local module."""
+
+from typing import Optional
+
+import torch
+from mmrazor.registry import MODELS
+from torch import nn
+
+from ..errors import check_choice
+
+EPS = 1e-6
+
+
+def at_least_float32(feature: torch.Tensor) -> torch.Tensor:
+    """Lift half precision to float32: a sum over a map overflows float16."""
+    if feature.dtype in (torch.float16, torch.bfloat16):
+        return feature.float()
+    return feature
+
+
+def local_feature_loss(
+    s_feature: torch.Tensor,
+    t_feature: torch.Tensor,
+    weight: Optional[torch.Tensor] = None,
+    normalize: str = 'variance',
+    reduction: str = 'element',
+) -> torch.Tensor:
+    r"""Squared difference of two maps, ``||F_T - F_S||^2 / N``.
+
+    Args:
+        s_feature (torch.Tensor): The student's map, (N, C, H, W).
+        t_feature (torch.Tensor): The teacher's map, of the same shape. No
+            gradient goes to it.
+        weight (torch.Tensor, optional): Weights of the positions, any shape
+            that broadcasts to the maps'. Defaults to None, all ones.
+        normalize (str): ``'variance'`` divides by the variance of all
+            elements of ``t_feature``, so that every module's loss is about 1
+            before training; ``'none'`` doesn't.
+        reduction (str): ``'element'`` divides by N * C * H * W;
+            ``'instance'`` by N, the paper's ``N_l``.
+
+    Returns:
+        torch.Tensor: A scalar in float32 (float64 for float64 maps).
+    """
+    s_feature = at_least_float32(s_feature)
+    t_feature = at_least_float32(t_feature.detach())
+    square = (s_feature - t_feature).square()
+    if weight is not None:
+        square = square * weight
+    loss = square.mean()
+    if reduction == 'instance':
+        loss = loss * (square.numel() / square.shape[0])
+    if normalize == 'variance':
+        loss = loss / (t_feature.var(unbiased=False) + EPS)
+    return loss
+
+
+@MODELS.register_module()
+class LocalFeatureLoss(nn.Module):
+    r"""The layer feature loss of LAKD.
+
+    .. math::
+        L_{lf} = \frac{1}{N_l} \sum_i || F_T^l(i) - F_S^l(i) ||^2
+
+    Source: "LAKD-Activation Mapping Distillation Based on Local Learning",
+    arXiv 2408.11478. The paper divides by the number of instances; dividing
+    by the teacher's variance and by the number of elements is ours, since
+    then one weight suits modules of every width and size.
+
+    Args:
+        loss_weight (float): Weight of the loss. Defaults to 1.0.
+        normalize (str): ``'variance'`` or ``'none'``, see
+            :func:`local_feature_loss`. Defaults to ``'variance'``.
+        reduction (str): ``'element'`` or ``'instance'``. Defaults to
+            ``'element'``.
+
+    Examples:
+        >>> import torch
+        >>> from mmrazor_lakd.losses import LocalFeatureLoss
+        >>> loss = LocalFeatureLoss(normalize='none')
+        >>> loss(torch.zeros(2, 4, 8, 8), torch.full((2, 4, 8, 8), 3.0))
+        tensor(9.)
+    """
+
+    def __init__(
+        self,
+        loss_weight: float = 1.0,
+        normalize: str = 'variance',
+        reduction: str = 'element',
+    ) -> None:
+        super().__init__()
+        owner = type(self).__name__
+        check_choice(owner, 'normalize', normalize, ('variance', 'none'))
+        check_choice(owner, 'reduction', reduction, ('element', 'instance'))
+        self.loss_weight = loss_weight
+        self.normalize = normalize
+        self.reduction = reduction
+
+    def forward(
+        self, s_feature: torch.Tensor, t_feature: torch.Tensor
+    ) -> torch.Tensor:
+        """Compare two maps of equal shape (N, C, H, W); return a scalar."""
+        return self.loss_weight * local_feature_loss(
+            s_feature,
+            t_feature,
+            normalize=self.normalize,
+            reduction=self.reduction,
+        )

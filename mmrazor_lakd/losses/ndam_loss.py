@@ -1,0 +1,189 @@
+"""NDAM, the non-directional activation map, and the loss made with it."""
+
+from typing import Optional
+
+import torch
+import torch.nn.functional as F
+from mmrazor.registry import MODELS
+from torch import nn
+
+from ..errors import SettingError, check_choice
+from .local_feature_loss import EPS, at_least_float32, local_feature_loss
+
+ACTIVATIONS = {
+    'relu': torch.relu,
+    'abs': torch.abs,
+    'none': lambda feature: feature,
+}
+
+
+def ndam_map(
+    feature: torch.Tensor,
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    kernel_size: Optional[int] = 3,
+    activation: str = 'relu',
+    normalize: str = 'mean',
+) -> torch.Tensor:
+    r"""Compute the non-directional activation map of a feature map.
+
+    .. math::
+        W = \alpha \, avgpool(F_{sum}) + \beta \, maxpool(F_{sum})
+
+    with :math:`F_{sum}` the sum of the feature map over its channels.
+
+    Args:
+        feature (torch.Tensor): A feature map, (N, C, H, W).
+        alpha (float): Weight of the average pooling. Defaults to 0.5.
+        beta (float): Weight of the maximum pooling. Defaults to 0.5.
+        kernel_size (int, optional): Odd window of both poolings; stride 1,
+            and positions outside of the map don't count, so that the size
+            stays. None pools the whole map into one value an image.
+            Defaults to 3.
+        activation (str): What the map goes through before the sum:
+            ``'relu'`` (no change for a map behind a ReLU; makes the
+            activation of a map before it), ``'abs'`` or ``'none'``. Without
+            it, the sum over a pre-activation map has either sign, and is no
+            weight. Defaults to ``'relu'``.
+        normalize (str): ``'mean'`` gives every image a spatial mean of 1,
+            ``'softmax'`` a softmax over the positions times H * W (mean 1
+            too), ``'none'`` leaves the map as it is. Defaults to ``'mean'``.
+
+    Returns:
+        torch.Tensor: (N, 1, H, W), in float32 (float64 for float64 maps).
+    """
+    summed = ACTIVATIONS[activation](at_least_float32(feature)).sum(
+        1, keepdim=True
+    )
+    if kernel_size is None:
+        average = summed.mean((2, 3), keepdim=True).expand_as(summed)
+        maximum = summed.amax((2, 3), keepdim=True).expand_as(summed)
+    else:
+        average = F.avg_pool2d(
+            summed, kernel_size, 1, kernel_size // 2, count_include_pad=False
+        )
+        maximum = F.max_pool2d(summed, kernel_size, 1, kernel_size // 2)
+    weight = alpha * average + beta * maximum
+    if normalize == 'mean':
+        # A map without any activation becomes 1 everywhere, not 0 / 0.
+        weight = (weight + EPS) / (weight.mean((2, 3), keepdim=True) + EPS)
+    elif normalize == 'softmax':
+        positions = weight.shape[2] * weight.shape[3]
+        weight = weight.flatten(2).softmax(-1).view_as(weight) * positions
+    return weight
+
+
+def ndam_loss(
+    s_feature: torch.Tensor,
+    t_feature: torch.Tensor,
+    mode: str = 'weight',
+    scale: str = 'variance',
+    reduction: str = 'element',
+    **map_options,
+) -> torch.Tensor:
+    """Compare two maps where the teacher's NDAM map looks.
+
+    Args:
+        s_feature (torch.Tensor): The student's map, (N, C, H, W).
+        t_feature (torch.Tensor): The teacher's map, of the same shape. No
+            gradient goes to it.
+        mode (str): ``'weight'`` weighs the squared difference of the two
+            feature maps by the teacher's NDAM map; ``'match'`` compares the
+            two NDAM maps instead.
+        scale (str): ``'variance'`` or ``'none'``, the ``normalize`` of
+            :func:`~mmrazor_lakd.losses.local_feature_loss`.
+        reduction (str): As there.
+        map_options: Options of :func:`ndam_map`.
+
+    Returns:
+        torch.Tensor: A scalar in float32 (float64 for float64 maps).
+    """
+    t_map = ndam_map(t_feature.detach(), **map_options)
+    if mode == 'match':
+        s_map = ndam_map(s_feature, **map_options)
+        return local_feature_loss(s_map, t_map, None, scale, reduction)
+    return local_feature_loss(s_feature, t_feature, t_map, scale, reduction)
+
+
+@MODELS.register_module()
+class NDAMLoss(nn.Module):
+    r"""The attention loss of LAKD: NDAM ties the local modules together.
+
+    Source: "LAKD-Activation Mapping Distillation Based on Local Learning",
+    arXiv 2408.11478, states the map :math:`W` and that it weighs the feature
+    maps. The window, the activation, the normalisation and the second mode
+    are ours.
+
+    Args:
+        alpha (float): Weight of the average pooling in W. Defaults to 0.5.
+        beta (float): Weight of the maximum pooling in W. Defaults to 0.5.
+        loss_weight (float): Weight of the loss. Defaults to 1.0.
+        mode (str): ``'weight'`` or ``'match'``. Defaults to ``'weight'``.
+        kernel_size (int, optional): Odd window of the poolings, None for the
+            whole map. Defaults to 3.
+        activation (str): ``'relu'``, ``'abs'`` or ``'none'``. Defaults to
+            ``'relu'``.
+        normalize (str): ``'mean'``, ``'softmax'`` or ``'none'``: of W.
+            Defaults to ``'mean'``.
+        scale (str): ``'variance'`` or ``'none'``: of the squared difference.
+            Defaults to ``'variance'``.
+        reduction (str): ``'element'`` or ``'instance'``. Defaults to
+            ``'element'``.
+
+    Examples:
+        >>> import torch
+        >>> from mmrazor_lakd.losses import NDAMLoss
+        >>> loss = NDAMLoss(scale='none')
+        >>> loss(torch.zeros(2, 4, 8, 8), torch.full((2, 4, 8, 8), 3.0))
+        tensor(9.)
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.5,
+        beta: float = 0.5,
+        loss_weight: float = 1.0,
+        mode: str = 'weight',
+        kernel_size: Optional[int] = 3,
+        activation: str = 'relu',
+        normalize: str = 'mean',
+        scale: str = 'variance',
+        reduction: str = 'element',
+    ) -> None:
+        super().__init__()
+        owner = type(self).__name__
+        check_choice(owner, 'mode', mode, ('weight', 'match'))
+        check_choice(owner, 'activation', activation, tuple(ACTIVATIONS))
+        check_choice(
+            owner, 'normalize', normalize, ('mean', 'softmax', 'none')
+        )
+        check_choice(owner, 'scale', scale, ('variance', 'none'))
+        check_choice(owner, 'reduction', reduction, ('element', 'instance'))
+        if kernel_size is not None and (
+            not isinstance(kernel_size, int)
+            or kernel_size < 1
+            or kernel_size % 2 == 0
+        ):
+            raise SettingError(
+                f'{owner} needs an odd kernel_size, so that the map keeps its '
+                f'size, or None to pool the whole map, not {kernel_size!r}.'
+            )
+        self.loss_weight = loss_weight
+        self.options = dict(
+            alpha=alpha,
+            beta=beta,
+            mode=mode,
+            kernel_size=kernel_size,
+            activation=activation,
+            normalize=normalize,
+            scale=scale,
+            reduction=reduction,
+        )
+
+    def forward(
+        self, s_feature: torch.Tensor, t_feature: torch.Tensor
+    ) -> torch.Tensor:
+        """Compare two maps of equal shape (N, C, H, W); return a scalar."""
+        return self.loss_weight * ndam_loss(
+            s_feature, t_feature, **self.options
+        )

@@ -1,0 +1,103 @@
+"""The demo's report: accuracy curves, and where each model looks."""
+
+from pathlib import Path
+from typing import List, Sequence
+
+import torch
+from matplotlib.figure import Figure
+from mmengine.config import Config
+from mmpretrain.apis import get_model
+from mmpretrain.registry import DATASETS
+from torch import nn
+
+from .ndam_maps import collect_ndam_maps, map_correlation, plot_ndam_maps
+
+# Okabe and Ito's colours, told apart by colour-blind eyes too.
+COLORS = ['#000000', '#E69F00', '#56B4E9', '#009E73']
+MARKERS = ['o', 's', '^', 'D']
+SOURCES = {
+    'module 1': 'backbone.layer1.preact',
+    'module 2': 'backbone.layer2.preact',
+}
+
+
+def load_classifier(config: Path, checkpoint: Path) -> nn.Module:
+    """Load a classifier, or the student of a distillation."""
+    model = get_model(str(config), pretrained=str(checkpoint), device='cpu')
+    model.eval()
+    return model
+
+
+def draw_report(
+    path: Path,
+    titles: Sequence[str],
+    curves: Sequence[List[float]],
+    configs: Sequence[Path],
+    checkpoints: Sequence[Path],
+    num_images: int = 4,
+) -> None:
+    """Draw the curves and the NDAM maps of a teacher and its students.
+
+    Args:
+        path (Path): The picture to write.
+        titles (Sequence[str]): What the models are called; the teacher first.
+        curves (Sequence[list[float]]): Their accuracies by epoch, in %.
+        configs (Sequence[Path]): Their configs.
+        checkpoints (Sequence[Path]): Their checkpoints.
+        num_images (int): How many test images to show. Defaults to 4.
+    """
+    models = [load_classifier(*pair) for pair in zip(configs, checkpoints)]
+    dataset = DATASETS.build(
+        Config.fromfile(str(configs[0])).test_dataloader.dataset
+    )
+    images = torch.stack([item['inputs'] for item in dataset])
+    maps = [
+        collect_ndam_maps(
+            getattr(model, 'architecture', model),
+            model.data_preprocessor({'inputs': images})['inputs'],
+            list(SOURCES.values()),
+        )
+        for model in models
+    ]
+    names = ['teacher'] + [title.split()[-1] for title in titles[1:]]
+    chosen = range(0, len(images), len(images) // num_images)[:num_images]
+    modules = {}
+    for index, module in enumerate(SOURCES):
+        modules[module] = {}
+        for name, own in zip(names, maps):
+            label = name
+            if name != 'teacher':
+                r = map_correlation(own[index], maps[0][index])
+                label = f'{name}, r = {r:.2f}'
+            modules[module][label] = own[index][list(chosen)]
+
+    figure = Figure(figsize=(12, 9.5), layout='constrained')
+    top, bottom = figure.subfigures(2, 1, height_ratios=[0.75, 1])
+    _draw_curves(top.subplots(), titles, curves)
+    bottom.suptitle(
+        'Where the maps are active (NDAM), and their correlation r with the '
+        "teacher's over all test images",
+        fontsize=11,
+    )
+    plot_ndam_maps(
+        bottom, images[list(chosen)].permute(0, 2, 3, 1).numpy(), modules
+    )
+    figure.savefig(path, dpi=110)
+
+
+def _draw_curves(axis, titles, curves) -> None:
+    """Draw the accuracies over the epochs."""
+    for title, curve, color, marker in zip(titles, curves, COLORS, MARKERS):
+        axis.plot(
+            range(1, len(curve) + 1),
+            curve,
+            color=color,
+            marker=marker,
+            markersize=4,
+            label=title,
+        )
+    axis.set_xlabel('epoch')
+    axis.set_ylabel('top-1 on the test images, %')
+    axis.set_title('scikit-learn digits', fontsize=11)
+    axis.grid(alpha=0.3)
+    axis.legend(loc='lower right')

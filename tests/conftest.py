@@ -1,0 +1,96 @@
+"""What several tests build: small real models and batches."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from mmpretrain.structures import DataSample
+
+import mmrazor_lakd  # noqa: F401
+
+ROOT = Path(__file__).parents[1]
+LOCAL_MODULES = [
+    dict(student='backbone.layer1.preact', teacher='backbone.layer1.preact'),
+    dict(student='backbone.layer2.preact', teacher='backbone.layer2.preact'),
+]
+LOGITS_KD = dict(
+    student_recorders=dict(logits=dict(type='ModuleOutputs', source='head.fc')),
+    teacher_recorders=dict(logits=dict(type='ModuleOutputs', source='head.fc')),
+    distill_losses=dict(loss_kd=dict(type='KLDivergence', tau=4.0)),
+    loss_forward_mappings=dict(
+        loss_kd=dict(
+            preds_S=dict(recorder='logits', from_student=True),
+            preds_T=dict(recorder='logits', from_student=False),
+        )
+    ),
+)
+
+
+def classifier(depth, num_classes=10, width=64):
+    """Config of a CIFAR ResNet."""
+    return dict(
+        _scope_='mmpretrain',
+        type='ImageClassifier',
+        backbone=dict(type='CIFARResNet', depth=depth),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(
+            type='LinearClsHead', num_classes=num_classes, in_channels=width
+        ),
+    )
+
+
+def lakd(local_modules=LOCAL_MODULES, **kwargs):
+    """Config of an LAKD distiller."""
+    return dict(
+        type='LAKDDistiller',
+        local_modules=copy.deepcopy(local_modules),
+        **kwargs,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _scope():
+    """Build in mmpretrain's scope, as the configs do."""
+    DefaultScope.get_instance('tests', scope_name='mmpretrain')
+
+
+@pytest.fixture
+def build():
+    """Build an algorithm with a ResNet8 student."""
+    from mmrazor.registry import MODELS
+
+    def _build(
+        distiller,
+        student=None,
+        teacher=None,
+        type='FrozenTeacherDistill',
+        seed=0,
+        **kwargs,
+    ):
+        torch.manual_seed(seed)
+        model = MODELS.build(
+            dict(
+                _scope_='mmrazor',
+                type=type,
+                architecture=student or classifier(8),
+                teacher=teacher or classifier(14),
+                distiller=distiller,
+                **kwargs,
+            )
+        )
+        model.init_weights()
+        model.train()
+        return model
+
+    return _build
+
+
+@pytest.fixture
+def batch():
+    """Four images and their labels."""
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(4, 3, 32, 32, generator=generator)
+    samples = [DataSample().set_gt_label(label) for label in range(4)]
+    return images, samples

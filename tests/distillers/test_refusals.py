@@ -1,0 +1,127 @@
+"""Wrong distillers are refused when they are built, in one sentence."""
+
+import pytest
+from conftest import LOCAL_MODULES, classifier, lakd
+from mmpretrain.registry import MODELS as MMPRETRAIN
+from torch import nn
+
+from mmrazor_lakd import SettingError
+
+FIRST, SECOND = LOCAL_MODULES
+
+
+def entry(student='backbone.layer1', teacher='backbone.layer1', **kwargs):
+    return dict(student=student, teacher=teacher, **kwargs)
+
+
+@MMPRETRAIN.register_module()
+class TupleStageResNet(MMPRETRAIN.get('CIFARResNet')):
+    """A network with a stage that never runs, and one that runs twice."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.spare = nn.Conv2d(3, 3, 1)
+        self.shared = nn.ReLU()
+
+    def forward(self, x):
+        return super().forward(self.shared(self.shared(x)))
+
+
+@pytest.mark.parametrize(
+    'entries, message',
+    [
+        (
+            [entry(student='backbone.layer_1')],
+            "student has no module 'backbone.layer_1'.*backbone.layer1",
+        ),
+        (
+            [entry(teacher='backbone.stage1')],
+            "teacher has no module 'backbone.stage1'; the nearest names are",
+        ),
+        ([entry(), entry()], "'backbone.layer1' is given twice"),
+        (
+            [
+                entry('backbone.layer2', 'backbone.layer1'),
+                entry('backbone.layer1', 'backbone.layer2'),
+            ],
+            "student's module 'backbone.layer1' runs before 'backbone.layer2'",
+        ),
+        (
+            [
+                entry('backbone.layer1', 'backbone.layer2'),
+                entry('backbone.layer2', 'backbone.layer1'),
+            ],
+            "teacher's module 'backbone.layer1' runs before",
+        ),
+        ([entry(teacher='backbone')], "'backbone' gives a tuple"),
+        ([entry(teacher='head.fc')], r'a tensor of shape \(1, 10\)'),
+        ([dict(student='backbone.layer1')], r'\[0\] lacks .*teacher'),
+        ([entry(isolated=False)], r"has \['isolated'\]"),
+        ([FIRST, dict(SECOND, student=FIRST['student'])], r'\[1\].*twice'),
+    ],
+)
+def test_wrong_modules(build, entries, message):
+    with pytest.raises(SettingError, match=message):
+        build(lakd(entries))
+
+
+@pytest.mark.parametrize(
+    'name, message',
+    [
+        ('backbone.spare', "'backbone.spare' never runs"),
+        ('backbone.shared', "'backbone.shared' runs 2 times"),
+    ],
+)
+@pytest.mark.parametrize('role', ['student', 'teacher'])
+def test_modules_that_give_no_single_map(build, role, name, message):
+    model = classifier(8)
+    model['backbone']['type'] = 'TupleStageResNet'
+    with pytest.raises(SettingError, match=f'{role}.*{message}'):
+        build(lakd([entry(**{role: name})]), **{role: model})
+
+
+@pytest.mark.parametrize(
+    'connector, message',
+    [
+        (None, '16 channels and the teacher.s 64, but connector=None gives'),
+        (
+            dict(type='LocalModuleConnector', out_channels=32),
+            'connector=LocalModuleConnector gives 32',
+        ),
+        (
+            dict(type='ConvModuleConnector', in_channel=32, out_channel=64),
+            'connector=ConvModuleConnector fails',
+        ),
+    ],
+)
+def test_connectors_that_do_not_align(build, connector, message):
+    with pytest.raises(SettingError, match=message):
+        build(
+            lakd([entry()], connector=connector),
+            teacher=classifier('8x4', width=256),
+        )
+
+
+def test_mmrazors_connectors_do(build, batch):
+    connector = dict(type='ConvModuleConnector', in_channel=16, out_channel=64)
+    model = build(
+        lakd([entry(connector=connector)]),
+        teacher=classifier('8x4', width=256),
+    )
+    assert model(*batch, mode='loss')['distill.module1.loss_feature'] > 0
+
+
+def test_class_counts_differ(build):
+    with pytest.raises(SettingError, match='teacher has 100 classes.*10'):
+        build(lakd(), teacher=classifier(14, num_classes=100))
+
+
+def test_image_size_that_does_not_fit(build):
+    with pytest.raises(SettingError, match='takes no image of .*input_size'):
+        student = dict(
+            _scope_='mmpretrain',
+            type='ImageClassifier',
+            backbone=dict(type='LeNet5', num_classes=10),
+            head=dict(type='ClsHead'),
+        )
+        build(lakd([entry('backbone.features')], input_size=8), student)

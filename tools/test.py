@@ -1,0 +1,59 @@
+"""Test a checkpoint that tools/train.py wrote."""
+
+import argparse
+
+import mmengine
+from mmengine.config import Config
+from mmengine.evaluator import DumpResults
+from mmengine.runner import Runner
+
+from mmrazor_lakd.algorithms import check_checkpoint
+from mmrazor_lakd.engine.command_line import (
+    add_common_arguments,
+    load_config,
+    run_tool,
+)
+from mmrazor_lakd.errors import SettingError
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_common_arguments(parser)
+    parser.add_argument('checkpoint', help='path of the checkpoint')
+    parser.add_argument('--out', help='file for the results (.pkl, .json)')
+    parser.add_argument(
+        '--out-item',
+        choices=['metrics', 'pred'],
+        help='what goes to --out; predictions by default',
+    )
+    args = parser.parse_args()
+    if args.out_item and not args.out:
+        raise SettingError('--out-item needs a file: add --out FILE.')
+    return args
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Bring the test's own options into the config."""
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    merge_args(cfg, args)
+    runner = Runner.from_cfg(cfg)
+    check_checkpoint(runner.model, args.checkpoint, 'checkpoint')
+    if args.out and args.out_item != 'metrics':
+        runner.test_evaluator.metrics.append(
+            DumpResults(out_file_path=args.out)
+        )
+    metrics = runner.test()
+    if args.out and args.out_item == 'metrics':
+        mmengine.dump(metrics, args.out)
+
+
+if __name__ == '__main__':
+    run_tool(main)

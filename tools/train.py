@@ -1,0 +1,73 @@
+"""Train a model: a teacher, or a student with whatever distils it."""
+
+import argparse
+
+from mmengine.config import Config
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from mmrazor_lakd.algorithms import check_checkpoint
+from mmrazor_lakd.engine.command_line import (
+    add_common_arguments,
+    load_config,
+    run_tool,
+    set_mixed_precision,
+)
+from mmrazor_lakd.errors import SettingError
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_common_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from a checkpoint; without a path, from the latest one '
+        'in the work directory',
+    )
+    parser.add_argument(
+        '--no-validate',
+        action='store_true',
+        help='do not evaluate during the training',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the batch of all processes',
+    )
+    return parser.parse_args()
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Bring the training's own options into the config."""
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        set_mixed_precision(cfg)
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise SettingError(
+                f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=N) '
+                f'in {args.config}, the batch for which its learning rate was '
+                f'chosen.'
+            )
+        cfg.auto_scale_lr.enable = True
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    merge_args(cfg, args)
+    runner = Runner.from_cfg(cfg)
+    if cfg.get('resume'):
+        start = cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir)
+        if start:
+            check_checkpoint(runner.model, start, '--resume')
+    runner.train()
+
+
+if __name__ == '__main__':
+    run_tool(main)
