@@ -1,0 +1,283 @@
+"""Makes MMRazor 1.0.0 and MMEngine 0.10.7 work on today's PyTorch.
+
+Two things are broken on some releases of PyTorch:
+
+- ``import mmrazor.models`` fails on torch >= 2, because the sub-package
+  ``mmrazor.structures.quantization`` builds its tables at import from private
+  functions of ``torch.ao`` that are gone. Distillation needs nothing of it,
+  so placeholders take its place, which refuse to be used.
+- MMEngine can't read its own checkpoints on torch >= 2.6, where
+  ``torch.load`` admits known classes only. They are made known; the
+  protection stays on.
+
+Whether something is broken is found out by trying it, not by a version
+number, and nothing is touched where it works: on torch 1.13
+:func:`apply` does nothing.
+"""
+
+import ast
+import importlib
+import io
+import multiprocessing
+import os
+import pickle
+import sys
+import warnings
+from functools import lru_cache
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
+from pathlib import Path
+from typing import Dict, Iterable, List, Optional, Tuple
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer, print_log
+
+QUANTIZATION = 'mmrazor.structures.quantization'
+
+
+@lru_cache(maxsize=None)
+def apply() -> Tuple[str, ...]:
+    """Repair what is broken, and say so in one line of the log.
+
+    ``import mmrazor_lakd`` calls it before it imports anything of MMRazor. A
+    second call in the same process does nothing.
+
+    Returns:
+        tuple[str]: What was done, a clause for each repair, empty where
+        nothing was broken. Every call returns the same.
+    """
+    done = tuple(filter(None, (_stand_in(), _allow_checkpoints())))
+    if done and _is_main_process():
+        print_log(f'mmrazor_lakd: {"; ".join(done)}.', logger='current')
+    return done
+
+
+def _is_main_process() -> bool:
+    """Whether this process is neither a worker nor a rank other than 0.
+
+    ``mmengine.dist`` can't tell here: a config's imports come before the
+    process group. The launchers' own variables can.
+    """
+    ranks = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+    return multiprocessing.parent_process() is None and all(
+        os.environ.get(rank, '0') == '0' for rank in ranks
+    )
+
+
+# ------------------------------------------------- MMRazor's quantisation
+
+
+class Unavailable:
+    """Stands in for a class, function or table of MMRazor's quantisation.
+
+    It can be imported, named in annotations, copied and printed, since
+    MMRazor's own modules do so at import. Anything that would use it raises.
+
+    Args:
+        name (str): What it stands in for, with its module.
+        reason (str): Why that is missing, as a clause.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        self._name = name
+        self._reason = reason
+
+    def __repr__(self) -> str:
+        return f'<{self._name}, unavailable>'
+
+    def __getattr__(self, attribute: str):
+        # Private and special names are what copy, pickle, inspect and
+        # notebooks look for in any object; only AttributeError tells them no.
+        if attribute.startswith('_'):
+            raise AttributeError(attribute)
+        self._refuse()
+
+    def _refuse(self, *args, **kwargs):
+        raise ImportError(
+            f"MMRazor's quantisation ({self._name}) is unavailable here, "
+            f'because {self._reason}; install torch 1.13 to quantise.'
+        )
+
+    __call__ = _refuse
+    __mro_entries__ = _refuse  # class Mine(BackendConfigs): ...
+    __instancecheck__ = __subclasscheck__ = _refuse
+    __getitem__ = __setitem__ = __contains__ = __iter__ = __len__ = _refuse
+
+
+def _stand_in() -> Optional[str]:
+    """Replace MMRazor's quantisation if, and only if, it can't be imported.
+
+    Returns:
+        str: What was done, or None where the import works.
+    """
+    # Not in the `try`: a missing or unfit MMRazor is for the user to mend,
+    # and its own message says how.
+    mmrazor = importlib.import_module('mmrazor')
+    try:
+        importlib.import_module(QUANTIZATION)
+        return None
+    except Exception as error:
+        # Which exception comes depends on what this PyTorch has dropped; what
+        # has other causes fails again in the import of mmrazor.structures.
+        failure = error
+
+    trees = _parse(Path(mmrazor.__file__).parent)
+    missing = _missing_in_torch(trees.values())
+    reason = f'PyTorch {torch.__version__} ' + (
+        f'lacks {" and ".join(missing)}' if missing else f'gives: {failure}'
+    )
+    for name in trees:
+        _install(name, trees, reason)
+
+    _repeat_failed_imports()
+    return f"MMRazor's quantisation is switched off, because {reason}"
+
+
+def _parse(root: Path) -> Dict[str, ast.Module]:
+    """Parse the files of MMRazor's quantisation, by their modules' names."""
+    trees = {}
+    for file in sorted((root / 'structures' / 'quantization').rglob('*.py')):
+        parts = file.relative_to(root.parent).with_suffix('').parts
+        if parts[-1] == '__init__':
+            parts = parts[:-1]
+        trees['.'.join(parts)] = ast.parse(file.read_text(encoding='utf-8'))
+    return trees
+
+
+def _install(name: str, trees: Dict[str, ast.Module], reason: str) -> None:
+    """Put a module with a placeholder for each name into ``sys.modules``.
+
+    A package has, beside its own names, those of everything below it.
+    """
+    below = [other for other in trees if other.startswith(f'{name}.')]
+    module = module_from_spec(ModuleSpec(name, None, is_package=bool(below)))
+    module.__doc__ = f'Placeholders of mmrazor_lakd, because {reason}.'
+    module.__all__ = sorted(
+        {public for one in [name, *below] for public in _public(trees[one])}
+    )
+    for public in module.__all__:
+        setattr(module, public, Unavailable(f'{name}.{public}', reason))
+    sys.modules[name] = module
+
+
+def _public(tree: ast.Module) -> List[str]:
+    """List the classes, functions and tables that a source file defines."""
+    names = []
+    for outer in tree.body:
+        # MMRazor defines a table in an `if`, twice.
+        inner = outer.body if isinstance(outer, ast.If) else [outer]
+        for node in inner:
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+                names.append(node.name)
+            elif isinstance(node, ast.Assign):
+                names += [t.id for t in node.targets if hasattr(t, 'id')]
+    return [name for name in names if not name.startswith('_')]
+
+
+def _missing_in_torch(trees: Iterable[ast.Module]) -> List[str]:
+    """List what the files import from PyTorch and this PyTorch lacks.
+
+    MMRazor swallows this ImportError and fails later, at a table, with a
+    message that names a wrong cause.
+    """
+    missing = {}
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if not isinstance(node, ast.ImportFrom) or node.level:
+            continue
+        if node.module.split('.')[0] != 'torch':
+            continue
+        try:
+            module = importlib.import_module(node.module)
+        except ImportError:
+            missing[node.module] = []
+            continue
+        absent = [a.name for a in node.names if not hasattr(module, a.name)]
+        if absent:
+            missing.setdefault(node.module, []).extend(absent)
+    return [
+        f'{", ".join(names)} in {module}' if names else module
+        for module, names in missing.items()
+    ]
+
+
+def _repeat_failed_imports() -> None:
+    """Import what of MMRazor this process has tried in vain before.
+
+    After a failed import Python forgets the package, but keeps those of its
+    submodules that were complete, and the classes they have registered. A
+    second import finds them there, and registers nothing twice, but doesn't
+    make them attributes of the new package.
+    """
+    names = sorted(name for name in sys.modules if name.startswith('mmrazor.'))
+    for name in names:
+        parent, _, child = name.rpartition('.')
+        package = importlib.import_module(parent)
+        if not hasattr(package, child):
+            setattr(package, child, sys.modules[name])
+
+
+# ------------------------------------------------- MMEngine's checkpoints
+
+
+def _allow_checkpoints() -> Optional[str]:
+    """Let ``torch.load`` read MMEngine's checkpoints, with protection on.
+
+    Beside tensors they hold the logged values, each a ``HistoryBuffer`` of
+    two NumPy arrays, and NumPy scalars such as the best score. NumPy 1 and 2
+    write different names for the same two functions; files of both are read.
+
+    Returns:
+        str: What was done, or None where they can be read as it is.
+    """
+    if _reads_checkpoints():
+        return None
+    rebuilders = [
+        example.__reduce__()[0] for example in (np.zeros(1), np.float64(0))
+    ]
+    codes = np.typecodes['AllInteger'] + np.typecodes['AllFloat'] + '?'
+    torch.serialization.add_safe_globals(
+        [HistoryBuffer, np.ndarray, np.dtype]
+        + [type(np.dtype(code)) for code in codes]
+        + [
+            (function, f'numpy.{core}.multiarray.{function.__name__}')
+            for function in rebuilders
+            for core in ('core', '_core')
+        ]
+        + [(_statistics_method, 'builtins.getattr')]
+    )
+    return (
+        "torch.load is allowed the classes of MMEngine's checkpoints, with "
+        'weights_only left on'
+    )
+
+
+def _statistics_method(owner: type, name: str):
+    """Stand in for the ``getattr`` that MMEngine's checkpoints call.
+
+    A ``HistoryBuffer`` is saved with its methods ``min``, ``max``, ``mean``
+    and ``current``, and pickle writes a method as ``getattr(class, name)``.
+    The real ``getattr`` must not be admitted, as it leads from any class to
+    everything; this one gives those four and nothing else.
+    """
+    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
+        return getattr(HistoryBuffer, name)
+    raise pickle.UnpicklingError(
+        f'getattr({owner!r}, {name!r}) is no part of an MMEngine checkpoint'
+    )
+
+
+def _reads_checkpoints() -> bool:
+    """Whether a small checkpoint of MMEngine's kind survives a round trip."""
+    file = io.BytesIO()
+    log = HistoryBuffer([1.0], [1])
+    torch.save({'message_hub': {'loss': log, 'best': np.float64(1)}}, file)
+    file.seek(0)
+    try:
+        with warnings.catch_warnings():
+            # torch 2.4 and 2.5 announce here what 2.6 does; that is handled.
+            warnings.simplefilter('ignore', FutureWarning)
+            torch.load(file)  # without weights_only, as MMEngine calls it
+    except pickle.UnpicklingError:
+        return False
+    return True
