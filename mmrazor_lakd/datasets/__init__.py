@@ -1,0 +1,20 @@
+"""Data sets held in memory, and transforms of whole batches.
+
+All are in MMPretrain's registries: ``type='mmpretrain.InMemoryCIFAR10'``.
+"""
+
+from .batch_transforms import BatchRandomCrop, BatchRandomFlip, BatchTransform
+from .cifar import ConvertedCIFAR10, InMemoryCIFAR10, InMemoryCIFAR100
+from .digits import Digits
+from .in_memory import InMemoryDataset
+
+__all__ = [
+    'BatchRandomCrop',
+    'BatchRandomFlip',
+    'BatchTransform',
+    'ConvertedCIFAR10',
+    'Digits',
+    'InMemoryCIFAR10',
+    'InMemoryCIFAR100',
+    'InMemoryDataset',
+]
