@@ -1,0 +1,431 @@
+"""The wheel that users get and the set-up behind `make`, as real processes."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = 'mmrazor_lakd_state.txt'
+BUILD_INPUT = (
+    'mmrazor_lakd',
+    'configs',
+    'tools',
+    'requirements',
+    'tests',
+    'setup.py',
+    'pyproject.toml',
+    'MANIFEST.in',
+    'LICENSE',
+    'README.md',
+    'model-index.yml',
+)
+
+
+def clean_environment():
+    """Without what an outer make or a shell would add to a process."""
+    drop = ('MAKEFLAGS', 'MAKELEVEL', 'MFLAGS', 'PYTHONPATH')
+    return {k: v for k, v in os.environ.items() if k not in drop}
+
+
+def run(*command, cwd=None):
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+# --------------------------------------------------------------- the wheel
+
+
+def builds_wheels():
+    import setuptools
+
+    version = tuple(map(int, setuptools.__version__.split('.')[:2]))
+    try:
+        import wheel  # noqa: F401
+    except ImportError:
+        return version >= (70, 1)
+    return True
+
+
+needs_wheel = pytest.mark.skipif(
+    not builds_wheels(),
+    reason='setuptools < 70.1 needs the package wheel to build one',
+)
+
+
+def copy_tree(target):
+    target.mkdir()
+    ignore = shutil.ignore_patterns('__pycache__', '*.py[cod]')
+    for name in BUILD_INPUT:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=ignore)
+        elif source.is_file():
+            shutil.copy2(source, target / name)
+    # Traps: folders that look like packages, a build of bytecode, a .mim that
+    # some other tool left in the source, and files deleted further below.
+    write(target / 'tests' / '__init__.py')
+    write(target / 'tools' / '__init__.py')
+    write(target / 'configs' / '__pycache__' / 'a.cpython-311.pyc')
+    write(target / 'mmrazor_lakd' / '.mim' / 'configs' / 'stale.py')
+    write(target / 'mmrazor_lakd' / 'deleted_later.py')
+    write(target / 'configs' / 'deleted_later' / 'a.py')
+    write(target / 'tools' / 'run.sh').chmod(0o755)
+    write(target / 'model-index.yml', 'Import: []\n')
+    return target
+
+
+def write(path, text=''):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def build_wheel(source, target):
+    result = run(
+        *(sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-index'),
+        *('--no-build-isolation', '-w', target, source),
+    )
+    assert result.returncode == 0, result.stdout
+    (wheel,) = target.glob('*.whl')
+    return zipfile.ZipFile(wheel)
+
+
+def names(wheel):
+    """The names in a wheel without those of its metadata."""
+    return {n for n in wheel.namelist() if '.dist-info/' not in n}
+
+
+def expected_names(source):
+    """What the wheel of a tree holds, from a walk through the tree."""
+    expected = {'mmrazor_lakd/.mim/model-index.yml'}
+    for folder, prefix in (
+        ('mmrazor_lakd', ''),
+        ('configs', 'mmrazor_lakd/.mim/'),
+        ('tools', 'mmrazor_lakd/.mim/'),
+    ):
+        for path in (source / folder).rglob('*'):
+            name = path.relative_to(source).as_posix()
+            hidden = '/.' in name or '__pycache__' in name
+            if path.is_file() and not hidden:
+                expected.add(prefix + name)
+    return expected
+
+
+@pytest.fixture(scope='module')
+def source(tmp_path_factory):
+    return copy_tree(tmp_path_factory.mktemp('packaging') / 'source')
+
+
+@pytest.fixture(scope='module')
+def wheel(source, tmp_path_factory):
+    return build_wheel(source, tmp_path_factory.mktemp('wheel'))
+
+
+@needs_wheel
+def test_wheel_holds_the_package_and_the_mim_content(wheel, source):
+    assert names(wheel) == expected_names(source)
+    # The comparison above must not be one of two empty sets.
+    assert 'mmrazor_lakd/version.py' in names(wheel)
+    assert 'mmrazor_lakd/.mim/configs/deleted_later/a.py' in names(wheel)
+    assert 'mmrazor_lakd/.mim/tools/run.sh' in names(wheel)
+    mode = wheel.getinfo('mmrazor_lakd/.mim/tools/run.sh').external_attr >> 16
+    assert mode & 0o111, 'a script lost its executable bit'
+    (top_level,) = (n for n in wheel.namelist() if 'top_level' in n)
+    assert wheel.read(top_level).split() == [b'mmrazor_lakd']
+
+
+@needs_wheel
+def test_metadata(wheel):
+    (name,) = (n for n in wheel.namelist() if n.endswith('/METADATA'))
+    metadata = message_from_string(wheel.read(name).decode())
+    version = {}
+    exec((ROOT / 'mmrazor_lakd/version.py').read_text(), version)
+    assert metadata['Name'] == 'mmrazor-lakd'
+    assert metadata['Version'] == version['__version__']
+    assert metadata['Requires-Python'] == '>=3.8'
+    extras = set(metadata.get_all('Provides-Extra'))
+    assert extras == {'lite', 'tests', 'docs'}
+
+    requires = metadata.get_all('Requires-Dist')
+    requires = [Requirement(text) for text in requires]
+    base = {r.name: r.specifier for r in requires if r.marker is None}
+    assert {'mmengine', 'mmpretrain', 'mmrazor', 'torch'} <= set(base)
+    # Upstream imports these and forgot to declare them.
+    assert {'joblib', 'scipy', 'torchvision', 'setuptools'} <= set(base)
+    assert not base['setuptools'].contains('81.0.0')
+    # No torch that works is replaced.
+    for version in ('1.13.1', '2.11.0+cu130', '2.13.0', '9.0'):
+        assert base['torch'].contains(version), version
+    # A user's full mmcv is never replaced: only the extra names one.
+    assert not [name for name in base if name.startswith('mmcv')]
+    lite = [r.name for r in requires if evaluates(r.marker, 'lite')]
+    assert lite == ['mmcv-lite']
+    license_files = [n for n in wheel.namelist() if n.endswith('/LICENSE')]
+    assert len(license_files) == 1
+
+
+def evaluates(marker, extra):
+    return marker is not None and marker.evaluate({'extra': extra})
+
+
+@needs_wheel
+def test_building_leaves_the_source_as_it_was(tmp_path):
+    source = copy_tree(tmp_path / 'source')
+    shutil.rmtree(source / 'mmrazor_lakd' / '.mim')
+
+    def tree():
+        return {
+            p.relative_to(source): p.read_bytes()
+            for p in source.rglob('*')
+            # What every build by setuptools leaves, and git ignores.
+            if p.is_file()
+            and p.relative_to(source).parts[0]
+            not in ('build', 'mmrazor_lakd.egg-info')
+        }
+
+    before = tree()
+    first = build_wheel(source, tmp_path / 'first')
+    assert tree() == before
+
+    # The second wheel from the same folder, where the first one's build is.
+    assert (source / 'build').is_dir()
+    (source / 'mmrazor_lakd' / 'deleted_later.py').unlink()
+    shutil.rmtree(source / 'configs' / 'deleted_later')
+    second = build_wheel(source, tmp_path / 'second')
+    assert names(second) == expected_names(source)
+    assert names(first) - names(second) == {
+        'mmrazor_lakd/deleted_later.py',
+        'mmrazor_lakd/.mim/configs/deleted_later/a.py',
+    }
+
+
+@needs_wheel
+def test_sdist_builds_the_same_wheel(wheel, source, tmp_path):
+    code = 'import setuptools.build_meta as b; b.build_sdist({!r})'
+    result = run(sys.executable, '-c', code.format(str(tmp_path)), cwd=source)
+    assert result.returncode == 0, result.stdout
+    (archive,) = tmp_path.glob('*.tar.gz')
+    with tarfile.open(archive) as file:
+        file.extractall(tmp_path / 'sdist')
+    (unpacked,) = (tmp_path / 'sdist').iterdir()
+    assert not (unpacked / 'mmrazor_lakd' / '.mim').exists()
+    assert not (unpacked / 'tests').exists()
+    rebuilt = build_wheel(unpacked, tmp_path / 'wheel')
+    assert names(rebuilt) == names(wheel)
+    for name in names(wheel):
+        assert rebuilt.read(name) == wheel.read(name), name
+
+
+def test_lock_meets_the_requirements():
+    def read(name):
+        lines = (ROOT / 'requirements' / f'{name}.txt').read_text()
+        lines = (line.partition('#')[0].strip() for line in lines.split('\n'))
+        return [Requirement(line) for line in lines if line]
+
+    locked = {canonicalize_name(r.name): r for r in read('lock')}
+    for requirement in read('runtime') + read('lite') + read('tests'):
+        pinned = locked[canonicalize_name(requirement.name)].specifier
+        (pin,) = pinned
+        assert pin.operator == '=='
+        assert requirement.specifier.contains(pin.version), requirement
+
+
+# ------------------------------------------------------------- the set-up
+
+needs_make = pytest.mark.skipif(
+    shutil.which('make') is None or sys.version_info < (3, 11),
+    reason='the pinned environment needs make and Python 3.11',
+)
+
+
+class SetUp:
+    """`make venv` with an environment and a lock file of its own."""
+
+    def __init__(self, folder):
+        self.venv = folder / 'venv'
+        self.lock = folder / 'lock.txt'
+        self.command = ['make', '-C', ROOT, 'venv']
+        self.command += [f'VENV={self.venv}', f'LOCK={self.lock}']
+
+    def __call__(self, python=sys.executable):
+        return run(*self.command, f'PYTHON={python}')
+
+    def start(self):
+        """A call in a process group of its own, as in a terminal."""
+        return subprocess.Popen(
+            [*map(str, self.command), f'PYTHON={sys.executable}'],
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def start_and_wait_for_python(self):
+        """A call that has linked Python and now installs pip, for seconds."""
+        process = self.start()
+        while not (self.venv / 'bin' / 'python').exists():
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.01)
+        return process
+
+    def imports(self, name):
+        code = f'import importlib.util as u; print(u.find_spec({name!r}))'
+        return run(self.venv / 'bin/python', '-c', code, cwd='/').stdout
+
+
+@pytest.fixture
+def set_up(tmp_path):
+    return SetUp(tmp_path)
+
+
+def write_hollow_wheel(folder):
+    """A package `hollow` 0.1, so that pip installs without an index."""
+    info = 'hollow-0.1.dist-info'
+    content = {
+        'hollow.py': '',
+        f'{info}/METADATA': 'Metadata-Version: 2.1\n'
+        'Name: hollow\nVersion: 0.1\n',
+        f'{info}/WHEEL': 'Wheel-Version: 1.0\nGenerator: test\n'
+        'Root-Is-Purelib: true\nTag: py3-none-any\n',
+    }
+    record = ''.join(f'{name},,\n' for name in [*content, f'{info}/RECORD'])
+    path = folder / 'hollow-0.1-py3-none-any.whl'
+    with zipfile.ZipFile(path, 'w') as file:
+        for name, text in content.items():
+            file.writestr(name, text)
+        file.writestr(f'{info}/RECORD', record)
+    return path
+
+
+def write_python_without_ensurepip(folder):
+    """A Python as Debian has it without the package python3-venv."""
+    folder = folder / 'crippled'
+    write(folder / 'ensurepip.py', 'raise ImportError')
+    path = write(
+        folder / 'python',
+        f'#!/bin/sh\nPYTHONPATH={folder} exec {sys.executable} "$@"\n',
+    )
+    path.chmod(0o755)
+    return path
+
+
+def tree_hash(folder):
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob('*')):
+        # Running Python may write bytecode; that is no set-up.
+        if path.is_file() and '__pycache__' not in path.parts:
+            digest.update(f'{path} {path.lstat().st_mtime_ns}\n'.encode())
+    return digest.hexdigest()
+
+
+@needs_make
+def test_failed_set_up_is_not_trusted_and_the_next_call_mends_it(set_up):
+    folder = set_up.lock.parent
+    set_up.lock.write_text(f'--no-index\n--find-links {folder}\nhollow==0.1\n')
+    failed = set_up()
+    assert failed.returncode != 0
+    assert 'No matching distribution found for hollow==0.1' in failed.stdout
+    assert 'Nothing of it is kept' in failed.stdout
+    assert 'Traceback' not in failed.stdout
+    assert not (set_up.venv / 'bin').exists()
+
+    # The same call again, with the same lock file, once the package is there.
+    write_hollow_wheel(folder)
+    mended = set_up()
+    assert mended.returncode == 0, mended.stdout
+    assert 'Setting up' in mended.stdout
+    assert 'hollow.py' in set_up.imports('hollow')
+    assert str(ROOT) in set_up.imports('mmrazor_lakd')
+
+    # And again: nothing is said or touched, no Python that could is needed.
+    before = tree_hash(set_up.venv)
+    crippled = write_python_without_ensurepip(folder)
+    again = set_up(python=crippled)
+    assert again.returncode == 0, again.stdout
+    assert 'Setting up' not in again.stdout
+    assert tree_hash(set_up.venv) == before
+
+    # With another lock file it is not what is asked for.
+    set_up.lock.write_text('# nothing\n')
+    changed = set_up(python=crippled)
+    assert 'install its module venv' in changed.stdout
+
+
+@needs_make
+def test_killed_set_up_is_made_anew_by_one_of_two_calls(set_up):
+    folder = set_up.lock.parent
+    write_hollow_wheel(folder)
+    set_up.lock.write_text(f'--no-index\n--find-links {folder}\nhollow==0.1\n')
+    killed = set_up.start_and_wait_for_python()
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    # A Python is there, and still the environment must not be used as it is.
+    assert (set_up.venv / 'bin/python').exists()
+    assert (set_up.venv / STATE).read_text() == 'unfinished'
+
+    both = [set_up.start() for _ in range(2)]
+    output = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], output
+    assert sum('Setting up' in text for text in output) == 1, output
+    assert 'hollow.py' in set_up.imports('hollow')
+
+
+@needs_make
+def test_stopped_set_up_says_so_and_keeps_nothing(set_up):
+    set_up.lock.write_text('')
+    # It begins with an environment made from another lock file.
+    write(set_up.venv / STATE, 'hash of another lock file')
+    old = write(set_up.venv / 'lib' / 'old.py')
+    stopped = set_up.start_and_wait_for_python()
+    assert not old.exists()
+    os.killpg(stopped.pid, signal.SIGINT)
+    output = stopped.communicate()[0]
+    assert stopped.returncode != 0
+    assert 'The set-up was stopped. Nothing of it is kept.' in output
+    assert 'Traceback' not in output
+    assert [path.name for path in set_up.venv.iterdir()] == [STATE]
+
+
+@needs_make
+def test_foreign_environment_is_left_alone(set_up):
+    set_up.lock.write_text('')
+    mine = write(set_up.venv / 'mine.txt', 'mine')
+    result = set_up()
+    assert result.returncode != 0
+    assert 'was not made by this command' in result.stdout
+    assert [mine] == list(set_up.venv.iterdir())
+
+
+@needs_make
+def test_missing_python_or_venv_gets_one_sentence(set_up, tmp_path):
+    set_up.lock.write_text('')
+    none = set_up(python=tmp_path / 'no_such_python')
+    assert none.returncode != 0
+    assert 'No Python 3.11 or newer found' in none.stdout
+    python = write_python_without_ensurepip(tmp_path)
+    no_venv = set_up(python=python)
+    assert no_venv.returncode != 0
+    assert 'install its module venv' in no_venv.stdout
+    assert 'Traceback' not in none.stdout + no_venv.stdout
+    assert not set_up.venv.exists()
