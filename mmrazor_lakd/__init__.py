@@ -7,8 +7,14 @@ the registries of MMRazor and mmpretrain. A config needs one line::
     custom_imports = dict(imports=['mmrazor_lakd'])
 """
 
+import warnings
+
 from . import compat
 
+# mmcv-lite warns at every start of an operator that no classifier here uses.
+warnings.filterwarnings(
+    'ignore', message='Fail to import ``MultiScaleDeformableAttention``'
+)
 compat.apply()  # before anything that imports MMRazor
 
 from . import (  # noqa: E402

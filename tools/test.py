@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from mmrazor_lakd.algorithms import check_checkpoint
 from mmrazor_lakd.engine.command_line import (
     add_common_arguments,
+    hide_upstream_notices,
     load_config,
     run_tool,
 )
@@ -45,6 +46,7 @@ def main() -> None:
     cfg = load_config(args)
     merge_args(cfg, args)
     runner = Runner.from_cfg(cfg)
+    hide_upstream_notices()
     check_checkpoint(runner.model, args.checkpoint, 'checkpoint')
     if args.out and args.out_item != 'metrics':
         runner.test_evaluator.metrics.append(

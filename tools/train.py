@@ -8,6 +8,7 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from mmrazor_lakd.algorithms import check_checkpoint
 from mmrazor_lakd.engine.command_line import (
     add_common_arguments,
+    hide_upstream_notices,
     load_config,
     run_tool,
     set_mixed_precision,
@@ -62,6 +63,7 @@ def main() -> None:
     cfg = load_config(args)
     merge_args(cfg, args)
     runner = Runner.from_cfg(cfg)
+    hide_upstream_notices()
     if cfg.get('resume'):
         start = cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir)
         if start:

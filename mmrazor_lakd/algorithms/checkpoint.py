@@ -5,6 +5,7 @@ from typing import Dict
 
 import torch
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 from torch import nn
 
@@ -112,5 +113,7 @@ def check_checkpoint(model: nn.Module, path: str, option: str) -> None:
         SettingError: If the checkpoint is missing, truncated or of another
             architecture.
     """
+    if is_model_wrapper(model):  # DistributedDataParallel
+        model = model.module
     state_dict = read_state_dict(path, option)
     check_state_dict(model, state_dict, path, option, 'model')

@@ -2,5 +2,6 @@
 
 from .bfloat16_optim_wrapper import Bfloat16OptimWrapper
 from .channels_last_hook import ChannelsLastHook
+from .class_count_hook import ClassCountHook
 
-__all__ = ['Bfloat16OptimWrapper', 'ChannelsLastHook']
+__all__ = ['Bfloat16OptimWrapper', 'ChannelsLastHook', 'ClassCountHook']

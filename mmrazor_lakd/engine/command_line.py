@@ -9,6 +9,7 @@ from typing import Callable
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+from mmengine.logging import MMLogger
 
 from ..errors import SettingError, nearest
 
@@ -67,9 +68,8 @@ def load_config(args: argparse.Namespace) -> Config:
             _set_dataloader_defaults(cfg[name])
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
-    if not torch.cuda.is_available() and args.launcher != 'none':
-        # The shipped configs say nccl, which a CPU doesn't have.
-        cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
+    if args.launcher != 'none' and get_device() == 'cpu':
+        _start_cpu_processes(cfg)
     return cfg
 
 
@@ -96,6 +96,38 @@ def _set_dataloader_defaults(loader) -> None:
     workers = loader.get('num_workers', 0) > 0
     loader['persistent_workers'] = workers and loader.get(
         'persistent_workers', True
+    )
+
+
+def _start_cpu_processes(cfg: Config) -> None:
+    """Let several processes train on CPUs, which MMEngine doesn't provide for.
+
+    It selects a CUDA device before it starts the process group, and gives
+    DistributedDataParallel the number of a GPU.
+    """
+    torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = {
+        **dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        ),
+        **cfg.get('model_wrapper_cfg', {}),
+        'device_ids': None,
+    }
+
+
+def hide_upstream_notices() -> None:
+    """Keep quiet what MMEngine says of itself at every start.
+
+    Its own hook uses the FileClient that it announces the end of; no user
+    can mend that.
+    """
+    logger = MMLogger.get_current_instance()
+    logger.addFilter(
+        lambda record: not str(record.msg).startswith(
+            ('"FileClient" will be', '"HardDiskBackend" is the alias')
+        )
     )
 
 

@@ -12,4 +12,4 @@ val_cfg = dict()
 test_cfg = dict()
 auto_scale_lr = dict(base_batch_size=128, enable=False)
 # Refuses a number of classes that differs between model and data.
-custom_hooks = [dict(type='ClassNumCheckHook')]
+custom_hooks = [dict(type='ClassCountHook')]

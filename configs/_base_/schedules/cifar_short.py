@@ -22,6 +22,6 @@ test_cfg = dict()
 auto_scale_lr = dict(base_batch_size=128, enable=False)
 custom_hooks = [
     # refuses a number of classes that differs between model and data
-    dict(type='ClassNumCheckHook'),
+    dict(type='ClassCountHook'),
     dict(type='ChannelsLastHook'),
 ]

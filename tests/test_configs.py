@@ -1,0 +1,68 @@
+"""Every config resolves, builds and trains on images of its data's format."""
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+from conftest import ROOT
+
+CONFIGS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / 'configs').glob('[a-z]*/*.py')
+)
+
+
+def build_model(cfg):
+    init_default_scope(cfg.default_scope)
+    cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    return MODELS.build(cfg.model)
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_two_iterations(path):
+    cfg = Config.fromfile(ROOT / path)
+    model = build_model(cfg)
+    model.train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(2):
+        images = torch.randint(0, 256, (4, 3, 32, 32), generator=generator)
+        data = dict(
+            inputs=images.to(torch.uint8),
+            data_samples=[DataSample().set_gt_label(i) for i in range(4)],
+        )
+        data = model.data_preprocessor(data, training=True)
+        loss, _ = model.parse_losses(model(**data, mode='loss'))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.isfinite()
+    trained = getattr(model, 'architecture', model)
+    assert all(
+        param.grad is not None and param.grad.abs().sum() > 0
+        for param in trained.parameters()
+    )
+
+
+@pytest.mark.parametrize(
+    'path', [path for path in CONFIGS if path.startswith('configs/lakd/')]
+)
+def test_lakd_and_kd_differ_in_the_distiller_alone(path):
+    lakd = Config.fromfile(ROOT / path).to_dict()
+    kd = Config.fromfile(ROOT / path.replace('lakd', 'kd')).to_dict()
+    lakd.pop('lakd_distiller')
+    assert lakd['model'].pop('distiller')['type'] == 'LAKDDistiller'
+    assert kd['model'].pop('distiller')['type'] == 'ConfigurableDistiller'
+    assert lakd == kd
+
+
+def test_names_say_what_is_in_them():
+    """{method}_{teacher}_{student}_{gpus}xb{batch}_{data}.py"""
+    for path in CONFIGS:
+        cfg = Config.fromfile(ROOT / path)
+        *_, batch, data = path[: -len('.py')].split('_')
+        assert batch == f'1xb{cfg.train_dataloader.batch_size}'
+        assert data in cfg.train_dataloader.dataset.type.lower()
