@@ -3,6 +3,7 @@
 from typing import Optional
 
 import torch
+import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
@@ -31,8 +32,8 @@ def local_feature_loss(
         s_feature (torch.Tensor): The student's map, (N, C, H, W).
         t_feature (torch.Tensor): The teacher's map, of the same shape. No
             gradient goes to it.
-        weight (torch.Tensor, optional): Weights of the positions, any shape
-            that broadcasts to the maps'. Defaults to None, all ones.
+        weight (torch.Tensor, optional): Weights of the positions,
+            (N, 1, H, W). Defaults to None, all ones.
         normalize (str): ``'variance'`` divides by the variance of all
             elements of ``t_feature``, so that every module's loss is about 1
             before training; ``'none'`` doesn't.
@@ -44,12 +45,14 @@ def local_feature_loss(
     """
     s_feature = at_least_float32(s_feature)
     t_feature = at_least_float32(t_feature.detach())
-    square = (s_feature - t_feature).square()
-    if weight is not None:
-        square = square * weight
-    loss = square.mean()
+    if weight is None:
+        loss = F.mse_loss(s_feature, t_feature)
+    else:
+        # Summing over the channels first spares a weighted copy of the map.
+        square = (s_feature - t_feature).square().sum(1, keepdim=True)
+        loss = (square * weight).sum() / s_feature.numel()
     if reduction == 'instance':
-        loss = loss * (square.numel() / square.shape[0])
+        loss = loss * s_feature[0].numel()
     if normalize == 'variance':
         loss = loss / (t_feature.var(unbiased=False) + EPS)
     return loss
