@@ -6,6 +6,7 @@ All are in MMPretrain's registries: ``type='mmpretrain.InMemoryCIFAR10'``.
 from .batch_transforms import BatchRandomCrop, BatchRandomFlip, BatchTransform
 from .cifar import ConvertedCIFAR10, InMemoryCIFAR10, InMemoryCIFAR100
 from .digits import Digits
+from .image_batch import ImageBatch, whole_batch_collate
 from .in_memory import InMemoryDataset
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     'BatchTransform',
     'ConvertedCIFAR10',
     'Digits',
+    'ImageBatch',
     'InMemoryCIFAR10',
     'InMemoryCIFAR100',
     'InMemoryDataset',
+    'whole_batch_collate',
 ]

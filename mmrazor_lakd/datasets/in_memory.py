@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import SettingError
 from .batch_transforms import BatchTransform
+from .image_batch import ImageBatch
 
 
 class InMemoryDataset(BaseDataset):
@@ -20,7 +21,8 @@ class InMemoryDataset(BaseDataset):
     what ``PackInputs`` of MMPretrain would give it, so that any collate
     function, data preprocessor, head and metric works. With PyTorch 2 the
     loader fetches whole batches (:meth:`__getitems__`); older versions ask
-    for one sample after another and get the same, slower.
+    for one sample after another and get the same, slower. It is fastest with
+    ``collate_fn=dict(type='whole_batch_collate')``.
 
     Workers are not needed: ``num_workers=0`` is usually fastest, for a batch
     is made in less time than it takes to pass it between processes.
@@ -137,25 +139,24 @@ class InMemoryDataset(BaseDataset):
         """One augmented and packed sample, see :meth:`__getitems__`."""
         return self.__getitems__([idx])[0]
 
-    def __getitems__(self, indices: Sequence[int]) -> List[Dict[str, Any]]:
+    def __getitems__(self, indices: Sequence[int]) -> ImageBatch:
         """Make a batch of augmented and packed samples.
 
         Args:
             indices (Sequence[int]): B indices.
 
         Returns:
-            list[dict]: For each sample ``inputs``, uint8, shape (3, H, W),
-            and ``data_samples``, a new DataSample with ``gt_label``, int64,
-            shape (1,), and ``sample_idx``.
+            ImageBatch: B samples, each with ``inputs``, uint8, shape
+            (3, H, W), and ``data_samples``, a new DataSample with
+            ``gt_label``, int64, shape (1,), and ``sample_idx``.
         """
         places = range(len(self))
         indices = [places[int(i)] for i in indices]
         # PyTorch takes 15 times longer to index than NumPy
         images = torch.from_numpy(self.images.numpy()[indices])
         labels = torch.from_numpy(self.labels.numpy()[indices])
-        images = self.pipeline(images).unbind()
-        batch = []
-        for image, label, idx in zip(images, labels.split(1), indices):
+        samples = []
+        for idx, label in zip(indices, labels.split(1)):
             # New ones each time: a model writes its predictions into them.
             # MMEngine's setters would take half of the time of the whole
             # batch, so the state that they lead to is written at once.
@@ -166,5 +167,5 @@ class InMemoryDataset(BaseDataset):
                 sample_idx=idx,
                 gt_label=label,
             )
-            batch.append(dict(inputs=image, data_samples=sample))
-        return batch
+            samples.append(sample)
+        return ImageBatch(self.pipeline(images), samples)

@@ -8,7 +8,7 @@
 #   --python PYTHON  the environment to check, as its python; without it
 #                    .venv-classic, made on first use from python3.10 (or
 #                    PYTHON310=path) and requirements/classic.txt
-#   CONFIG           defaults to LAKD on the digits data: about 3 minutes
+#   CONFIG           defaults to LAKD on the digits data, a few minutes a tool
 #   KEY=VALUE        config options, for all tools, as in
 #                    model.teacher_ckpt=path train_cfg.max_epochs=1
 #
@@ -61,7 +61,7 @@ main() {
         train_and_test mmrazor "$mmrazor"
     fi
 
-    local row='%-28s %-14s %6s %9s  %s\n'
+    local row='%-31s %-13s %6s %9s  %s\n'
     # shellcheck disable=SC2059
     printf "\n$row" tool torch status accuracy log
     # shellcheck disable=SC2059

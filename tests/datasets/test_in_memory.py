@@ -17,7 +17,12 @@ from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader
 
 from mmrazor_lakd import SettingError
-from mmrazor_lakd.datasets import Digits, InMemoryCIFAR10, InMemoryDataset
+from mmrazor_lakd.datasets import (
+    Digits,
+    InMemoryCIFAR10,
+    InMemoryDataset,
+    whole_batch_collate,
+)
 
 ROOT = Path(__file__).parents[2]
 CROP = dict(type='BatchRandomCrop', padding=4)
@@ -92,7 +97,7 @@ def test_samples_are_new_for_every_batch(made):
     first[0]['data_samples'].set_pred_score([0.1, 0.9])
     first[0]['data_samples'].gt_label.fill_(3)
     first[0]['inputs'].zero_()
-    for sample in (first[1], *made.__getitems__([1])):
+    for sample in (first[1], made.__getitems__([1])[0]):
         assert 'pred_score' not in sample['data_samples']
         assert sample['data_samples'].gt_label.item() == 1
         assert torch.equal(sample['inputs'], made.images[1])
@@ -169,7 +174,9 @@ def test_loader_fetches_whole_batches():
 
 
 @pytest.mark.parametrize('workers', [0, 2])
-@pytest.mark.parametrize('collate', ['default_collate', 'pseudo_collate'])
+@pytest.mark.parametrize(
+    'collate', ['default_collate', 'pseudo_collate', 'whole_batch_collate']
+)
 def test_train_step_and_predict(workers, collate):
     """Through MMEngine's loader, the preprocessor, a model and a metric."""
     config = loader_config(workers, collate, pipeline=[CROP], indices=20)
@@ -218,11 +225,25 @@ def test_loader_is_seeded(workers):
 
 def test_collate_functions_give_the_same(made):
     batch = made.__getitems__(range(6))
+    whole = whole_batch_collate(batch)
     stacked = default_collate(batch)
     listed = pseudo_collate(batch)
-    assert stacked['inputs'].shape == (6, 3, 32, 32)
-    assert torch.equal(stacked['inputs'], torch.stack(listed['inputs']))
-    assert stacked['data_samples'] == listed['data_samples']
+    assert whole['inputs'].shape == (6, 3, 32, 32)
+    assert torch.equal(whole['inputs'], stacked['inputs'])
+    assert torch.equal(whole['inputs'], torch.stack(listed['inputs']))
+    assert set(whole) == set(stacked) == set(listed)
+    for one in (stacked, listed):
+        assert type(one['data_samples']) is type(whole['data_samples'])
+        assert one['data_samples'] == whole['data_samples']
+
+
+def test_whole_batch_collate_takes_lists_of_samples(made):
+    """From other data sets, and with PyTorch before 2.0."""
+    samples = [made[i] for i in range(6)]
+    collated = whole_batch_collate(samples)
+    reference = default_collate(samples)
+    assert torch.equal(collated['inputs'], reference['inputs'])
+    assert collated['data_samples'] == reference['data_samples']
 
 
 def test_transforms_for_single_images_are_refused():

@@ -24,7 +24,7 @@ train_dataloader = dict(
         ],
     ),
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
+    collate_fn=dict(type='whole_batch_collate'),
     drop_last=False,
 )
 
@@ -39,7 +39,7 @@ val_dataloader = dict(
         test_mode=True,
     ),
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='default_collate'),
+    collate_fn=dict(type='whole_batch_collate'),
     drop_last=False,
 )
 val_evaluator = dict(type='mmpretrain.Accuracy', topk=(1,))

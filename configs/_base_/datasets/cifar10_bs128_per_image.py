@@ -5,6 +5,7 @@ _base_ = './cifar10_bs128.py'
 train_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
+    collate_fn=dict(type='default_collate'),
     dataset=dict(
         type='mmpretrain.ConvertedCIFAR10',
         pipeline=[
@@ -20,6 +21,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
+    collate_fn=dict(type='default_collate'),
     dataset=dict(
         type='mmpretrain.ConvertedCIFAR10',
         pipeline=[dict(type='mmpretrain.PackInputs')],

@@ -20,7 +20,7 @@ train_dataloader = dict(
         pipeline=[dict(type='mmpretrain.BatchRandomCrop', padding=4)],
     ),
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='default_collate'),
+    collate_fn=dict(type='whole_batch_collate'),
     drop_last=False,
 )
 
@@ -30,7 +30,7 @@ val_dataloader = dict(
     persistent_workers=False,
     dataset=dict(type='mmpretrain.Digits', split='test', test_mode=True),
     sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='default_collate'),
+    collate_fn=dict(type='whole_batch_collate'),
     drop_last=False,
 )
 val_evaluator = dict(type='mmpretrain.Accuracy', topk=(1,))
