@@ -16,8 +16,12 @@ LOCAL_MODULES = [
     dict(student='backbone.layer2.preact', teacher='backbone.layer2.preact'),
 ]
 LOGITS_KD = dict(
-    student_recorders=dict(logits=dict(type='ModuleOutputs', source='head.fc')),
-    teacher_recorders=dict(logits=dict(type='ModuleOutputs', source='head.fc')),
+    student_recorders=dict(
+        logits=dict(type='ModuleOutputs', source='head.fc')
+    ),
+    teacher_recorders=dict(
+        logits=dict(type='ModuleOutputs', source='head.fc')
+    ),
     distill_losses=dict(loss_kd=dict(type='KLDivergence', tau=4.0)),
     loss_forward_mappings=dict(
         loss_kd=dict(

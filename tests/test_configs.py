@@ -2,12 +2,11 @@
 
 import pytest
 import torch
+from conftest import ROOT
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-
-from conftest import ROOT
 
 CONFIGS = sorted(
     path.relative_to(ROOT).as_posix()

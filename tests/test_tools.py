@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmpretrain.registry import MODELS
-
 from conftest import ROOT, classifier
+from mmpretrain.registry import MODELS
 
 TEACHER = 'configs/teachers/resnet20_1xb64_digits.py'
 STUDENT = 'configs/teachers/resnet8_1xb64_digits.py'
@@ -170,7 +169,8 @@ def test_refusals(tmp_path, teacher):
         'train.py', *common, 'model.teacher_ckpt=gone.pth'
     )
     heads = [
-        f'model.{role}.head.num_classes=7' for role in ('architecture', 'teacher')
+        f'model.{role}.head.num_classes=7'
+        for role in ('architecture', 'teacher')
     ]
     assert 'The teacher has 10 classes and the student 7' in refused(
         'train.py', *common, heads[0], 'model.teacher_ckpt=None'

@@ -6,10 +6,12 @@ and writes report.png.
 """
 
 import argparse
+import io
 import json
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, List, Optional
@@ -155,9 +157,9 @@ def train_all(
         for index, run in enumerate(runs):
             task = progress.add_task(run.title, total=epochs)
 
-            def watch(done: int) -> None:
+            def watch(done: int, task=task, before=index * epochs) -> None:
                 progress.update(task, completed=done)
-                progress.update(overall, completed=index * epochs + done)
+                progress.update(overall, completed=before + done)
 
             train_and_test(run, out, epochs, runs[0].checkpoint, watch)
             watch(epochs)
@@ -168,11 +170,11 @@ def train_all(
 
 
 def print_table(runs: List[Run], console: Console) -> None:
-    table = Table(title='scikit-learn digits, 450 test images')
+    table = Table(title='scikit-learn digits, 445 test images')
     table.add_column('model')
     table.add_column('top-1 %', justify='right')
     table.add_column('training', justify='right')
-    table.add_column('checkpoint')
+    table.add_column('checkpoint', overflow='fold')
     for run in runs:
         table.add_row(
             run.title,
@@ -196,17 +198,18 @@ def main() -> None:
     started = time.time()
     train_all(runs, out, args.epochs, console)
     print_table(runs, console)
-    # Importing what draws takes seconds, in which nothing would be shown.
-    from mmrazor_lakd.visualization.demo_report import draw_report
-
     report = out / 'report.png'
-    draw_report(
-        report,
-        [run.title for run in runs],
-        [run.curve for run in runs],
-        [config_path(run) for run in runs],
-        [run.checkpoint for run in runs],
-    )
+    with redirect_stdout(io.StringIO()):  # the log of loading the models
+        # Importing it at the top would keep the screen empty for seconds.
+        from mmrazor_lakd.visualization.demo_report import draw_report
+
+        draw_report(
+            report,
+            [run.title for run in runs],
+            [run.curve for run in runs],
+            [config_path(run) for run in runs],
+            [run.checkpoint for run in runs],
+        )
     minutes, seconds = divmod(round(time.time() - started), 60)
     console.print(f'Curves and attention maps: {shorten(report)}')
     console.print(f'The demo took {minutes} min {seconds} s.')

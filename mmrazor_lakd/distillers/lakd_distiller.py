@@ -111,7 +111,9 @@ class LAKDDistiller(ConfigurableDistiller):
         # be one of the user's: those are Python identifiers in a dict().
         recorders = {
             f'module{number}.teacher': dict(
-                _scope_='mmrazor', type='ModuleOutputs', source=entry['teacher']
+                _scope_='mmrazor',
+                type='ModuleOutputs',
+                source=entry['teacher'],
             )
             for number, entry in enumerate(entries, 1)
         }
@@ -210,7 +212,8 @@ class LAKDDistiller(ConfigurableDistiller):
         s_width, t_width = s_shape[1], t_shape[1]
         widths = {}
         if cfg is not None:
-            cls = MODELS.get(cfg['type'])
+            kind = cfg['type']
+            cls = MODELS.get(kind) if isinstance(kind, str) else kind
             accepted = signature(cls).parameters if cls else {}
             widths = {
                 key: cfg.get(key, width)
@@ -250,7 +253,7 @@ class LAKDDistiller(ConfigurableDistiller):
         ):
             cut = 'cut' if entry['isolate'] else 'no cut'
             lines.append(
-                f"  module {number}: up to {entry['student']} "
+                f'  module {number}: up to {entry["student"]} '
                 f'{tuple(s_shape[1:])} ({cut}), taught by {entry["teacher"]} '
                 f'{tuple(t_shape[1:])}'
             )

@@ -125,8 +125,10 @@ def hide_upstream_notices() -> None:
     """
     logger = MMLogger.get_current_instance()
     logger.addFilter(
-        lambda record: not str(record.msg).startswith(
-            ('"FileClient" will be', '"HardDiskBackend" is the alias')
+        lambda record: (
+            not str(record.msg).startswith(
+                ('"FileClient" will be', '"HardDiskBackend" is the alias')
+            )
         )
     )
 

@@ -44,7 +44,8 @@ def draw_report(
         curves (Sequence[list[float]]): Their accuracies by epoch, in %.
         configs (Sequence[Path]): Their configs.
         checkpoints (Sequence[Path]): Their checkpoints.
-        num_images (int): How many test images to show. Defaults to 4.
+        num_images (int): How many test images to show, one of each class.
+            Defaults to 4.
     """
     models = [load_classifier(*pair) for pair in zip(configs, checkpoints)]
     dataset = DATASETS.build(
@@ -60,7 +61,8 @@ def draw_report(
         for model in models
     ]
     names = ['teacher'] + [title.split()[-1] for title in titles[1:]]
-    chosen = range(0, len(images), len(images) // num_images)[:num_images]
+    labels = dataset.get_gt_labels().tolist()
+    chosen = [labels.index(label) for label in range(num_images)]
     modules = {}
     for index, module in enumerate(SOURCES):
         modules[module] = {}
@@ -69,7 +71,7 @@ def draw_report(
             if name != 'teacher':
                 r = map_correlation(own[index], maps[0][index])
                 label = f'{name}, r = {r:.2f}'
-            modules[module][label] = own[index][list(chosen)]
+            modules[module][label] = own[index][chosen]
 
     figure = Figure(figsize=(12, 9.5), layout='constrained')
     top, bottom = figure.subfigures(2, 1, height_ratios=[0.75, 1])
@@ -79,9 +81,7 @@ def draw_report(
         "teacher's over all test images",
         fontsize=11,
     )
-    plot_ndam_maps(
-        bottom, images[list(chosen)].permute(0, 2, 3, 1).numpy(), modules
-    )
+    plot_ndam_maps(bottom, images[chosen].permute(0, 2, 3, 1).numpy(), modules)
     figure.savefig(path, dpi=110)
 
 

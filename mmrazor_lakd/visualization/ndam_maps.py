@@ -26,7 +26,9 @@ def collect_ndam_maps(
     """
     recorders = RecorderManager(
         {
-            source: dict(_scope_='mmrazor', type='ModuleOutputs', source=source)
+            source: dict(
+                _scope_='mmrazor', type='ModuleOutputs', source=source
+            )
             for source in sources
         }
     )
@@ -104,6 +106,8 @@ def plot_ndam_maps(
     for column, (module, model) in zip(columns, titles):
         axes[0, column].set_title(f'{module}\n{model}', fontsize=9)
         for row, values in zip(axes, modules[module][model]):
-            shown = row[column].imshow(values, cmap='cividis', vmin=0, vmax=top)
+            shown = row[column].imshow(
+                values, cmap='cividis', vmin=0, vmax=top
+            )
     bar = figure.colorbar(shown, ax=axes, shrink=0.8, pad=0.01, aspect=30)
     bar.set_label("attention, 1 = the image's mean")

@@ -63,7 +63,9 @@ def test_truncated_checkpoint(build, teacher_ckpt):
     data = teacher_ckpt.read_bytes()
     for length in (0, 10, len(data) // 2, len(data) - 1):
         teacher_ckpt.write_bytes(data[:length])
-        with pytest.raises(SettingError, match='is truncated or no checkpoint'):
+        with pytest.raises(
+            SettingError, match='is truncated or no checkpoint'
+        ):
             build(lakd(), teacher_ckpt=str(teacher_ckpt))
 
 
@@ -75,9 +77,7 @@ def test_no_checkpoint_at_all(build, teacher_ckpt):
 
 def test_checkpoint_of_another_architecture(build, teacher_ckpt):
     with pytest.raises(SettingError) as error:
-        build(
-            lakd(), teacher=classifier(20), teacher_ckpt=str(teacher_ckpt)
-        )
+        build(lakd(), teacher=classifier(20), teacher_ckpt=str(teacher_ckpt))
     # three blocks of ten tensors that hold weights or statistics
     assert "than the teacher's: of" in str(error.value)
     assert '30 missing (first: backbone.layer1.2.conv1' in str(error.value)

@@ -50,14 +50,17 @@ def slow_feature_loss(s, t, weight, normalize, reduction):
 
 def slow_ndam_map(f, alpha, beta, k, activation, normalize):
     """W = alpha avgpool(F_sum) + beta maxpool(F_sum), by loops."""
-    act = dict(
-        relu=lambda v: max(v, 0.0), abs=abs, none=lambda v: v
-    )[activation]
+    act = dict(relu=lambda v: max(v, 0.0), abs=abs, none=lambda v: v)[
+        activation
+    ]
     n, c, h, w = f.shape
     maps = []
     for i in range(n):
         summed = [
-            [sum(act(float(f[i, j, y, x])) for j in range(c)) for x in range(w)]
+            [
+                sum(act(float(f[i, j, y, x])) for j in range(c))
+                for x in range(w)
+            ]
             for y in range(h)
         ]
         out = [[0.0] * w for _ in range(h)]

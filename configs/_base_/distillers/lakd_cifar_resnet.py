@@ -13,7 +13,5 @@ lakd_distiller = dict(
     ],
     connector=dict(type='LocalModuleConnector'),
     feature_loss=dict(type='LocalFeatureLoss', loss_weight=1.0),
-    attention_loss=dict(
-        type='NDAMLoss', alpha=0.5, beta=0.5, loss_weight=1.0
-    ),
+    attention_loss=dict(type='NDAMLoss', alpha=0.5, beta=0.5, loss_weight=1.0),
 )
