@@ -112,7 +112,8 @@ def test_training_without_gpu_gives_no_notice(tmp_path):
     output = run(
         'train.py', STUDENT, '--work-dir', tmp_path, '--amp',
         '--cfg-options', *QUICK, 'train_cfg.max_epochs=1',
-        'optim_wrapper.type=OptimWrapper',
+        'optim_wrapper.type=OptimWrapper', 'val_dataloader.num_workers=0',
+        'val_dataloader.persistent_workers=True',
     )  # fmt: skip
     assert 'Epoch(val)' in output
     if not torch.cuda.is_available():

@@ -57,6 +57,8 @@ def load_config(args: argparse.Namespace) -> Config:
             f'{nearest(args.config, _configs_near(args.config))}.'
         )
     cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -66,8 +68,6 @@ def load_config(args: argparse.Namespace) -> Config:
     for name in DATALOADERS:
         if cfg.get(name) is not None:
             _set_dataloader_defaults(cfg[name])
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
     if args.launcher != 'none' and get_device() == 'cpu':
         _start_cpu_processes(cfg)
     return cfg
