@@ -173,7 +173,7 @@ def print_table(runs: List[Run], console: Console) -> None:
     table = Table(title='scikit-learn digits, 445 test images')
     table.add_column('model')
     table.add_column('top-1 %', justify='right')
-    table.add_column('training', justify='right')
+    table.add_column('time', justify='right')
     table.add_column('checkpoint', overflow='fold')
     for run in runs:
         table.add_row(

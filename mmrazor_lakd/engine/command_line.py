@@ -164,3 +164,7 @@ def run_tool(main: Callable[[], None]) -> None:
     except SettingError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
+    finally:
+        # Gloo's threads abort a process that ends before them.
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
