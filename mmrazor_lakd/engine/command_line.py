@@ -1,6 +1,7 @@
 """What the command line tools share."""
 
 import argparse
+import gc
 import os
 import os.path as osp
 import sys
@@ -165,6 +166,8 @@ def run_tool(main: Callable[[], None]) -> None:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     finally:
-        # Gloo's threads abort a process that ends before them.
+        # Gloo's threads abort a process whose interpreter ends before them,
+        # and the Runner's cycles keep the wrapped model, and so the group.
         if torch.distributed.is_initialized():
+            gc.collect()
             torch.distributed.destroy_process_group()
