@@ -82,8 +82,8 @@ def test_lakd_trains_is_killed_goes_on_and_is_tested(tmp_path, teacher):
     os.killpg(process.pid, signal.SIGKILL)
     output = process.communicate()[0]
     for name in ('module1', 'module2'):
-        assert re.search(rf'distill\.{name}\.loss_feature: \d', output)
-        assert re.search(rf'distill\.{name}\.loss_attention: \d', output)
+        assert re.search(rf'distill\.{name}\.feature: \d', output)
+        assert re.search(rf'distill\.{name}\.attention: \d', output)
     saved = int((tmp_path / 'last_checkpoint').read_text()[:-4].split('_')[-1])
 
     args[args.index('train_cfg.max_epochs=200')] = (

@@ -13,6 +13,8 @@ from ..errors import SettingError
 
 # Where a distilled student lies in the checkpoint of its training.
 STUDENT_PREFIX = 'architecture.'
+# Where MMRazor's checkpoints hold the teacher.
+TEACHER_PREFIX = 'teacher.'
 
 
 def read_state_dict(path: str, option: str) -> Dict[str, torch.Tensor]:
@@ -116,4 +118,10 @@ def check_checkpoint(model: nn.Module, path: str, option: str) -> None:
     if is_model_wrapper(model):  # DistributedDataParallel
         model = model.module
     state_dict = read_state_dict(path, option)
+    if 'teacher' in vars(model):  # FrozenTeacherDistill, see there
+        state_dict = {
+            key: value
+            for key, value in state_dict.items()
+            if not key.startswith(TEACHER_PREFIX)
+        }
     check_state_dict(model, state_dict, path, option, 'model')

@@ -1,42 +1,87 @@
 """Distillation from a teacher that stays as it is."""
 
-from typing import Optional
+from typing import Dict, List, Optional
 
+import torch
+from mmengine.logging import print_log
+from mmengine.runner.amp import autocast
+from mmengine.structures import BaseDataElement
 from mmrazor.models.algorithms import SingleTeacherDistill
+from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
+from torch import nn
 
-from .checkpoint import load_teacher
+from ..distillers.records import release_records
+from ..errors import SettingError, check_choice
+from .checkpoint import TEACHER_PREFIX, load_teacher
+from .fold_batch_norm import fold_batch_norm
 
 
 @MODELS.register_module()
 class FrozenTeacherDistill(SingleTeacherDistill):
     """A :class:`SingleTeacherDistill` whose teacher is wholly frozen.
 
-    It differs from MMRazor's in two things. The whole teacher is in eval
-    mode, not its batch normalisation alone (dropout and drop-path would
-    distort the maps). And its checkpoint must fit exactly: a missing key is
-    an error there, while MMRazor only warns and goes on with random weights.
+    It gives the same losses as MMRazor's, from the same configs, and differs
+    in what it spends on the teacher:
 
-    The checkpoint is loaded when the Runner initialises the weights, as with
-    MMEngine's ``init_cfg=dict(type='Pretrained')``: testing a student needs
-    no teacher's file. Whoever trains in a loop of their own calls
-    ``model.init_weights()`` first, as everywhere in MMEngine.
+    - The whole teacher is in eval mode, not its batch normalisation alone
+      (dropout and drop-path would distort the maps).
+    - Its batch normalisation is folded into its convolutions at the first
+      training step, and no loss is computed for it.
+    - It is no submodule: its weights are neither in the checkpoints, nor
+      with the optimizer, nor with DistributedDataParallel. They move with
+      the model from device to device all the same. A checkpoint of MMRazor's
+      that holds a teacher can still be loaded.
+    - Its checkpoint must fit exactly: a missing key is an error there, while
+      MMRazor only warns and goes on with random weights.
+
+    The teacher's checkpoint is loaded when the Runner initialises the
+    weights, as with MMEngine's ``init_cfg=dict(type='Pretrained')``: testing
+    a student needs no teacher's file. Whoever trains in a loop of their own
+    calls ``model.init_weights()`` first, as everywhere in MMEngine.
 
     Args:
         teacher_ckpt (str, optional): Checkpoint of the teacher, or of a
             training in which the teacher was the student. Defaults to None:
             random weights.
+        teacher_mode (str): ``'tensor'`` runs the teacher without its loss;
+            ``'loss'`` with it, for recorders of something that happens there.
+            Defaults to ``'tensor'``.
+        fold_teacher (bool): Whether to fold the teacher's batch
+            normalisation. Defaults to True.
         kwargs: Arguments of :class:`SingleTeacherDistill`.
+
+    Raises:
+        SettingError: If the teacher is said to be trainable.
     """
 
     def __init__(
-        self, *args, teacher_ckpt: Optional[str] = None, **kwargs
+        self,
+        *args,
+        teacher_ckpt: Optional[str] = None,
+        teacher_mode: str = 'tensor',
+        fold_teacher: bool = True,
+        **kwargs,
     ) -> None:
+        owner = type(self).__name__
+        check_choice(owner, 'teacher_mode', teacher_mode, ('tensor', 'loss'))
         super().__init__(*args, **kwargs)
+        if self.teacher_trainable:
+            raise SettingError(
+                f'{owner} has a frozen teacher, but teacher_trainable=True; '
+                f"write type='SingleTeacherDistill' to train it."
+            )
         self.teacher_ckpt = teacher_ckpt
+        self.teacher_mode = teacher_mode
+        self.fold_teacher = fold_teacher
+        self._folded = False
+        # An attribute, but not a submodule.
+        self.__dict__['teacher'] = self._modules.pop('teacher')
+        self.teacher.eval()
+        self._register_load_state_dict_pre_hook(self._take_teacher)
 
     def init_weights(self) -> None:
-        """Initialise the student, and load the teacher.
+        """Initialise the student, and initialise or load the teacher.
 
         Raises:
             SettingError: If the teacher's checkpoint is missing, truncated or
@@ -45,6 +90,93 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         super().init_weights()
         if self.teacher_ckpt:
             load_teacher(self.teacher, self.teacher_ckpt)
+        else:
+            self.teacher.init_weights()
+
+    def _apply(self, fn, *args, **kwargs) -> nn.Module:
+        """Move the teacher with the rest: to a device, a type, a layout."""
+        self.teacher._apply(fn, *args, **kwargs)
+        return super()._apply(fn, *args, **kwargs)
+
+    def _take_teacher(self, state_dict: Dict, prefix: str, *args) -> None:
+        """Take the teacher out of a checkpoint that has one.
+
+        Its weights are used where the config names no teacher, such as where
+        MMRazor's own training is resumed.
+        """
+        prefix += TEACHER_PREFIX
+        keys = [key for key in state_dict if key.startswith(prefix)]
+        weights = {key[len(prefix) :]: state_dict.pop(key) for key in keys}
+        if weights and not (self.teacher_ckpt or self._folded):
+            self.teacher.load_state_dict(weights)
+
+    def loss(
+        self,
+        batch_inputs: torch.Tensor,
+        data_samples: Optional[List[BaseDataElement]] = None,
+    ) -> Dict[str, torch.Tensor]:
+        """Compute the student's losses and those of the distillation.
+
+        Args:
+            batch_inputs (torch.Tensor): Preprocessed images, (N, C, H, W).
+            data_samples (list, optional): Their labels.
+
+        Returns:
+            dict[str, torch.Tensor]: The student's own losses, named
+            ``student.*``, and the distiller's, ``distill.*``.
+        """
+        if self.distillation_stopped:
+            return self._student_losses(batch_inputs, data_samples)
+        if self.fold_teacher and not self._folded:
+            self._fold_teacher(batch_inputs[:2])
+        self.distiller.set_deliveries_override(False)
+        with torch.no_grad(), self.distiller.deliveries:
+            self._run_teacher(batch_inputs, data_samples)
+        self.distiller.set_deliveries_override(True)
+        with self.distiller.student_recorders, self.distiller.deliveries:
+            losses = self._student_losses(batch_inputs, data_samples)
+        distill_losses = self.distiller.compute_distill_losses()
+        losses.update(add_prefix(distill_losses, 'distill'))
+        release_records(self.distiller)
+        return losses
+
+    def _run_teacher(self, batch_inputs, data_samples) -> None:
+        """Fill the teacher's recorders."""
+        with self.distiller.teacher_recorders:
+            self.teacher(batch_inputs, data_samples, mode=self.teacher_mode)
+
+    def _student_losses(self, batch_inputs, data_samples) -> Dict:
+        """Run the student; its losses may be wanted or not."""
+        wanted = self.calculate_student_loss or self.student_trainable
+        with torch.set_grad_enabled(wanted):
+            losses = self.student(batch_inputs, data_samples, mode='loss')
+        if not self.calculate_student_loss:
+            return {}
+        return add_prefix(losses, 'student')
+
+    @torch.no_grad()
+    def _fold_teacher(self, images: torch.Tensor) -> None:
+        """Fold the teacher's batch normalisation, once."""
+        self._folded = True
+        recorders = self.distiller.teacher_recorders
+
+        def forward() -> List[torch.Tensor]:
+            with recorders:
+                output = self.teacher(images, mode='tensor')
+            found = [output]
+            for recorder in recorders.recorders.values():
+                found += recorder.data_buffer
+            return [item for item in found if isinstance(item, torch.Tensor)]
+
+        # Rounding to half precision would hide what the comparison is for.
+        with autocast(enabled=False):
+            count = fold_batch_norm(self.teacher, forward)
+        if count:
+            print_log(
+                f"Folded {count} of the teacher's batch normalisations into "
+                f'its convolutions.',
+                logger='current',
+            )
 
     def train(self, mode: bool = True) -> None:
         """Set the mode of everything but the teacher."""

@@ -2,17 +2,21 @@
 
 from functools import partial
 from inspect import signature
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Set
 
 import torch
 from mmengine.logging import print_log
 from mmrazor.models.distillers import ConfigurableDistiller
 from mmrazor.registry import MODELS
 from torch import nn
+from torch.profiler import record_function
 
 from ..connectors import match_size
 from ..errors import SettingError
+from ..losses.weighted_square import weighted_square
 from .dry_run import Trace, dry_run, find_modules
+from .early_backward import EarlyBackward
+from .records import has_graph, release_records
 
 ENTRY_KEYS = {
     'student',
@@ -69,6 +73,11 @@ class LAKDDistiller(ConfigurableDistiller):
         input_size (int | tuple, optional): Size of the image of the dry
             forward pass in which the widths are found. Defaults to None,
             found by itself.
+        early_backward (bool): Whether a module's loss becomes gradients as
+            soon as it is known, which frees the module's activations. The
+            gradients are the same either way. A module that a stock
+            ``distill_losses`` looks into, or that has taught maps without a
+            cut in it, keeps its activations. Defaults to True.
         kwargs: Arguments of :class:`ConfigurableDistiller`.
 
     Raises:
@@ -96,6 +105,7 @@ class LAKDDistiller(ConfigurableDistiller):
         feature_loss: Optional[Dict] = dict(type='LocalFeatureLoss'),
         attention_loss: Optional[Dict] = dict(type='NDAMLoss'),
         input_size: Optional[int] = None,
+        early_backward: bool = True,
         teacher_recorders: Optional[Dict[str, Dict]] = None,
         **kwargs,
     ) -> None:
@@ -123,6 +133,7 @@ class LAKDDistiller(ConfigurableDistiller):
         )
         self.local_modules = entries
         self.input_size = input_size
+        self.early_backward = early_backward
         self.local_connectors = nn.ModuleList()
         self.feature_losses = nn.ModuleList(
             self._build(entry['feature_loss']) for entry in entries
@@ -137,6 +148,11 @@ class LAKDDistiller(ConfigurableDistiller):
         # compute_distill_losses() after it.
         self._collecting = False
         self._stopped = False
+        # How many losses wait for a cut, and what stock recorders hold of the
+        # student.
+        self._pending = 0
+        self._records: Set[int] = set()
+        self._early_backwards = [EarlyBackward() for _ in entries]
 
     @staticmethod
     def _check_entries(local_modules: List[Dict]) -> None:
@@ -279,9 +295,35 @@ class LAKDDistiller(ConfigurableDistiller):
     def _at_boundary(
         self, index: int, module: nn.Module, inputs, output: torch.Tensor
     ) -> Optional[torch.Tensor]:
-        """Compute a module's losses and hand on its output without graph."""
+        """Compute a module's loss and hand on its output without graph."""
         if not (self._collecting and self.training):
             return None
+        if getattr(module, '_is_replica', False):
+            raise SettingError(
+                'LAKDDistiller cannot be trained under DataParallel, whose '
+                'replicas share its state; start one process a device '
+                '(tools/dist_train.sh).'
+            )
+        name = f'module{index + 1}'
+        entry = self.local_modules[index]
+        with record_function(f'lakd/{name}.loss'):
+            loss = self._module_loss(index, output)
+        if loss is not None:
+            self._local_losses[f'{name}.loss'] = loss
+            self._pending += 1
+        if not entry['isolate']:
+            return None
+        if self._may_go_early(loss):
+            with record_function(f'lakd/{name}.backward'):
+                loss = self._early_backwards[index](loss)
+            self._local_losses[f'{name}.loss'] = loss
+        self._pending = 0
+        return output.detach()
+
+    def _module_loss(
+        self, index: int, output: torch.Tensor
+    ) -> Optional[torch.Tensor]:
+        """Compute the weighted sum of a module's losses, and log each."""
         name = f'module{index + 1}'
         recorder = self.teacher_recorders.get_recorder(f'{name}.teacher')
         t_feature = recorder.get_record_data()
@@ -289,24 +331,67 @@ class LAKDDistiller(ConfigurableDistiller):
         s_feature = match_size(
             self.local_connectors[index](output), t_feature.shape[-2:]
         )
-        entry = self.local_modules[index]
+        values, weights = {}, {}
         for kind, loss in (
             ('feature', self.feature_losses[index]),
             ('attention', self.attention_losses[index]),
         ):
-            if entry[f'{kind}_loss'] is not None:
-                self._local_losses[f'{name}.loss_{kind}'] = loss(
-                    s_feature, t_feature
-                )
-        return output.detach() if entry['isolate'] else None
+            if self.local_modules[index][f'{kind}_loss'] is None:
+                continue
+            weight = None
+            if hasattr(loss, 'position_weight'):
+                weight = loss.position_weight(t_feature)
+            if weight is None:
+                values[kind] = loss(s_feature, t_feature)
+            else:
+                weights[kind] = weight
+        if weights:
+            squares = weighted_square(
+                s_feature, t_feature, list(weights.values())
+            )
+            values.update(zip(weights, squares))
+        for kind, value in values.items():
+            # Without 'loss' in its name, MMEngine logs it and no more.
+            self._local_losses[f'{name}.{kind}'] = value.detach()
+        return sum(values.values()) if values else None
+
+    def _may_go_early(self, loss: Optional[torch.Tensor]) -> bool:
+        """Tell whether nothing else will need the graph of a module."""
+        # Asked for in any case, to know the next module's records.
+        observed = self._observed()
+        return (
+            self.early_backward
+            and not observed
+            and self._pending == 1
+            and loss is not None
+            and loss.requires_grad
+        )
+
+    def _observed(self) -> bool:
+        """Tell whether a stock loss will need the module that now ends."""
+        known = self._records
+        self._records = {
+            id(record)
+            for recorder in self.student_recorders.recorders.values()
+            for record in recorder.data_buffer
+            if has_graph(record)
+        }
+        return not self._records <= known
 
     def compute_distill_losses(self) -> Dict[str, torch.Tensor]:
-        """Return the stock losses and those of the local modules."""
+        """Return the stock losses and those of the local modules.
+
+        ``module1.loss`` is what module 1 minimises; ``module1.feature`` and
+        ``module1.attention``, of which it is the sum, are there for the log.
+        """
         losses = {**super().compute_distill_losses(), **self._local_losses}
         self._reset()
         return losses
 
     def _reset(self) -> None:
-        """Let go of the step's losses."""
+        """Let go of the step's losses and maps."""
         self._collecting = False
         self._local_losses = {}
+        self._pending = 0
+        self._records = set()
+        release_records(self)

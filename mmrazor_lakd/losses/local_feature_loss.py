@@ -3,20 +3,34 @@
 from typing import Optional
 
 import torch
-import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import check_choice
+from .weighted_square import map_variance, weighted_square
 
 EPS = 1e-6
 
 
-def at_least_float32(feature: torch.Tensor) -> torch.Tensor:
-    """Lift half precision to float32: a sum over a map overflows float16."""
-    if feature.dtype in (torch.float16, torch.bfloat16):
-        return feature.float()
-    return feature
+def difference_scale(
+    feature: torch.Tensor, normalize: str, reduction: str
+) -> torch.Tensor:
+    """Compute what a sum over the squared difference of maps is divided by.
+
+    Args:
+        feature (torch.Tensor): The teacher's map, (N, C, H, W).
+        normalize (str): See :func:`local_feature_loss`.
+        reduction (str): See :func:`local_feature_loss`.
+
+    Returns:
+        torch.Tensor: A scalar: the count, times the variance of ``feature``
+        where ``normalize`` is ``'variance'``.
+    """
+    count = feature.numel() if reduction == 'element' else len(feature)
+    if normalize == 'variance':
+        return count * (map_variance(feature) + EPS)
+    dtype = torch.promote_types(feature.dtype, torch.float32)
+    return torch.full((), count, dtype=dtype, device=feature.device)
 
 
 def local_feature_loss(
@@ -43,19 +57,9 @@ def local_feature_loss(
     Returns:
         torch.Tensor: A scalar in float32 (float64 for float64 maps).
     """
-    s_feature = at_least_float32(s_feature)
-    t_feature = at_least_float32(t_feature.detach())
-    if weight is None:
-        loss = F.mse_loss(s_feature, t_feature)
-    else:
-        # Summing over the channels first spares a weighted copy of the map.
-        square = (s_feature - t_feature).square().sum(1, keepdim=True)
-        loss = (square * weight).sum() / s_feature.numel()
-    if reduction == 'instance':
-        loss = loss * s_feature[0].numel()
-    if normalize == 'variance':
-        loss = loss / (t_feature.var(unbiased=False) + EPS)
-    return loss
+    scale = difference_scale(t_feature.detach(), normalize, reduction)
+    weight = 1 / scale if weight is None else weight / scale
+    return weighted_square(s_feature, t_feature, [weight])[0]
 
 
 @MODELS.register_module()
@@ -99,13 +103,19 @@ class LocalFeatureLoss(nn.Module):
         self.normalize = normalize
         self.reduction = reduction
 
+    def position_weight(self, t_feature: torch.Tensor) -> torch.Tensor:
+        """Compute the weight of the squared difference, a scalar.
+
+        :class:`~mmrazor_lakd.distillers.LAKDDistiller` computes the losses
+        of a module that have such a weight in one go.
+        """
+        return self.loss_weight / difference_scale(
+            t_feature, self.normalize, self.reduction
+        )
+
     def forward(
         self, s_feature: torch.Tensor, t_feature: torch.Tensor
     ) -> torch.Tensor:
         """Compare two maps of equal shape (N, C, H, W); return a scalar."""
-        return self.loss_weight * local_feature_loss(
-            s_feature,
-            t_feature,
-            normalize=self.normalize,
-            reduction=self.reduction,
-        )
+        weight = self.position_weight(t_feature)
+        return weighted_square(s_feature, t_feature, [weight])[0]

@@ -8,7 +8,8 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import SettingError, check_choice
-from .local_feature_loss import EPS, at_least_float32, local_feature_loss
+from .local_feature_loss import EPS, difference_scale, local_feature_loss
+from .weighted_square import chunks
 
 ACTIVATIONS = {
     'relu': torch.relu,
@@ -52,8 +53,9 @@ def ndam_map(
     Returns:
         torch.Tensor: (N, 1, H, W), in float32 (float64 for float64 maps).
     """
-    summed = ACTIVATIONS[activation](at_least_float32(feature)).sum(
-        1, keepdim=True
+    activate = ACTIVATIONS[activation]
+    summed = torch.cat(
+        [activate(part).sum(1, keepdim=True) for part in chunks(feature)]
     )
     if kernel_size is None:
         average = summed.mean((2, 3), keepdim=True).expand_as(summed)
@@ -169,21 +171,40 @@ class NDAMLoss(nn.Module):
                 f'size, or None to pool the whole map, not {kernel_size!r}.'
             )
         self.loss_weight = loss_weight
-        self.options = dict(
+        self.mode = mode
+        self.scale = scale
+        self.reduction = reduction
+        self.map_options = dict(
             alpha=alpha,
             beta=beta,
-            mode=mode,
             kernel_size=kernel_size,
             activation=activation,
             normalize=normalize,
-            scale=scale,
-            reduction=reduction,
         )
+
+    def position_weight(
+        self, t_feature: torch.Tensor
+    ) -> Optional[torch.Tensor]:
+        """Compute the weights of the squared difference, (N, 1, H, W).
+
+        None with ``mode='match'``, which compares the NDAM maps instead. See
+        :meth:`LocalFeatureLoss.position_weight`.
+        """
+        if self.mode == 'match':
+            return None
+        scale = difference_scale(t_feature, self.scale, self.reduction)
+        weight = ndam_map(t_feature.detach(), **self.map_options)
+        return weight * (self.loss_weight / scale)
 
     def forward(
         self, s_feature: torch.Tensor, t_feature: torch.Tensor
     ) -> torch.Tensor:
         """Compare two maps of equal shape (N, C, H, W); return a scalar."""
         return self.loss_weight * ndam_loss(
-            s_feature, t_feature, **self.options
+            s_feature,
+            t_feature,
+            self.mode,
+            self.scale,
+            self.reduction,
+            **self.map_options,
         )

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import LOCAL_MODULES, LOGITS_KD, classifier, lakd
+from conftest import LOCAL_MODULES, LOGITS_KD, classifier, lakd, total
 
 from mmrazor_lakd.losses import local_feature_loss, ndam_loss
 
@@ -41,18 +41,27 @@ def test_losses_are_logged_one_by_one(build, batch, type):
     assert set(losses) == {
         'student.loss',
         'distill.loss_kd',
-        'distill.module1.loss_feature',
-        'distill.module1.loss_attention',
-        'distill.module2.loss_feature',
-        'distill.module2.loss_attention',
+        'distill.module1.loss',
+        'distill.module1.feature',
+        'distill.module1.attention',
+        'distill.module2.loss',
+        'distill.module2.feature',
+        'distill.module2.attention',
     }
     assert all(value.isfinite() for value in losses.values())
+    for number in (1, 2):
+        name = f'distill.module{number}'
+        parts = losses[f'{name}.feature'] + losses[f'{name}.attention']
+        torch.testing.assert_close(losses[f'{name}.loss'], parts)
 
 
 def test_no_gradient_crosses_a_cut(build, batch):
     """With cuts at all boundaries, each loss reaches its module alone."""
     model = build(lakd(**LOGITS_KD))
     for name, loss in model(*batch, mode='loss').items():
+        if 'loss' not in name:
+            assert not loss.requires_grad
+            continue
         own = int(name[len('distill.module')]) if 'module' in name else 3
         for param, grad in gradients(loss, model).items():
             if module_of(param) == own:
@@ -70,7 +79,7 @@ def test_three_taught_modules(build, batch):
     )
     model = build(lakd(LOCAL_MODULES + [last]))
     losses = model(*batch, mode='loss')
-    reached = gradients(losses['distill.module3.loss_feature'], model)
+    reached = gradients(losses['distill.module3.loss'], model)
     assert all(
         (grad is not None) == (param.startswith('backbone.layer3'))
         for param, grad in reached.items()
@@ -115,33 +124,17 @@ def test_gradients_equal_a_joint_loss(build, batch, isolate):
     model = build(lakd(entries, **LOGITS_KD)).double()
     images, samples = batch
     images = images.double()
-    total = sum(model(images, samples, mode='loss').values())
-    actual = gradients(total, model)
+    joint = total(model(images, samples, mode='loss'))
+    actual = gradients(joint, model)
     plain = joint_loss(model, images, samples)
     expected = gradients(plain, model)
-    assert total.item() == pytest.approx(plain.item(), rel=1e-12)
+    assert joint.item() == pytest.approx(plain.item(), rel=1e-12)
     for name, grad in expected.items():
         if isolate and module_of(name) < 3:
             continue
         torch.testing.assert_close(
             actual[name], grad, rtol=1e-9, atol=1e-12, msg=name
         )
-
-
-def test_cut_gradients_equal_each_modules_own_loss(build, batch):
-    """With cuts, backward of the sum gives each module its own gradient."""
-    model = build(lakd(**LOGITS_KD)).double()
-    losses = model(batch[0].double(), batch[1], mode='loss')
-    total = gradients(sum(losses.values()), model)
-    for number in (1, 2):
-        own = gradients(
-            losses[f'distill.module{number}.loss_feature']
-            + losses[f'distill.module{number}.loss_attention'],
-            model,
-        )
-        for name, grad in own.items():
-            if module_of(name) == number:
-                torch.testing.assert_close(total[name], grad)
 
 
 def test_outside_of_the_training_loss_nothing_is_cut(build, batch):
@@ -194,8 +187,8 @@ def test_copies_are_independent(build, batch):
     model(*batch, mode='loss')
     copied = copy.deepcopy(model)
     losses = copied(*batch, mode='loss')
-    assert 'distill.module1.loss_feature' in losses
-    sum(losses.values()).backward()
+    assert 'distill.module1.feature' in losses
+    total(losses).backward()
     assert all(p.grad is None for p in model.student.parameters())
     assert all(p.grad is not None for p in copied.student.parameters())
 
@@ -227,10 +220,12 @@ def test_losses_can_be_left_out_or_set_for_one_module(build, batch):
     losses = build(lakd(entries))(*batch, mode='loss')
     local = {name for name in losses if 'module' in name}
     assert local == {
-        'distill.module1.loss_feature',
-        'distill.module2.loss_attention',
+        'distill.module1.loss',
+        'distill.module1.feature',
+        'distill.module2.loss',
+        'distill.module2.attention',
     }
-    assert losses['distill.module2.loss_attention'] == 0
+    assert losses['distill.module2.attention'] == 0
 
 
 def test_without_modules_it_is_a_stock_distiller(build, batch):
@@ -252,7 +247,7 @@ def test_unequal_widths_and_sizes_align_by_themselves(build, batch):
     ]
     model = build(lakd(entries), teacher=classifier('8x4', width=256))
     losses = model(*batch, mode='loss')
-    sum(losses.values()).backward()
+    total(losses).backward()
     for connector in model.distiller.local_connectors:
         assert connector.project[0].weight.grad.abs().sum() > 0
 

@@ -1,0 +1,155 @@
+"""A frozen teacher's batch normalisation, folded into its convolutions."""
+
+from collections import Counter
+from typing import Callable, Dict, List, NamedTuple
+
+import torch
+from mmengine.logging import print_log
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+# Relative difference of a map that is taken for rounding.
+TOLERANCE = 1e-4
+
+
+class Pair(NamedTuple):
+    """A convolution and the batch normalisation that follows it alone."""
+
+    conv_name: str
+    norm_name: str
+    conv: nn.Module
+    norm: nn.Module
+
+
+def find_pairs(
+    model: nn.Module, forward: Callable[[], object]
+) -> List[Pair]:
+    """Find the batch normalisations that can be folded.
+
+    A pair is found in a real forward pass: the normalisation's input is the
+    very tensor that the convolution gave. Modules that somebody listens to
+    with a hook are left alone, since what the hook sees would change.
+
+    Args:
+        model (nn.Module): A model in eval mode.
+        forward (Callable): Runs the model once.
+    """
+    names = {module: name for name, module in model.named_modules()}
+    made_by: Dict[int, nn.Module] = {}
+    kept: List[torch.Tensor] = []  # or else an id could be given twice
+    calls: Counter = Counter()
+    fed_by: Dict[nn.Module, nn.Module] = {}
+
+    def after_conv(module, inputs, output):
+        calls[module] += 1
+        made_by[id(output)] = module
+        kept.append(output)
+
+    def before_norm(module, inputs):
+        calls[module] += 1
+        if id(inputs[0]) in made_by:
+            fed_by[module] = made_by[id(inputs[0])]
+
+    hooks = []
+    for module in names:
+        if _is_heard(module):
+            continue
+        if type(module) in (nn.Conv1d, nn.Conv2d, nn.Conv3d):
+            hooks.append(module.register_forward_hook(after_conv))
+        elif isinstance(module, _BatchNorm) and module.track_running_stats:
+            hooks.append(module.register_forward_pre_hook(before_norm))
+    try:
+        forward()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    uses = Counter(fed_by.values())
+    return [
+        Pair(names[conv], names[norm], conv, norm)
+        for norm, conv in fed_by.items()
+        if calls[norm] == 1 and calls[conv] == 1 and uses[conv] == 1
+    ]
+
+
+def _is_heard(module: nn.Module) -> bool:
+    """Tell whether a module has hooks."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def fold(model: nn.Module, pairs: List[Pair]) -> Callable[[], None]:
+    """Fold batch normalisations into their convolutions, in place.
+
+    Args:
+        model (nn.Module): The model, in eval mode.
+        pairs (list[Pair]): From :func:`find_pairs`.
+
+    Returns:
+        Callable: Undoes it.
+    """
+    before = [(pair.conv.weight, pair.conv.bias) for pair in pairs]
+    for pair in pairs:
+        conv, norm = pair.conv, pair.norm
+        # In float64, since the factors of many layers multiply up.
+        factor = (norm.running_var.double() + norm.eps).rsqrt()
+        if norm.weight is not None:
+            factor = factor * norm.weight.double()
+        shift = 0 if conv.bias is None else conv.bias.double()
+        bias = (shift - norm.running_mean.double()) * factor
+        if norm.bias is not None:
+            bias = bias + norm.bias.double()
+        shape = (-1,) + (1,) * (conv.weight.dim() - 1)
+        weight = conv.weight.double() * factor.view(shape)
+        # empty_like keeps the memory layout, such as channels last.
+        folded = torch.empty_like(conv.weight).copy_(weight)
+        conv.weight = nn.Parameter(folded, requires_grad=False)
+        conv.bias = nn.Parameter(bias.to(folded.dtype), requires_grad=False)
+        _replace(model, pair.norm_name, nn.Identity())
+
+    def undo() -> None:
+        for pair, (weight, bias) in zip(pairs, before):
+            pair.conv.weight, pair.conv.bias = weight, bias
+            _replace(model, pair.norm_name, pair.norm)
+
+    return undo
+
+
+def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
+    """Put a module in the place of another one."""
+    parent, _, child = name.rpartition('.')
+    setattr(model.get_submodule(parent), child, module)
+
+
+@torch.no_grad()
+def fold_batch_norm(
+    model: nn.Module, forward: Callable[[], List[torch.Tensor]]
+) -> int:
+    """Fold a frozen model's batch normalisation, where nothing changes by it.
+
+    The outputs are compared before and after. If they differ by more than
+    rounding (a model that uses a convolution's output in two places, say),
+    the model stays as it was.
+
+    Args:
+        model (nn.Module): A model in eval mode that stays in it.
+        forward (Callable): Runs the model once, and returns the tensors that
+            matter: its output, and what recorders took.
+
+    Returns:
+        int: The number of normalisations that were folded.
+    """
+    pairs = find_pairs(model, forward)
+    if not pairs:
+        return 0
+    expected = forward()
+    undo = fold(model, pairs)
+    for before, after in zip(expected, forward()):
+        error = (after - before).norm() / before.norm().clamp(min=1e-12)
+        if not error < TOLERANCE:
+            undo()
+            print_log(
+                f"The teacher's batch normalisation is not folded into its "
+                f'convolutions: a map would change by {error:.1e}.',
+                logger='current',
+            )
+            return 0
+    return len(pairs)

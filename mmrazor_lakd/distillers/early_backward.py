@@ -1,0 +1,164 @@
+"""A loss that becomes gradients at once, and delivers them later.
+
+Calling ``backward()`` in the midst of a forward pass would free a module's
+graph just as well. But DistributedDataParallel would not average what it
+gives, gradient accumulation would not scale it, and a loss scaler would not
+know of it. Here, the gradients wait in the graph of the returned loss until
+its own ``backward()``, and reach the parameters as any others do.
+"""
+
+from typing import Dict, Optional, Set, Tuple
+
+import torch
+from mmengine.runner.amp import autocast
+from torch.autograd.function import once_differentiable
+
+from ..errors import SettingError
+
+# Parameters that hold a part of their values only, or none, outside of the
+# wrapper's own backward pass: by the name of their class, or an attribute.
+SHARDED_CLASSES = ('FlatParameter', 'DTensor')
+SHARDED_ATTRIBUTE = 'ds_id'  # DeepSpeed ZeRO-3
+# Factor of the first step in float16: large enough to keep the gradients of a
+# mean over a map, and small enough not to overflow where a scaler would skip
+# no step.
+START_SCALE = 1024.0
+
+
+def graph_of(loss: torch.Tensor) -> Tuple[Set, Dict]:
+    """Walk the graph of a loss.
+
+    Args:
+        loss (torch.Tensor): Any tensor.
+
+    Returns:
+        tuple[set, dict]: The nodes of its graph without the leaves, and the
+        leaves: the tensors, by the nodes that accumulate their gradients.
+    """
+    nodes, leaves = set(), {}
+    stack = [loss.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node is None or node in nodes or node in leaves:
+            continue
+        if hasattr(node, 'variable'):
+            leaves[node] = node.variable
+        else:
+            nodes.add(node)
+            stack.extend(next_node for next_node, _ in node.next_functions)
+    return nodes, leaves
+
+
+class EarlyBackward:
+    """Computes a loss's gradients, frees its graph, returns an equal loss.
+
+    The returned loss has the same value, and its ``backward()`` gives the
+    same gradients: those computed here, times the gradient that reaches the
+    loss. Until then, they take the memory of the parameters that they belong
+    to.
+
+    In float16, small gradients vanish unless the loss is multiplied by a
+    large factor while they are computed. A loss scaler does that for an
+    ordinary loss. Here, the factor that arrives with the gradient of the
+    returned loss serves for the next step, and is halved where it was too
+    large. An overflow is delivered as it is, so that the scaler skips the
+    step, and lowers its own factor.
+    """
+
+    def __init__(self) -> None:
+        self._scale: Optional[torch.Tensor] = None
+
+    def __call__(self, loss: torch.Tensor) -> torch.Tensor:
+        """Turn a loss into gradients.
+
+        Args:
+            loss (torch.Tensor): A scalar with a graph that nothing else uses.
+
+        Raises:
+            SettingError: If a parameter is sharded or has a hook on its
+                gradient, since then the gradients would be wrong.
+        """
+        leaves = list(graph_of(loss)[1].values())
+        for leaf in leaves:
+            _check_leaf(leaf)
+        scale = None
+        if _is_float16(loss.device):
+            scale = self._scale
+            if scale is None:
+                scale = torch.full_like(loss, START_SCALE)
+            loss = loss * scale
+        # The graph was recorded with its precisions; backward adds none.
+        with autocast(enabled=False):
+            grads = torch.autograd.grad(loss, leaves, allow_unused=True)
+        grads, leaves = zip(
+            *((g, leaf) for g, leaf in zip(grads, leaves) if g is not None)
+        )
+        value = loss.detach()
+        if scale is None:
+            return _Deliver.apply(value, len(grads), *grads, *leaves)
+        grads = [grad / scale for grad in grads]
+        finite = torch.stack([grad.isfinite().all() for grad in grads]).all()
+        delivered = _Deliver.apply(value / scale, len(grads), *grads, *leaves)
+        delivered.register_hook(
+            lambda factor: self._note_scale(factor, finite)
+        )
+        return delivered
+
+    def _note_scale(self, factor: torch.Tensor, finite: torch.Tensor) -> None:
+        """Remember the loss scaler's factor, or half of it."""
+        self._scale = torch.where(finite, factor, factor / 2).detach()
+
+
+def _check_leaf(leaf: torch.Tensor) -> None:
+    """Refuse a parameter whose gradient can't be computed on its own."""
+    way_out = 'set early_backward=False of LAKDDistiller.'
+    if type(leaf).__name__ in SHARDED_CLASSES or hasattr(
+        leaf, SHARDED_ATTRIBUTE
+    ):
+        raise SettingError(
+            f'A parameter of the student is sharded '
+            f'({type(leaf).__name__}: FSDP, tensor parallelism or '
+            f'ZeRO-3), but the early backward needs whole ones; train with '
+            f'DistributedDataParallel, or {way_out}'
+        )
+    if leaf._backward_hooks:
+        raise SettingError(
+            f'A parameter of shape {tuple(leaf.shape)} has a hook on its '
+            f'gradient (Tensor.register_hook), which the early backward '
+            f'would call twice; remove the hook, or {way_out}'
+        )
+
+
+class _Deliver(torch.autograd.Function):
+    """A value whose backward hands over gradients that are known."""
+
+    @staticmethod
+    def forward(ctx, value, count, *grads_and_leaves):
+        ctx.save_for_backward(*grads_and_leaves[:count])
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_output):
+        grads = ctx.saved_tensors
+        # To the precision of the gradient: a scaler's factor is float32.
+        return (
+            None,
+            None,
+            *(None for _ in grads),
+            *(grad * grad_output.to(grad.dtype) for grad in grads),
+        )
+
+
+def _is_float16(device: torch.device) -> bool:
+    """Tell whether autocast computes in float16."""
+    if hasattr(torch, 'get_autocast_dtype'):  # torch >= 2.4
+        enabled = torch.is_autocast_enabled(device.type)
+        dtype = torch.get_autocast_dtype(device.type)
+    elif device.type == 'cpu':
+        enabled = torch.is_autocast_cpu_enabled()
+        dtype = torch.get_autocast_cpu_dtype()
+    else:
+        enabled = torch.is_autocast_enabled()
+        dtype = torch.get_autocast_gpu_dtype()
+    return enabled and dtype == torch.float16

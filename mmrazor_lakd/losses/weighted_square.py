@@ -1,0 +1,90 @@
+"""The squared difference of two maps, with its gradient written out.
+
+Autograd would keep several float32 copies of the maps for this. Here, one
+difference is kept, in the maps' own precision, for any number of weightings;
+sums are taken in float32, a few images at a time.
+"""
+
+from typing import Iterator, Sequence, Tuple
+
+import torch
+from torch.autograd.function import once_differentiable
+
+# Elements that are worked on at a time: 4 MiB in float32.
+CHUNK = 2**20
+
+
+def at_least_float32(feature: torch.Tensor) -> torch.Tensor:
+    """Lift half precision to float32: a sum over a map overflows float16."""
+    if feature.dtype in (torch.float16, torch.bfloat16):
+        return feature.float()
+    return feature
+
+
+def chunks(feature: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield a few images of a map (N, C, H, W) at a time, in float32."""
+    images = max(1, CHUNK // max(1, feature[:1].numel()))
+    for part in feature.split(images):
+        yield at_least_float32(part)
+
+
+def map_variance(feature: torch.Tensor) -> torch.Tensor:
+    """Variance of all elements of a map (N, C, H, W), a scalar.
+
+    As ``feature.var(unbiased=False)``, of which PyTorch's version for CPUs is
+    several times slower.
+    """
+    count = feature.numel()
+    total, square = 0.0, 0.0
+    for part in chunks(feature):
+        total = total + part.sum()
+        square = square + torch.linalg.vector_norm(part).square()
+    return (square / count - (total / count).square()).clamp(min=0)
+
+
+class _WeightedSquare(torch.autograd.Function):
+    """See :func:`weighted_square`."""
+
+    @staticmethod
+    def forward(ctx, s_feature, t_feature, *weights):
+        difference = s_feature - t_feature
+        squares = torch.cat(
+            [part.square().sum(1, keepdim=True) for part in chunks(difference)]
+        )
+        ctx.save_for_backward(difference, *weights)
+        ctx.dtype = s_feature.dtype
+        return torch.stack([(squares * weight).sum() for weight in weights])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_output):
+        difference, *weights = ctx.saved_tensors
+        weight = sum(2 * g * w for g, w in zip(grad_output, weights))
+        grad = (difference * weight.to(difference.dtype)).to(ctx.dtype)
+        return (grad, None, *(None for _ in weights))
+
+
+def weighted_square(
+    s_feature: torch.Tensor,
+    t_feature: torch.Tensor,
+    weights: Sequence[torch.Tensor],
+) -> Tuple[torch.Tensor, ...]:
+    r"""Sum the squared difference of two maps under several weightings.
+
+    .. math:: L_k = \sum_{n,c,h,w} W_k (F_S - F_T)^2
+
+    Args:
+        s_feature (torch.Tensor): The student's map, (N, C, H, W). The only
+            argument that gets a gradient.
+        t_feature (torch.Tensor): The teacher's map, of the same shape.
+        weights (Sequence[torch.Tensor]): The weightings, each of shape
+            (N, 1, H, W) or a scalar.
+
+    Returns:
+        tuple[torch.Tensor]: A scalar each, in float32 (float64 for float64
+        maps).
+    """
+    values = _WeightedSquare.apply(
+        s_feature, t_feature.detach(), *(w.detach() for w in weights)
+    )
+    return values.unbind()
