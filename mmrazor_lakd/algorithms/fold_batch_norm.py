@@ -21,9 +21,7 @@ class Pair(NamedTuple):
     norm: nn.Module
 
 
-def find_pairs(
-    model: nn.Module, forward: Callable[[], object]
-) -> List[Pair]:
+def find_pairs(model: nn.Module, forward: Callable[[], object]) -> List[Pair]:
     """Find the batch normalisations that can be folded.
 
     A pair is found in a real forward pass: the normalisation's input is the

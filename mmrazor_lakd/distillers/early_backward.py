@@ -7,7 +7,8 @@ know of it. Here, the gradients wait in the graph of the returned loss until
 its own ``backward()``, and reach the parameters as any others do.
 """
 
-from typing import Dict, Optional, Set, Tuple
+import functools
+from typing import Dict, List, Optional, Set, Tuple
 
 import torch
 from mmengine.runner.amp import autocast
@@ -75,12 +76,13 @@ class EarlyBackward:
             loss (torch.Tensor): A scalar with a graph that nothing else uses.
 
         Raises:
-            SettingError: If a parameter is sharded or has a hook on its
-                gradient, since then the gradients would be wrong.
+            SettingError: If the gradients would be wrong: a parameter is
+                sharded or has a hook on its gradient, or activations are
+                checkpointed with ``use_reentrant=True``.
         """
-        leaves = list(graph_of(loss)[1].values())
-        for leaf in leaves:
-            _check_leaf(leaf)
+        nodes, leaves = graph_of(loss)
+        leaves = list(leaves.values())
+        _check_graph(nodes, leaves)
         scale = None
         if _is_float16(loss.device):
             scale = self._scale
@@ -109,24 +111,30 @@ class EarlyBackward:
         self._scale = torch.where(finite, factor, factor / 2).detach()
 
 
-def _check_leaf(leaf: torch.Tensor) -> None:
-    """Refuse a parameter whose gradient can't be computed on its own."""
+def _check_graph(nodes: Set, leaves: List[torch.Tensor]) -> None:
+    """Refuse what can't be computed on its own."""
     way_out = 'set early_backward=False of LAKDDistiller.'
-    if type(leaf).__name__ in SHARDED_CLASSES or hasattr(
-        leaf, SHARDED_ATTRIBUTE
-    ):
+    if any('CheckpointFunction' in type(node).__name__ for node in nodes):
         raise SettingError(
-            f'A parameter of the student is sharded '
-            f'({type(leaf).__name__}: FSDP, tensor parallelism or '
-            f'ZeRO-3), but the early backward needs whole ones; train with '
-            f'DistributedDataParallel, or {way_out}'
+            f'The student calls torch.utils.checkpoint with '
+            f'use_reentrant=True, which hides its parameters from the early '
+            f'backward; call it with use_reentrant=False, or {way_out}'
         )
-    if leaf._backward_hooks:
-        raise SettingError(
-            f'A parameter of shape {tuple(leaf.shape)} has a hook on its '
-            f'gradient (Tensor.register_hook), which the early backward '
-            f'would call twice; remove the hook, or {way_out}'
-        )
+    for leaf in leaves:
+        kind = type(leaf).__name__
+        if kind in SHARDED_CLASSES or hasattr(leaf, SHARDED_ATTRIBUTE):
+            raise SettingError(
+                f'A parameter of the student is sharded ({kind}; by FSDP, '
+                f'ZeRO-3 or tensor parallelism), but the early backward '
+                f'needs whole ones; train with DistributedDataParallel, or '
+                f'{way_out}'
+            )
+        if leaf._backward_hooks:
+            raise SettingError(
+                f'A parameter of shape {tuple(leaf.shape)} has a hook on its '
+                f'gradient (Tensor.register_hook), which the early backward '
+                f'would call twice; remove the hook, or {way_out}'
+            )
 
 
 class _Deliver(torch.autograd.Function):
@@ -162,3 +170,24 @@ def _is_float16(device: torch.device) -> bool:
         enabled = torch.is_autocast_enabled()
         dtype = torch.get_autocast_gpu_dtype()
     return enabled and dtype == torch.float16
+
+
+def prefer_non_reentrant_checkpoints() -> None:
+    """Make ``use_reentrant=False`` the default of activation checkpointing.
+
+    mmpretrain's ``with_cp`` doesn't say which of PyTorch's two kinds it
+    wants. The older one, still the default, works with a backward pass of
+    the whole model only; PyTorch advises against it.
+    """
+    from torch.utils import checkpoint as module
+
+    checkpoint = module.checkpoint
+    if hasattr(checkpoint, 'prefers_non_reentrant'):
+        return
+
+    @functools.wraps(checkpoint)
+    def with_default(*args, use_reentrant=None, **kwargs):
+        return checkpoint(*args, use_reentrant=bool(use_reentrant), **kwargs)
+
+    with_default.prefers_non_reentrant = True
+    module.checkpoint = with_default

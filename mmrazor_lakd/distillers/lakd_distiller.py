@@ -15,7 +15,7 @@ from ..connectors import match_size
 from ..errors import SettingError
 from ..losses.weighted_square import weighted_square
 from .dry_run import Trace, dry_run, find_modules
-from .early_backward import EarlyBackward
+from .early_backward import EarlyBackward, prefer_non_reentrant_checkpoints
 from .records import has_graph, release_records
 
 ENTRY_KEYS = {
@@ -191,6 +191,10 @@ class LAKDDistiller(ConfigurableDistiller):
         super().prepare_from_student(model)
         names = [entry['student'] for entry in self.local_modules]
         self._student_trace = dry_run(model, names, 'student', self.input_size)
+        if self.early_backward and any(
+            getattr(module, 'with_cp', False) for module in model.modules()
+        ):
+            prefer_non_reentrant_checkpoints()
         # Behind the recorders' hooks: those shall see the map with its graph.
         for index, module in enumerate(find_modules(model, names, 'student')):
             module.register_forward_hook(partial(self._at_boundary, index))
