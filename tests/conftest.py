@@ -65,35 +65,37 @@ def _scope():
     DefaultScope.get_instance('tests', scope_name='mmpretrain')
 
 
-@pytest.fixture
-def build():
-    """Build an algorithm with a ResNet8 student."""
+def build_model(
+    distiller,
+    student=None,
+    teacher=None,
+    type='FrozenTeacherDistill',
+    seed=0,
+    **kwargs,
+):
+    """Build an algorithm, by default with a ResNet8 student."""
     from mmrazor.registry import MODELS
 
-    def _build(
-        distiller,
-        student=None,
-        teacher=None,
-        type='FrozenTeacherDistill',
-        seed=0,
-        **kwargs,
-    ):
-        torch.manual_seed(seed)
-        model = MODELS.build(
-            dict(
-                _scope_='mmrazor',
-                type=type,
-                architecture=student or classifier(8),
-                teacher=teacher or classifier(14),
-                distiller=distiller,
-                **kwargs,
-            )
+    torch.manual_seed(seed)
+    model = MODELS.build(
+        dict(
+            _scope_='mmrazor',
+            type=type,
+            architecture=student or classifier(8),
+            teacher=teacher or classifier(14),
+            distiller=distiller,
+            **kwargs,
         )
-        model.init_weights()
-        model.train()
-        return model
+    )
+    model.init_weights()
+    model.train()
+    return model
 
-    return _build
+
+@pytest.fixture
+def build():
+    """See :func:`build_model`."""
+    return build_model
 
 
 @pytest.fixture

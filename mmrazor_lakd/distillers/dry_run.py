@@ -1,7 +1,8 @@
 """One forward pass before training: which maps there are, and how wide."""
 
 from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from contextlib import contextmanager
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -81,18 +82,20 @@ def dry_run(
         return hook
 
     # One hook a name, though a name may be given more than once.
+    image = find_image(model, role, input_size)
     hooks = [
         module.register_forward_hook(record(name))
         for name, module in dict(zip(names, modules)).items()
     ]
     try:
-        logits = _forward_once(model, role, input_size, outputs, calls)
+        with eval_mode(model), torch.no_grad():
+            logits = model(image, mode='tensor')
     finally:
         for hook in hooks:
             hook.remove()
 
     for name in names:
-        _check_output(name, role, calls[name], outputs.get(name))
+        check_output(name, role, calls[name], outputs.get(name))
     _check_order(names, list(outputs), role)
     return Trace(
         shapes=[outputs[name].shape for name in names],
@@ -100,28 +103,44 @@ def dry_run(
     )
 
 
-def _forward_once(model, role, input_size, outputs, calls):
-    """Forward one black image of the first size that the model takes."""
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Set a model to eval mode, and each module back as it was."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def find_image(
+    model: nn.Module, role: str, input_size: Optional[int] = None
+) -> torch.Tensor:
+    """Make a black image (1, C, H, W) of the first size that a model takes.
+
+    Args:
+        model (nn.Module): A model of MMEngine (``mode='tensor'``).
+        role (str): ``'student'`` or ``'teacher'``, for the messages.
+        input_size (int | tuple, optional): As in :func:`dry_run`.
+
+    Raises:
+        SettingError: If the model takes none.
+    """
     sizes = _candidate_sizes(model, input_size)
     channels = next(
         (m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3
     )
-    device = next(model.parameters()).device
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        for size in sizes:
-            outputs.clear()
-            calls.clear()
-            image = torch.zeros(1, channels, *size, device=device)
-            try:
-                with torch.no_grad():
-                    return model(image, mode='tensor')
-            except (RuntimeError, ValueError, AssertionError) as error:
-                reason = str(error).strip().split('\n')[0]
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    weight = next(model.parameters())
+    for size in sizes:
+        image = weight.new_zeros(1, channels, *size)
+        try:
+            with eval_mode(model), torch.no_grad():
+                model(image, mode='tensor')
+            return image
+        except (RuntimeError, ValueError, AssertionError) as error:
+            reason = str(error).strip().split('\n')[0]
     tried = ' or '.join(f'{height}x{width}' for height, width in sizes)
     raise SettingError(
         f'The {role} takes no image of {tried} pixels ({reason}); set '
@@ -138,7 +157,7 @@ def _candidate_sizes(model, input_size) -> List[Tuple[int, int]]:
     return [(size, size) if isinstance(size, int) else tuple(size)]
 
 
-def _check_output(name, role, calls, output) -> None:
+def check_output(name, role, calls, output) -> None:
     """Refuse a module that doesn't give exactly one map."""
     if calls == 0:
         raise SettingError(

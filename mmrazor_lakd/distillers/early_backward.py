@@ -19,7 +19,7 @@ from ..errors import SettingError
 # Parameters that hold a part of their values only, or none, outside of the
 # wrapper's own backward pass: by the name of their class, or an attribute.
 SHARDED_CLASSES = ('FlatParameter', 'DTensor')
-SHARDED_ATTRIBUTE = 'ds_id'  # DeepSpeed ZeRO-3
+SHARDED_ATTRIBUTES = ('_is_flat_param', 'ds_id')  # FSDP, DeepSpeed ZeRO-3
 # Factor of the first step in float16: large enough to keep the gradients of a
 # mean over a map, and small enough not to overflow where a scaler would skip
 # no step.
@@ -121,13 +121,13 @@ def _check_graph(nodes: Set, leaves: List[torch.Tensor]) -> None:
             f'backward; call it with use_reentrant=False, or {way_out}'
         )
     for leaf in leaves:
-        kind = type(leaf).__name__
-        if kind in SHARDED_CLASSES or hasattr(leaf, SHARDED_ATTRIBUTE):
+        if type(leaf).__name__ in SHARDED_CLASSES or any(
+            hasattr(leaf, name) for name in SHARDED_ATTRIBUTES
+        ):
             raise SettingError(
-                f'A parameter of the student is sharded ({kind}; by FSDP, '
-                f'ZeRO-3 or tensor parallelism), but the early backward '
-                f'needs whole ones; train with DistributedDataParallel, or '
-                f'{way_out}'
+                f"The student's parameters are sharded (by FSDP, ZeRO-3 or "
+                f'tensor parallelism), but the early backward needs whole '
+                f'ones; train with DistributedDataParallel, or {way_out}'
             )
         if leaf._backward_hooks:
             raise SettingError(

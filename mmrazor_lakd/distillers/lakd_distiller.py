@@ -2,11 +2,12 @@
 
 from functools import partial
 from inspect import signature
-from typing import Dict, List, Optional, Set
+from typing import Dict, List, Optional, Set, Tuple
 
 import torch
 from mmengine.logging import print_log
 from mmrazor.models.distillers import ConfigurableDistiller
+from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder
 from mmrazor.registry import MODELS
 from torch import nn
 from torch.profiler import record_function
@@ -14,8 +15,10 @@ from torch.profiler import record_function
 from ..connectors import match_size
 from ..errors import SettingError
 from ..losses.weighted_square import weighted_square
-from .dry_run import Trace, dry_run, find_modules
+from .blocks import check_boundaries
+from .dry_run import dry_run, find_modules
 from .early_backward import EarlyBackward, prefer_non_reentrant_checkpoints
+from .partition import partition
 from .records import has_graph, release_records
 
 ENTRY_KEYS = {
@@ -47,8 +50,8 @@ class LAKDDistiller(ConfigurableDistiller):
     head, are ours: see docs/en/method.md.
 
     Args:
-        local_modules (list[dict]): The boundaries, from the input to the
-            output, with the keys
+        local_modules (list[dict], optional): The boundaries, from the input
+            to the output, with the keys
 
             - ``student`` (str): Name of the student's module after which
               the boundary lies. It must give one map (N, C, H, W).
@@ -61,6 +64,10 @@ class LAKDDistiller(ConfigurableDistiller):
 
             What follows the last boundary is the last module. An empty list
             leaves a :class:`ConfigurableDistiller`.
+        num_modules (int, optional): In place of ``local_modules``: the
+            number of modules. Where the boundaries lie, and which maps of
+            the teacher's they learn, is found by :func:`partition` and
+            logged in a form that can be pasted.
         connector (dict, optional): Connector of each module; one of ours or
             of MMRazor's. ``in_channels`` and ``out_channels`` are filled in
             where its class takes them. None needs maps of equal width.
@@ -82,7 +89,8 @@ class LAKDDistiller(ConfigurableDistiller):
 
     Raises:
         SettingError: Before training, if a module is unknown, doubled, out
-            of order or gives no map, if the connector can't align two maps,
+            of order or gives no map, if information passes around a
+            boundary, if the connector can't align two maps,
             or if teacher and student have different numbers of classes.
 
     Examples:
@@ -100,59 +108,50 @@ class LAKDDistiller(ConfigurableDistiller):
 
     def __init__(
         self,
-        local_modules: List[Dict],
+        local_modules: Optional[List[Dict]] = None,
+        num_modules: Optional[int] = None,
         connector: Optional[Dict] = dict(type='LocalModuleConnector'),
         feature_loss: Optional[Dict] = dict(type='LocalFeatureLoss'),
         attention_loss: Optional[Dict] = dict(type='NDAMLoss'),
         input_size: Optional[int] = None,
         early_backward: bool = True,
-        teacher_recorders: Optional[Dict[str, Dict]] = None,
         **kwargs,
     ) -> None:
-        defaults = dict(
+        super().__init__(**kwargs)
+        if (local_modules is None) == (num_modules is None):
+            raise SettingError(
+                'LAKDDistiller takes either local_modules, a list of '
+                'boundaries, or num_modules, the number of modules to choose '
+                'them for; write one of the two.'
+            )
+        if local_modules is not None:
+            self._check_entries(local_modules)
+        self.local_modules = local_modules
+        self.num_modules = num_modules
+        self.defaults = dict(
             isolate=True,
             connector=connector,
             feature_loss=feature_loss,
             attention_loss=attention_loss,
         )
-        self._check_entries(local_modules)
-        entries = [{**defaults, **entry} for entry in local_modules]
-        # A map is kept by a recorder of MMRazor's, under a name that can't
-        # be one of the user's: those are Python identifiers in a dict().
-        recorders = {
-            f'module{number}.teacher': dict(
-                _scope_='mmrazor',
-                type='ModuleOutputs',
-                source=entry['teacher'],
-            )
-            for number, entry in enumerate(entries, 1)
-        }
-        super().__init__(
-            teacher_recorders={**(teacher_recorders or {}), **recorders},
-            **kwargs,
-        )
-        self.local_modules = entries
         self.input_size = input_size
         self.early_backward = early_backward
         self.local_connectors = nn.ModuleList()
-        self.feature_losses = nn.ModuleList(
-            self._build(entry['feature_loss']) for entry in entries
-        )
-        self.attention_losses = nn.ModuleList(
-            self._build(entry['attention_loss']) for entry in entries
-        )
-        self._student_trace: Optional[Trace] = None
-        self._local_losses: Dict[str, torch.Tensor] = {}
+        self.feature_losses = nn.ModuleList()
+        self.attention_losses = nn.ModuleList()
+        self._early_backwards: List[EarlyBackward] = []
+        # The student, between the two calls that prepare the distiller.
+        self._student: List[nn.Module] = []
         # Whether a student's forward pass belongs to a training loss. The
         # algorithm says so by set_deliveries_override(True) before it and by
         # compute_distill_losses() after it.
         self._collecting = False
         self._stopped = False
+        self._local_losses: Dict[str, torch.Tensor] = {}
         # How many losses wait for a cut, and what stock recorders hold of the
         # student.
         self._pending = 0
         self._records: Set[int] = set()
-        self._early_backwards = [EarlyBackward() for _ in entries]
 
     @staticmethod
     def _check_entries(local_modules: List[Dict]) -> None:
@@ -184,45 +183,84 @@ class LAKDDistiller(ConfigurableDistiller):
         return MODELS.build({'_scope_': 'mmrazor', **cfg, **default_args})
 
     def prepare_from_student(self, model: nn.Module) -> None:
-        """Set the boundaries in the student.
+        """Take the student; the teacher decides on its boundaries.
 
         Called by the algorithm before :meth:`prepare_from_teacher`.
         """
         super().prepare_from_student(model)
-        names = [entry['student'] for entry in self.local_modules]
-        self._student_trace = dry_run(model, names, 'student', self.input_size)
-        if self.early_backward and any(
-            getattr(module, 'with_cp', False) for module in model.modules()
-        ):
-            prefer_non_reentrant_checkpoints()
-        # Behind the recorders' hooks: those shall see the map with its graph.
-        for index, module in enumerate(find_modules(model, names, 'student')):
-            module.register_forward_hook(partial(self._at_boundary, index))
+        self._student = [model]
 
     def prepare_from_teacher(self, model: nn.Module) -> None:
-        """Check the teacher's maps and build the connectors for them."""
-        names = [entry['teacher'] for entry in self.local_modules]
-        teacher = dry_run(model, names, 'teacher', self.input_size)
-        student = self._student_trace
-        if (
-            teacher.logits is not None
-            and student.logits is not None
-            and teacher.logits[1:] != student.logits[1:]
-        ):
-            raise SettingError(
-                f'The teacher has {teacher.logits[-1]} classes and the '
-                f'student {student.logits[-1]}; set num_classes of both heads '
-                f'to the number of classes of the data.'
+        """Set the boundaries, and build what each module is taught with."""
+        student = self._student.pop()
+        if self.num_modules is not None:
+            chosen = partition(
+                student, model, self.num_modules, self.input_size
             )
-        for number, (s_shape, t_shape) in enumerate(
-            zip(student.shapes, teacher.shapes), 1
-        ):
+            self.local_modules = chosen.local_modules
+            print_log(chosen.describe(), logger='current')
+        self.local_modules = [
+            {**self.defaults, **entry} for entry in self.local_modules
+        ]
+        shapes = self._check_models(student, model)
+        for number, entry in enumerate(self.local_modules, 1):
             self.local_connectors.append(
-                self._build_connector(number, s_shape, t_shape)
+                self._build_connector(number, *shapes[number - 1])
+            )
+            self.feature_losses.append(self._build(entry['feature_loss']))
+            self.attention_losses.append(self._build(entry['attention_loss']))
+            self._early_backwards.append(EarlyBackward())
+            # Under a name that can't be one of the user's: those are Python
+            # identifiers in a dict().
+            self.teacher_recorders.recorders[f'module{number}.teacher'] = (
+                ModuleOutputsRecorder(entry['teacher'])
             )
         super().prepare_from_teacher(model)
-        if self.local_modules:
-            self._log_table(student, teacher)
+        self._set_boundaries(student)
+        if self.local_modules and self.num_modules is None:
+            self._log_table(shapes)
+
+    def _check_models(
+        self, student: nn.Module, teacher: nn.Module
+    ) -> List[Tuple[torch.Size, torch.Size]]:
+        """Look at the maps of both models, and refuse what can't be taught.
+
+        Returns:
+            list[tuple]: For each boundary the shapes of the student's and of
+            the teacher's map.
+        """
+        traces = [
+            dry_run(
+                model,
+                [entry[role] for entry in self.local_modules],
+                role,
+                self.input_size,
+            )
+            for role, model in (('student', student), ('teacher', teacher))
+        ]
+        s_logits, t_logits = (trace.logits for trace in traces)
+        if s_logits and t_logits and s_logits[1:] != t_logits[1:]:
+            raise SettingError(
+                f'The teacher has {t_logits[-1]} classes and the student '
+                f'{s_logits[-1]}; set num_classes of both heads to the '
+                f'number of classes of the data.'
+            )
+        cuts = [e['student'] for e in self.local_modules if e['isolate']]
+        check_boundaries(student, cuts, 'student', self.input_size)
+        return list(zip(*(trace.shapes for trace in traces)))
+
+    def _set_boundaries(self, student: nn.Module) -> None:
+        """Have the student's forward pass stop by at each boundary."""
+        if self.early_backward and any(
+            getattr(module, 'with_cp', False) for module in student.modules()
+        ):
+            prefer_non_reentrant_checkpoints()
+        names = [entry['student'] for entry in self.local_modules]
+        # Behind the recorders' hooks: those shall see the map with its graph.
+        for index, module in enumerate(
+            find_modules(student, names, 'student')
+        ):
+            module.register_forward_hook(partial(self._at_boundary, index))
 
     def _build_connector(
         self, number: int, s_shape: torch.Size, t_shape: torch.Size
@@ -265,11 +303,11 @@ class LAKDDistiller(ConfigurableDistiller):
             )
         return connector
 
-    def _log_table(self, student: Trace, teacher: Trace) -> None:
+    def _log_table(self, shapes: List[Tuple]) -> None:
         """Say once which module learns what."""
         lines = ['LAKD trains these local modules:']
-        for number, (entry, s_shape, t_shape) in enumerate(
-            zip(self.local_modules, student.shapes, teacher.shapes), 1
+        for number, (entry, (s_shape, t_shape)) in enumerate(
+            zip(self.local_modules, shapes), 1
         ):
             cut = 'cut' if entry['isolate'] else 'no cut'
             lines.append(

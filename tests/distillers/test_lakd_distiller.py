@@ -271,3 +271,27 @@ def test_dry_run_leaves_no_trace(build):
     dry_run(student, ['backbone.layer1'], 'student')
     assert student.training and not student.backbone.bn1.training
     assert student.backbone.bn1.num_batches_tracked == 0
+
+
+def test_chosen_modules_train_and_can_be_pasted(build, batch):
+    chosen = build(dict(type='LAKDDistiller', num_modules=3))
+    entries = [
+        dict(student=entry['student'], teacher=entry['teacher'])
+        for entry in chosen.distiller.local_modules
+    ]
+    assert len(entries) == 2
+    pasted = build(lakd(entries))
+    losses = [model(*batch, mode='loss') for model in (chosen, pasted)]
+    assert set(losses[0]) == set(losses[1])
+    assert 'distill.module2.loss' in losses[0]
+    for name, value in losses[0].items():
+        torch.testing.assert_close(losses[1][name], value, msg=name)
+    total(losses[0]).backward()
+    assert all(p.grad is not None for p in chosen.parameters())
+
+
+def test_one_module_is_the_whole_student(build, batch):
+    losses = build(dict(type='LAKDDistiller', num_modules=1))(
+        *batch, mode='loss'
+    )
+    assert set(losses) == {'student.loss'}

@@ -125,3 +125,20 @@ def test_image_size_that_does_not_fit(build):
             head=dict(type='ClsHead'),
         )
         build(lakd([entry('backbone.features')], input_size=8), student)
+
+
+@pytest.mark.parametrize(
+    'options', [{}, dict(local_modules=[], num_modules=2)]
+)
+def test_either_a_list_or_a_number(build, options):
+    with pytest.raises(SettingError, match='either local_modules.*num_mod'):
+        build(dict(type='LAKDDistiller', **options))
+
+
+def test_a_cut_that_a_shortcut_passes_around(build):
+    entry = dict(
+        student='backbone.layer1.0.bn1', teacher='backbone.layer1.0.bn1'
+    )
+    with pytest.raises(SettingError, match="cut behind 'backbone.layer1.0.bn"):
+        build(lakd([entry]))
+    build(lakd([dict(entry, isolate=False)]))
