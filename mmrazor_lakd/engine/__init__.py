@@ -3,5 +3,11 @@
 from .bfloat16_optim_wrapper import Bfloat16OptimWrapper
 from .channels_last_hook import ChannelsLastHook
 from .class_count_hook import ClassCountHook
+from .teacher_accuracy_hook import TeacherAccuracyHook
 
-__all__ = ['Bfloat16OptimWrapper', 'ChannelsLastHook', 'ClassCountHook']
+__all__ = [
+    'Bfloat16OptimWrapper',
+    'ChannelsLastHook',
+    'ClassCountHook',
+    'TeacherAccuracyHook',
+]

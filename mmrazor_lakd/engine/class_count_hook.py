@@ -1,6 +1,7 @@
 """A number of classes on which model and data agree."""
 
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
 from ..errors import SettingError
@@ -36,7 +37,13 @@ class ClassCountHook(Hook):
         classes = dataset.metainfo.get('classes')
         if classes is None:
             return
-        for name, module in runner.model.named_modules():
+        model = runner.model
+        if is_model_wrapper(model):
+            model = model.module
+        parts = list(model.named_modules())
+        if hasattr(model, 'teacher'):  # which need not be a submodule
+            parts += model.teacher.named_modules(prefix='teacher')
+        for name, module in parts:
             count = getattr(module, 'num_classes', None)
             # A backbone with num_classes=-1 has no classifier of its own.
             if not isinstance(count, int) or count <= 0:

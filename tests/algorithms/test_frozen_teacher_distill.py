@@ -1,13 +1,16 @@
 """The teacher: frozen as a whole, and loaded exactly or not at all."""
 
+import copy
+
 import pytest
 import torch
 from conftest import LOGITS_KD, classifier, lakd, total
-from mmengine.runner import save_checkpoint
+from mmengine.runner import load_checkpoint, save_checkpoint
 from mmpretrain.registry import MODELS
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.algorithms import check_checkpoint
+from mmrazor_lakd.algorithms.fold_batch_norm import fold_batch_norm
 
 
 @pytest.fixture
@@ -98,3 +101,211 @@ def test_check_checkpoint(build, teacher_ckpt):
         check_checkpoint(
             MODELS.build(classifier(8)), str(teacher_ckpt), '--resume'
         )
+
+
+NORM = torch.nn.BatchNorm2d
+NETWORKS = {
+    'CIFARResNet': classifier(20),
+    'ResNet': dict(
+        type='ImageClassifier',
+        backbone=dict(type='ResNet', depth=18, base_channels=8),
+    ),
+    'MobileNetV2': dict(
+        type='ImageClassifier',
+        backbone=dict(type='MobileNetV2', widen_factor=0.25),
+    ),
+    'ShuffleNetV2': dict(
+        type='ImageClassifier',
+        backbone=dict(type='ShuffleNetV2', widen_factor=0.5),
+    ),
+    'VGG': dict(
+        type='ImageClassifier',
+        backbone=dict(
+            type='VGG', depth=11, norm_cfg=dict(type='BN'), num_classes=-1
+        ),
+    ),
+}
+
+
+def with_statistics(model):
+    """Give the batch normalisations statistics as after a training."""
+    generator = torch.Generator().manual_seed(3)
+    for module in model.modules():
+        if isinstance(module, NORM):
+            for tensor, low, high in (
+                (module.running_mean, -0.5, 0.5),
+                (module.running_var, 0.5, 2.0),
+                (module.weight.data, 0.5, 1.5),
+                (module.bias.data, -0.5, 0.5),
+            ):
+                tensor.uniform_(low, high, generator=generator)
+    return model
+
+
+@pytest.mark.parametrize('network', NETWORKS)
+def test_folded_maps_equal_the_unfolded_ones(network):
+    """To 1e-5 in float32, relative to each map's norm."""
+    model = with_statistics(MODELS.build(NETWORKS[network])).eval()
+    images = torch.randn(2, 3, 64, 64)
+    names = [
+        name
+        for name, module in model.named_modules()
+        if name and not isinstance(module, (NORM, torch.nn.Conv2d))
+    ]
+
+    def maps(model):
+        found = []
+        hooks = [
+            model.get_submodule(name).register_forward_hook(
+                lambda m, i, output: found.append(copy.copy(output))
+            )
+            for name in names
+        ]
+        with torch.no_grad():
+            model(images)
+        for hook in hooks:
+            hook.remove()
+        return found
+
+    folded = copy.deepcopy(model)
+    count = fold_batch_norm(folded, lambda: list(folded(images)))
+    norms = sum(isinstance(module, NORM) for module in model.modules())
+    assert count == norms
+    assert not any(isinstance(module, NORM) for module in folded.modules())
+    expected = maps(model)
+    assert len(expected) > 5
+    for actual, value in zip(maps(folded), expected):
+        if isinstance(value, torch.Tensor):
+            assert (actual - value).norm() < 1e-5 * value.norm()
+
+
+def test_what_cannot_be_folded_stays():
+    """A normalisation before its convolution, and a map used twice."""
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm1 = NORM(3)
+            self.conv1 = torch.nn.Conv2d(3, 4, 1)
+            self.norm2 = NORM(4)
+            self.conv2 = torch.nn.Conv2d(4, 4, 1)
+            self.norm3 = NORM(4)
+
+        def forward(self, x):
+            x = self.conv1(self.norm1(x))
+            x = self.norm2(x).relu() + x
+            return self.norm3(self.conv2(x))
+
+    torch.manual_seed(0)
+    net = with_statistics(Net()).eval()
+    x = torch.randn(2, 3, 8, 8)
+    expected = net(x)
+    assert fold_batch_norm(net, lambda: [net(x)]) == 0
+    assert torch.equal(net(x), expected)
+
+
+def test_the_teachers_losses_are_those_of_mmrazor(build, batch):
+    """Folded, unfolded, and MMRazor's own algorithm."""
+    results = []
+    for type, options in (
+        ('SingleTeacherDistill', {}),
+        ('FrozenTeacherDistill', {}),
+        ('FrozenTeacherDistill', dict(fold_teacher=False)),
+        ('FrozenTeacherDistill', dict(teacher_mode='loss')),
+    ):
+        model = build(lakd(**LOGITS_KD), type=type, **options)
+        with_statistics(model.teacher)
+        results.append(model(*batch, mode='loss'))
+        folded = (
+            type.startswith('Frozen')
+            and options.get('fold_teacher') is not False
+        )
+        assert folded != any(
+            isinstance(module, NORM) for module in model.teacher.modules()
+        )
+    for losses in results[1:]:
+        assert set(losses) == set(results[0])
+        for name, value in losses.items():
+            torch.testing.assert_close(
+                value, results[0][name], rtol=1e-5, atol=1e-6, msg=name
+            )
+
+
+def test_a_recorded_convolution_is_not_folded(build, batch):
+    """Its output would change."""
+    recorded = dict(
+        inner=dict(type='ModuleOutputs', source='backbone.layer1.0.conv1')
+    )
+    model = build(lakd(teacher_recorders=recorded))
+    model(*batch, mode='loss')
+    block = model.teacher.backbone.layer1[0]
+    assert isinstance(block.bn1, NORM) and not isinstance(block.bn2, NORM)
+
+
+def test_dropout_and_drop_path_of_the_teacher_are_off(build, batch):
+    teacher = classifier(14)
+    teacher['neck'] = None
+    teacher['backbone'] = dict(
+        type='ConvNeXt', arch='atto', drop_path_rate=0.9
+    )
+    teacher['head'] = dict(
+        type='LinearClsHead', num_classes=10, in_channels=320
+    )
+    distiller = dict(
+        type='ConfigurableDistiller',
+        **LOGITS_KD,
+    )
+    model = build(distiller, teacher=teacher)
+    losses = [model(*batch, mode='loss') for _ in range(2)]
+    name = 'distill.loss_kd'
+    assert torch.equal(losses[0][name], losses[1][name])
+
+
+def test_the_teacher_is_not_in_the_checkpoint(build, batch):
+    model = build(lakd())
+    keys = list(model.state_dict())
+    assert keys and not any(key.startswith('teacher') for key in keys)
+    assert not any('teacher' in name for name, _ in model.named_parameters())
+    model.to(torch.float64)
+    assert model.teacher.backbone.conv1.weight.dtype == torch.float64
+    model(batch[0].double(), batch[1], mode='loss')
+    assert list(model.state_dict()) == keys
+
+
+def test_a_full_checkpoint_of_mmrazors_can_be_loaded(build, tmp_path):
+    stock = build(lakd(), type='SingleTeacherDistill', seed=1)
+    path = str(tmp_path / 'full.pth')
+    save_checkpoint(dict(state_dict=stock.state_dict()), path)
+    model = build(lakd(), seed=2)
+    check_checkpoint(model, path, '--resume')
+    load_checkpoint(model, path, strict=True)
+    for role in ('student', 'teacher'):
+        expected = getattr(stock, role).state_dict()
+        for name, value in getattr(model, role).state_dict().items():
+            assert torch.equal(value, expected[name]), (role, name)
+
+
+def test_a_named_teacher_is_not_replaced(build, teacher_ckpt, tmp_path):
+    stock = build(lakd(), type='SingleTeacherDistill', seed=1)
+    model = build(lakd(), teacher_ckpt=str(teacher_ckpt))
+    model.load_state_dict(stock.state_dict())
+    saved = torch.load(teacher_ckpt)['state_dict']
+    for name, value in model.teacher.state_dict().items():
+        assert torch.equal(value, saved[name])
+
+
+def test_a_trainable_teacher_is_refused(build):
+    with pytest.raises(SettingError, match="type='SingleTeacherDistill'"):
+        build(lakd(), teacher_trainable=True)
+
+
+def test_after_the_stop_the_teacher_rests(build, batch):
+    """MMRazor's StopDistillHook: nothing is computed for it any more."""
+    model = build(lakd(**LOGITS_KD))
+    model(*batch, mode='loss')
+    model.distillation_stopped = True  # what the hook sets
+    model.teacher.forward = None
+    losses = model(*batch, mode='loss')
+    assert set(losses) == {'student.loss'}
+    total(losses).backward()
+    assert all(p.grad is not None for p in model.student.parameters())

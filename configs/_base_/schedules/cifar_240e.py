@@ -11,5 +11,9 @@ train_cfg = dict(by_epoch=True, max_epochs=240, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 auto_scale_lr = dict(base_batch_size=128, enable=False)
-# Refuses a number of classes that differs between model and data.
-custom_hooks = [dict(type='ClassCountHook')]
+custom_hooks = [
+    # refuses a number of classes that differs between model and data
+    dict(type='ClassCountHook'),
+    # evaluates the teacher, if there is one, once
+    dict(type='TeacherAccuracyHook'),
+]

@@ -1,0 +1,46 @@
+"""The teacher is evaluated once, by a real Runner on real digits."""
+
+import re
+
+import pytest
+from conftest import ROOT
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+KD = ROOT / 'configs/kd/kd_resnet20_resnet8_1xb64_digits.py'
+
+
+@pytest.fixture
+def train(tmp_path):
+    def _train(**options):
+        cfg = Config.fromfile(KD)
+        cfg.work_dir = str(tmp_path)
+        cfg.experiment_name = f'{tmp_path.name}_{len(options)}'
+        cfg.model.teacher_ckpt = None
+        cfg.merge_from_dict(
+            {
+                'train_cfg.max_epochs': 2,
+                'train_dataloader.dataset.indices': 64,
+                'val_dataloader.dataset.indices': 64,
+                **options,
+            }
+        )
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+        for handler in MMLogger.get_current_instance().handlers:
+            handler.flush()
+        return ''.join(p.read_text() for p in tmp_path.rglob('*.log'))
+
+    return _train
+
+
+def test_once_and_not_when_resumed(train):
+    log = train()
+    found = re.findall(
+        r'The teacher on the val.* teacher/accuracy/top1 (\S+)', log
+    )
+    assert len(found) == 1 and 0 <= float(found[0].rstrip(',')) <= 100
+    assert len(re.findall(r'Epoch\(val\)', log)) >= 2
+    log = train(resume=True, **{'train_cfg.max_epochs': 3})
+    assert log.count('The teacher on the validation data') == 1
