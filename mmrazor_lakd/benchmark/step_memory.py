@@ -1,0 +1,143 @@
+"""Measures the memory of a real training step, and of what rests between."""
+
+import copy
+import gc
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List
+
+import torch
+from mmengine.device import get_device
+from torch import nn
+from torch.profiler import record_function
+
+from .memory_trace import CATEGORIES, trace_memory
+
+
+def measure_memory(
+    model: nn.Module, optim_wrapper, data_batch: Dict
+) -> Dict[str, Any]:
+    """Measure the memory of a training step.
+
+    Args:
+        model (nn.Module): It has trained before, so that the optimizer's
+            state exists.
+        optim_wrapper (OptimWrapper): Of the training.
+        data_batch (dict): As the data loader gives it.
+
+    Returns:
+        dict: In bytes: ``resting`` (weights, buffers, gradients and
+        optimizer's state before the step), ``peak`` (of the step, above the
+        resting state), ``at_peak`` (of it each category's), ``highest`` (each
+        category's own maximum). Besides ``times``, ``live`` and ``backwards``
+        as in :class:`MemoryTrace`, and on a GPU ``allocated`` and
+        ``reserved``, the allocator's own peaks.
+    """
+    device = 'cuda' if get_device() == 'cuda' else 'cpu'
+    batches = [copy.deepcopy(data_batch) for _ in range(3)]
+
+    def step():
+        model.train_step(batches.pop(), optim_wrapper)
+
+    found: Dict[str, Any] = {}
+    gc.collect()  # cycles of the training must not be freed in the trace
+    resting = resting_bytes(model, optim_wrapper.optimizer)
+    if device == 'cuda':
+        torch.cuda.empty_cache()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        step()
+        found['allocated'] = torch.cuda.max_memory_allocated()
+        found['reserved'] = torch.cuda.max_memory_reserved()
+        found['allocated_above_rest'] = found['allocated'] - before
+    with annotate_step(model, optim_wrapper):
+        trace = trace_memory(step, device)
+    thin = trace.thinned()
+    return dict(
+        found,
+        device=device,
+        resting=resting,
+        peak=trace.peak,
+        at_peak=trace.at_peak(),
+        highest={name: trace.highest(name) for name in CATEGORIES},
+        times=thin.times.round(5).tolist(),
+        live=thin.live.tolist(),
+        backwards=trace.backwards,
+    )
+
+
+def resting_bytes(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Add up what lives between two steps: each tensor once, in bytes."""
+    networks = [model]
+    # A frozen teacher need not be one of the model's own modules.
+    if isinstance(getattr(model, 'teacher', None), nn.Module):
+        networks.append(model.teacher)
+    tensors = [
+        tensor
+        for network in networks
+        for tensor in (*network.parameters(), *network.buffers())
+    ]
+    tensors += [t.grad for t in tensors if t.grad is not None]
+    tensors += [
+        value
+        for state in optimizer.state.values()
+        for value in state.values()
+        if isinstance(value, torch.Tensor)
+    ]
+    unique = {t.data_ptr(): t.numel() * t.element_size() for t in tensors}
+    return sum(unique.values())
+
+
+@contextmanager
+def annotate_step(model: nn.Module, optim_wrapper) -> Iterator[None]:
+    """Open a range around each part of ``model.train_step``.
+
+    Args:
+        model (nn.Module): An algorithm of MMRazor's with a teacher and an
+            architecture, or a model without a teacher, which then is the
+            student.
+        optim_wrapper (OptimWrapper): The one that the step is given.
+    """
+    parts = {
+        'cost/teacher': getattr(model, 'teacher', None),
+        'cost/student': getattr(model, 'architecture', model),
+        'cost/data': model.data_preprocessor,
+    }
+    handles = []
+    for name, module in parts.items():
+        if module is not None:
+            handles += _annotate_forward(module, name)
+    for method, name in (
+        ('backward', 'cost/backward'),
+        ('step', 'cost/optimizer'),
+        ('zero_grad', 'cost/optimizer'),
+    ):
+        # shadows the class's method until it is deleted
+        setattr(
+            optim_wrapper,
+            method,
+            record_function(name)(getattr(optim_wrapper, method)),
+        )
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        for method in ('backward', 'step', 'zero_grad'):
+            delattr(optim_wrapper, method)
+
+
+def _annotate_forward(module: nn.Module, name: str) -> List:
+    """Open a range around each forward pass of a module."""
+    opened = []
+
+    def enter(module, inputs):
+        opened.append(record_function(name))
+        opened[-1].__enter__()
+
+    def leave(module, inputs, output):
+        opened.pop().__exit__(None, None, None)
+
+    return [
+        module.register_forward_pre_hook(enter),
+        module.register_forward_hook(leave),
+    ]

@@ -1,0 +1,152 @@
+"""The table's figures, computed by hand from made measurements."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from mmrazor_lakd.benchmark.cost_figures import wrap
+from mmrazor_lakd.benchmark.cost_report import describe_commit, write_report
+from mmrazor_lakd.benchmark.cost_table import PARTS, format_row, make_rows
+
+MIB = 2**20
+
+
+def result(label, step_ms, floor_ms, floor='a', scale=1, **memory):
+    """What measure_cost would give, with sizes that are easy to add."""
+    return dict(
+        label=label,
+        batch_size=50,
+        step_ms=step_ms,
+        floor_ms=floor_ms,
+        floor=floor,
+        notes=[],
+        machine=dict(cpu='c', threads=1, device='cpu', versions={'torch': 1}),
+        memory=dict(
+            resting=2 * MIB,
+            peak=8 * scale * MIB,
+            at_peak=dict(
+                teacher=scale * MIB,
+                student=6 * scale * MIB,
+                losses=0,
+                other=scale * MIB,
+            ),
+            highest=dict(
+                teacher=3 * MIB, student=7 * scale * MIB, losses=0, other=MIB
+            ),
+            times=[0.0, 0.5],
+            live=[[0, 0, 0, 0], [scale * MIB, 6 * scale * MIB, 0, scale]],
+            backwards=[['module1', 0.2, 0.3]],
+            **memory,
+        ),
+    )
+
+
+@pytest.fixture
+def results():
+    return [
+        # rounds of 2, 3 and 2.5 times the floor
+        result('first', [20.0, 60.0, 25.0], [10.0, 20.0, 10.0]),
+        # 3, 3 and 4 times
+        result('same', [30.0, 30.0, 40.0], [10.0, 10.0, 10.0], scale=0.5),
+        result('other', [50.0, 50.0, 50.0], [5.0, 5.0, 5.0], floor='b'),
+    ]
+
+
+def test_figures(results):
+    first, same, other = make_rows(results, results[0])
+    assert first['step ms'] == 25
+    assert (first['step ms min'], first['step ms max']) == (20, 60)
+    assert first['images/s'] == pytest.approx(50 / 0.025)
+    # not the ratio of the medians, which is 25 / 10
+    assert first['time/floor'] == 2.5
+    assert same['time/floor'] == 3
+    assert first['time/reference'] == 1
+    assert same['time/reference'] == pytest.approx(3 / 2.5)
+    # floors of other work: the plain medians
+    assert other['time/reference'] == pytest.approx(50 / 25)
+    assert (same['same floor'], other['same floor']) == (True, False)
+    assert first['peak MiB'] == 8 and same['peak MiB'] == 4
+    assert same['peak/reference'] == pytest.approx(4 / 8)
+    assert same['total/reference'] == pytest.approx((4 + 2) / (8 + 2))
+    assert same['student graph max'] == 3.5 and same['teacher max'] == 3
+    assert same['resting MiB'] == 2
+    assert format_row(other, PARTS[0].columns)[-1] == '2.000*'
+    assert format_row(same, PARTS[0].columns)[-1] == '1.200'
+    assert format_row(first, ['spread', 'images/s']) == ['20.0-60.0', '2,000']
+
+
+def test_on_a_gpu_the_allocator_s_own_peak_counts(results):
+    results[1] = result('same', [1.0], [1.0], allocated_above_rest=5 * MIB)
+    assert make_rows(results, results[0])[1]['peak MiB'] == 5
+
+
+def test_without_the_reference_there_are_no_ratios_to_it(results):
+    row = make_rows(results[1:], None)[0]
+    assert row['time/floor'] == 3 and row['time/reference'] is None
+    assert format_row(row, ['time/reference', 'peak/reference']) == ['', '']
+
+
+def test_report(results, tmp_path):
+    failed = dict(label='[red]wrong', reason='error: no [/] luck.', log='log')
+    console = Console(width=80, record=True)
+    write_report(
+        tmp_path,
+        [*results, failed],
+        'first',
+        'what I typed',
+        tmp_path,
+        console,
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'cost.csv',
+        'cost.json',
+        'cost.md',
+        'cost.png',
+        'memory_over_time.png',
+    ]
+    report = json.loads((tmp_path / 'cost.json').read_text())
+    assert report['command'] == 'what I typed' and report['commit'] is None
+    assert report['failures'] == [failed]
+    assert len(report['results']) == 3
+    with (tmp_path / 'cost.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row['config'] for row in rows] == ['first', 'same', 'other']
+    assert float(rows[1]['time/reference']) == pytest.approx(1.2)
+    text = (tmp_path / 'cost.md').read_text()
+    assert '| same | 30.0 | 30.0-40.0 | 1,667 | 3.000 | 1.200 |' in text
+    assert '| same | 4.0 | 0.5 | 3.0 | 0.0 | 0.5 | 0.500 |' in text
+    assert '| same | 2.0 | 0.600 | 3.5 | 3.0 |' in text
+    assert '[red]wrong FAILED: error: no [/] luck.' in text
+    printed = console.export_text()
+    assert '│ same ' in printed and '2.000*' in printed
+    assert '[red]wrong FAILED: error: no [/] luck.' in printed
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_report_when_all_failed(tmp_path):
+    failed = [dict(label='a', reason='why', log='log')]
+    write_report(tmp_path, failed, 'a', '', tmp_path, Console(quiet=True))
+    assert 'a FAILED: why' in (tmp_path / 'cost.md').read_text()
+    assert not (tmp_path / 'cost.png').exists()
+
+
+def test_commit_of_a_checkout_and_of_none(tmp_path):
+    assert describe_commit(tmp_path) == dict(commit=None, dirty=None)
+    root = Path(__file__).parents[2]
+    if (root / '.git').exists():
+        found = describe_commit(root)
+        assert len(found['commit']) == 40 and found['dirty'] in (True, False)
+
+
+def test_long_labels_are_broken_at_commas():
+    label = 'short,model.type=SingleTeacherDistill,' + 'x' * 30
+    assert wrap(label, 20).splitlines() == [
+        'short',
+        'model.type=SingleTea',
+        'cherDistill',
+        'x' * 20,
+        'x' * 10,
+    ]
