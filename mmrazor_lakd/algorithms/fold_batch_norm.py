@@ -4,12 +4,8 @@ from collections import Counter
 from typing import Callable, Dict, List, NamedTuple
 
 import torch
-from mmengine.logging import print_log
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-
-# Relative difference of a map that is taken for rounding.
-TOLERANCE = 1e-4
 
 
 class Pair(NamedTuple):
@@ -21,6 +17,7 @@ class Pair(NamedTuple):
     norm: nn.Module
 
 
+@torch.no_grad()
 def find_pairs(model: nn.Module, forward: Callable[[], object]) -> List[Pair]:
     """Find the batch normalisations that can be folded.
 
@@ -74,6 +71,7 @@ def _is_heard(module: nn.Module) -> bool:
     return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
+@torch.no_grad()
 def fold(model: nn.Module, pairs: List[Pair]) -> Callable[[], None]:
     """Fold batch normalisations into their convolutions, in place.
 
@@ -115,39 +113,3 @@ def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
     """Put a module in the place of another one."""
     parent, _, child = name.rpartition('.')
     setattr(model.get_submodule(parent), child, module)
-
-
-@torch.no_grad()
-def fold_batch_norm(
-    model: nn.Module, forward: Callable[[], List[torch.Tensor]]
-) -> int:
-    """Fold a frozen model's batch normalisation, where nothing changes by it.
-
-    The outputs are compared before and after. If they differ by more than
-    rounding (a model that uses a convolution's output in two places, say),
-    the model stays as it was.
-
-    Args:
-        model (nn.Module): A model in eval mode that stays in it.
-        forward (Callable): Runs the model once, and returns the tensors that
-            matter: its output, and what recorders took.
-
-    Returns:
-        int: The number of normalisations that were folded.
-    """
-    pairs = find_pairs(model, forward)
-    if not pairs:
-        return 0
-    expected = forward()
-    undo = fold(model, pairs)
-    for before, after in zip(expected, forward()):
-        error = (after - before).norm() / before.norm().clamp(min=1e-12)
-        if not error < TOLERANCE:
-            undo()
-            print_log(
-                f"The teacher's batch normalisation is not folded into its "
-                f'convolutions: a map would change by {error:.1e}.',
-                logger='current',
-            )
-            return 0
-    return len(pairs)

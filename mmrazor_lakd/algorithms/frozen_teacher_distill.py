@@ -11,10 +11,10 @@ from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..distillers.records import release_records
+from ..distillers.records import release_records, tensors_in
 from ..errors import SettingError, check_choice
 from .checkpoint import TEACHER_PREFIX, load_teacher
-from .fold_batch_norm import fold_batch_norm
+from .lighten import lighten
 
 
 @MODELS.register_module()
@@ -27,7 +27,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     - The whole teacher is in eval mode, not its batch normalisation alone
       (dropout and drop-path would distort the maps).
     - Its batch normalisation is folded into its convolutions at the first
-      training step, and no loss is computed for it.
+      training step, its activations are computed in place where nobody needs
+      their input, and no loss is computed for it.
     - It is no submodule: its weights are neither in the checkpoints, nor
       with the optimizer, nor with DistributedDataParallel. They move with
       the model from device to device all the same. A checkpoint of MMRazor's
@@ -47,8 +48,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         teacher_mode (str): ``'tensor'`` runs the teacher without its loss;
             ``'loss'`` with it, for recorders of something that happens there.
             Defaults to ``'tensor'``.
-        fold_teacher (bool): Whether to fold the teacher's batch
-            normalisation. Defaults to True.
+        lighten_teacher (bool): Whether to fold the teacher's batch
+            normalisation, and to activate in place. Defaults to True.
         kwargs: Arguments of :class:`SingleTeacherDistill`.
 
     Raises:
@@ -60,7 +61,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         *args,
         teacher_ckpt: Optional[str] = None,
         teacher_mode: str = 'tensor',
-        fold_teacher: bool = True,
+        lighten_teacher: bool = True,
         **kwargs,
     ) -> None:
         owner = type(self).__name__
@@ -73,8 +74,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             )
         self.teacher_ckpt = teacher_ckpt
         self.teacher_mode = teacher_mode
-        self.fold_teacher = fold_teacher
-        self._folded = False
+        self.lighten_teacher = lighten_teacher
+        self._lightened = False
         # An attribute, but not a submodule.
         self.__dict__['teacher'] = self._modules.pop('teacher')
         self.teacher.eval()
@@ -107,7 +108,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         prefix += TEACHER_PREFIX
         keys = [key for key in state_dict if key.startswith(prefix)]
         weights = {key[len(prefix) :]: state_dict.pop(key) for key in keys}
-        if weights and not (self.teacher_ckpt or self._folded):
+        if weights and not (self.teacher_ckpt or self._lightened):
             self.teacher.load_state_dict(weights)
 
     def loss(
@@ -127,8 +128,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """
         if self.distillation_stopped:
             return self._student_losses(batch_inputs, data_samples)
-        if self.fold_teacher and not self._folded:
-            self._fold_teacher(batch_inputs[:2])
+        if self.lighten_teacher and not self._lightened:
+            self._lighten_teacher(batch_inputs[:2])
         self.distiller.set_deliveries_override(False)
         with torch.no_grad(), self.distiller.deliveries:
             self._run_teacher(batch_inputs, data_samples)
@@ -155,9 +156,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         return add_prefix(losses, 'student')
 
     @torch.no_grad()
-    def _fold_teacher(self, images: torch.Tensor) -> None:
-        """Fold the teacher's batch normalisation, once."""
-        self._folded = True
+    def _lighten_teacher(self, images: torch.Tensor) -> None:
+        """Make the teacher's forward pass cheaper, once."""
+        self._lightened = True
         recorders = self.distiller.teacher_recorders
 
         def forward() -> List[torch.Tensor]:
@@ -166,17 +167,16 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             found = [output]
             for recorder in recorders.recorders.values():
                 found += recorder.data_buffer
-            return [item for item in found if isinstance(item, torch.Tensor)]
+            return tensors_in(found)
 
         # Rounding to half precision would hide what the comparison is for.
         with autocast(enabled=False):
-            count = fold_batch_norm(self.teacher, forward)
-        if count:
-            print_log(
-                f"Folded {count} of the teacher's batch normalisations into "
-                f'its convolutions.',
-                logger='current',
-            )
+            folded, in_place = lighten(self.teacher, forward)
+        print_log(
+            f"Folded {folded} of the teacher's batch normalisations into its "
+            f'convolutions, and made {in_place} of its activations in place.',
+            logger='current',
+        )
 
     def train(self, mode: bool = True) -> None:
         """Set the mode of everything but the teacher."""

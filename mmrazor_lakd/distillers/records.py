@@ -1,5 +1,7 @@
 """What MMRazor's recorders hold."""
 
+from typing import List
+
 import torch
 from mmrazor.models.distillers import ConfigurableDistiller
 
@@ -14,12 +16,17 @@ def release_records(distiller: ConfigurableDistiller) -> None:
             recorder.reset_data_buffer()
 
 
+def tensors_in(record) -> List[torch.Tensor]:
+    """Collect the tensors in a record: itself, or those that it holds."""
+    if isinstance(record, torch.Tensor):
+        return [record]
+    if isinstance(record, dict):
+        record = list(record.values())
+    if isinstance(record, (list, tuple)):
+        return [tensor for item in record for tensor in tensors_in(item)]
+    return []
+
+
 def has_graph(record) -> bool:
     """Tell whether a record is, or holds, a tensor with a graph."""
-    if isinstance(record, torch.Tensor):
-        return record.grad_fn is not None
-    if isinstance(record, dict):
-        record = record.values()
-    elif not isinstance(record, (list, tuple)):
-        return False
-    return any(has_graph(item) for item in record)
+    return any(tensor.grad_fn is not None for tensor in tensors_in(record))

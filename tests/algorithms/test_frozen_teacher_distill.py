@@ -10,7 +10,7 @@ from mmpretrain.registry import MODELS
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.algorithms import check_checkpoint
-from mmrazor_lakd.algorithms.fold_batch_norm import fold_batch_norm
+from mmrazor_lakd.algorithms.lighten import lighten
 
 
 @pytest.fixture
@@ -157,7 +157,8 @@ def test_folded_maps_equal_the_unfolded_ones(network):
         found = []
         hooks = [
             model.get_submodule(name).register_forward_hook(
-                lambda m, i, output: found.append(copy.copy(output))
+                # as it is now; an activation may overwrite it
+                lambda m, i, output: found.append(copy.deepcopy(output))
             )
             for name in names
         ]
@@ -168,9 +169,12 @@ def test_folded_maps_equal_the_unfolded_ones(network):
         return found
 
     folded = copy.deepcopy(model)
-    count = fold_batch_norm(folded, lambda: list(folded(images)))
+    count, in_place = lighten(folded, lambda: list(folded(images)))
     norms = sum(isinstance(module, NORM) for module in model.modules())
     assert count == norms
+    assert in_place == sum(
+        getattr(module, 'inplace', None) is False for module in model.modules()
+    )
     assert not any(isinstance(module, NORM) for module in folded.modules())
     expected = maps(model)
     assert len(expected) > 5
@@ -200,7 +204,7 @@ def test_what_cannot_be_folded_stays():
     net = with_statistics(Net()).eval()
     x = torch.randn(2, 3, 8, 8)
     expected = net(x)
-    assert fold_batch_norm(net, lambda: [net(x)]) == 0
+    assert lighten(net, lambda: [net(x)]) == (0, 0)
     assert torch.equal(net(x), expected)
 
 
@@ -210,7 +214,7 @@ def test_the_teachers_losses_are_those_of_mmrazor(build, batch):
     for type, options in (
         ('SingleTeacherDistill', {}),
         ('FrozenTeacherDistill', {}),
-        ('FrozenTeacherDistill', dict(fold_teacher=False)),
+        ('FrozenTeacherDistill', dict(lighten_teacher=False)),
         ('FrozenTeacherDistill', dict(teacher_mode='loss')),
     ):
         model = build(lakd(**LOGITS_KD), type=type, **options)
@@ -218,7 +222,7 @@ def test_the_teachers_losses_are_those_of_mmrazor(build, batch):
         results.append(model(*batch, mode='loss'))
         folded = (
             type.startswith('Frozen')
-            and options.get('fold_teacher') is not False
+            and options.get('lighten_teacher') is not False
         )
         assert folded != any(
             isinstance(module, NORM) for module in model.teacher.modules()
@@ -240,6 +244,42 @@ def test_a_recorded_convolution_is_not_folded(build, batch):
     model(*batch, mode='loss')
     block = model.teacher.backbone.layer1[0]
     assert isinstance(block.bn1, NORM) and not isinstance(block.bn2, NORM)
+
+
+def test_recorded_maps_are_not_overwritten(build, batch):
+    """Those before an activation; every other activation is in place."""
+    model = build(lakd())
+    model(*batch, mode='loss')
+    for number, stage in enumerate(model.teacher.backbone.children()):
+        for name, module in stage.named_modules():
+            if isinstance(module, torch.nn.ReLU):
+                recorded = name == 'relu' and number in (3, 4)
+                assert module.inplace != recorded, (number, name)
+
+
+def test_an_input_that_is_used_again_is_not_overwritten():
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(3, 4, 1)
+            self.relu = torch.nn.ReLU()
+
+        def forward(self, x):
+            x = self.conv(x)
+            return x + self.relu(x)
+
+    torch.manual_seed(0)
+    net, x = Net().eval(), torch.randn(2, 3, 8, 8)
+    expected = net(x)
+    assert lighten(net, lambda: [net(x)]) == (0, 0)
+    assert torch.equal(net(x), expected)
+
+
+def test_the_images_are_not_overwritten():
+    net, x = torch.nn.Sequential(torch.nn.ReLU()).eval(), torch.randn(2, 3)
+    before = x.clone()
+    assert lighten(net, lambda: [net(x)]) == (0, 0)
+    assert torch.equal(x, before)
 
 
 def test_dropout_and_drop_path_of_the_teacher_are_off(build, batch):

@@ -1,0 +1,77 @@
+"""A frozen teacher's ReLUs, in place where nobody needs their input.
+
+A ReLU that writes to new memory costs as much as a small convolution. MMRazor
+has all of them do so, since a recorder may hold the map in front of one.
+"""
+
+from typing import Callable, List, Set
+
+import torch
+from torch import nn
+
+from ..distillers.records import tensors_in
+
+# Those of which PyTorch has a version in place.
+KINDS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.Hardswish)
+
+
+@torch.no_grad()
+def find_relus(
+    model: nn.Module, forward: Callable[[], List[torch.Tensor]]
+) -> List[nn.Module]:
+    """Find the activations whose input nobody is seen to need.
+
+    In a real forward pass, their input is neither what a module with a hook
+    took or gave, nor the model's own input, nor what ``forward`` returns.
+
+    Args:
+        model (nn.Module): A model in eval mode.
+        forward (Callable): Runs the model once, and returns the tensors that
+            matter.
+    """
+    needed: List[torch.Tensor] = []
+    inputs = {}
+
+    def note_needed(module, args, output=None):
+        needed.extend(tensors_in(args) + tensors_in(output))
+
+    def note_input(module, args):
+        inputs.setdefault(module, []).extend(tensors_in(args))
+
+    hooks = []
+    for module in model.modules():
+        heard = module._forward_hooks or module._forward_pre_hooks
+        if heard or module is model:
+            hooks.append(module.register_forward_hook(note_needed))
+            # An activation in place would have changed it after the call.
+            hooks.append(module.register_forward_pre_hook(note_needed))
+        elif type(module) in KINDS and not module.inplace:
+            hooks.append(module.register_forward_pre_hook(note_input))
+    try:
+        needed.extend(forward())
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # All tensors are alive here, so that no memory was given out twice.
+    places: Set[int] = {tensor.data_ptr() for tensor in needed}
+    return [
+        module
+        for module, tensors in inputs.items()
+        if not any(tensor.data_ptr() in places for tensor in tensors)
+    ]
+
+
+def set_inplace(relus: List[nn.Module]) -> Callable[[], None]:
+    """Have activations overwrite their input.
+
+    Returns:
+        Callable: Undoes it.
+    """
+    for relu in relus:
+        relu.inplace = True
+
+    def undo() -> None:
+        for relu in relus:
+            relu.inplace = False
+
+    return undo
