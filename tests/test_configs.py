@@ -27,11 +27,14 @@ def test_two_iterations(path):
     model.train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     generator = torch.Generator().manual_seed(0)
+    count, size = (2, 224) if path.endswith('imagenet.py') else (4, 32)
     for _ in range(2):
-        images = torch.randint(0, 256, (4, 3, 32, 32), generator=generator)
+        images = torch.randint(
+            0, 256, (count, 3, size, size), generator=generator
+        )
         data = dict(
             inputs=images.to(torch.uint8),
-            data_samples=[DataSample().set_gt_label(i) for i in range(4)],
+            data_samples=[DataSample().set_gt_label(i) for i in range(count)],
         )
         data = model.data_preprocessor(data, training=True)
         loss, _ = model.parse_losses(model(**data, mode='loss'))
@@ -63,5 +66,6 @@ def test_names_say_what_is_in_them():
     for path in CONFIGS:
         cfg = Config.fromfile(ROOT / path)
         *_, batch, data = path[: -len('.py')].split('_')
-        assert batch == f'1xb{cfg.train_dataloader.batch_size}'
+        gpus = 8 if data == 'imagenet' else 1
+        assert batch == f'{gpus}xb{cfg.train_dataloader.batch_size}'
         assert data in cfg.train_dataloader.dataset.type.lower()

@@ -7,7 +7,6 @@ the file of its settings and the file to write.
 import argparse
 import copy
 import json
-import os.path as osp
 import sys
 import time
 from pathlib import Path
@@ -225,10 +224,9 @@ def _adapt(cfg: Config, args: argparse.Namespace) -> List[str]:
     """
     notes = []
     # Weights don't change the cost.
-    teacher = cfg.model.get('teacher_ckpt')
-    if teacher and '://' not in teacher and not osp.isfile(teacher):
+    if cfg.model.get('teacher_ckpt'):
         cfg.model.teacher_ckpt = None
-        notes.append('random teacher, since its checkpoint is not there')
+        notes.append('a teacher of random weights')
     cfg.resume, cfg.load_from = False, None
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None

@@ -56,7 +56,7 @@ def test_one_failure_ends_neither_the_others_nor_in_success(measured):
     assert report['reference'] == 'alone'
     assert report['command'].startswith('python tools/analyze_cost.py configs')
     assert report['machine']['threads'] == 1
-    note = 'random teacher, since its checkpoint is not there'
+    note = 'a teacher of random weights'
     assert report['results'][0]['notes'] == [note]
     assert f'{label}: {note}' in (out / 'cost.md').read_text()
 
