@@ -11,10 +11,10 @@ from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..distillers.records import release_records, tensors_in
+from ..distillers.records import make_contiguous, release_records, tensors_in
 from ..errors import SettingError, check_choice
 from .checkpoint import TEACHER_PREFIX, load_teacher
-from .lighten import lighten
+from .lighten import lighten, memory_format
 
 
 @MODELS.register_module()
@@ -28,7 +28,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
       (dropout and drop-path would distort the maps).
     - Its batch normalisation is folded into its convolutions at the first
       training step, its activations are computed in place where nobody needs
-      their input, and no loss is computed for it.
+      their input, on a CPU it computes channels last, and no loss is computed
+      for it.
     - It is no submodule: its weights are neither in the checkpoints, nor
       with the optimizer, nor with DistributedDataParallel. They move with
       the model from device to device all the same. A checkpoint of MMRazor's
@@ -49,7 +50,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             ``'loss'`` with it, for recorders of something that happens there.
             Defaults to ``'tensor'``.
         lighten_teacher (bool): Whether to fold the teacher's batch
-            normalisation, and to activate in place. Defaults to True.
+            normalisation, to activate in place, and to compute channels last
+            on a CPU. Defaults to True.
         kwargs: Arguments of :class:`SingleTeacherDistill`.
 
     Raises:
@@ -76,6 +78,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.teacher_mode = teacher_mode
         self.lighten_teacher = lighten_teacher
         self._lightened = False
+        # Whether the teacher's maps lie otherwise than the student's.
+        self._reordered = False
         # An attribute, but not a submodule.
         self.__dict__['teacher'] = self._modules.pop('teacher')
         self.teacher.eval()
@@ -145,6 +149,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """Fill the teacher's recorders."""
         with self.distiller.teacher_recorders:
             self.teacher(batch_inputs, data_samples, mode=self.teacher_mode)
+        if self._reordered:
+            make_contiguous(self.distiller.teacher_recorders)
 
     def _student_losses(self, batch_inputs, data_samples) -> Dict:
         """Run the student; its losses may be wanted or not."""
@@ -159,6 +165,12 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     def _lighten_teacher(self, images: torch.Tensor) -> None:
         """Make the teacher's forward pass cheaper, once."""
         self._lightened = True
+        if images.device.type == 'cpu':
+            # PyTorch's convolutions on CPUs are faster then; on a GPU it
+            # depends, and is the user's choice. Losses expect maps of one
+            # layout.
+            self._reordered = memory_format(self) != torch.channels_last
+            self.teacher.to(memory_format=torch.channels_last)
         recorders = self.distiller.teacher_recorders
 
         def forward() -> List[torch.Tensor]:

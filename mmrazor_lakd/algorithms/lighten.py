@@ -68,3 +68,16 @@ def _largest_change(
         for b, a in zip(before, after)
     ]
     return torch.stack(changes).max().item()  # NaN if one of them is
+
+
+def memory_format(model: nn.Module) -> torch.memory_format:
+    """Find out whether a model's weights lie channels last."""
+    last = torch.channels_last
+    # A 1x1 convolution's weights are contiguous in both senses.
+    found = any(
+        p.dim() == 4
+        and p.is_contiguous(memory_format=last)
+        and not p.is_contiguous()
+        for p in model.parameters()
+    )
+    return last if found else torch.contiguous_format

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ..algorithms.lighten import memory_format
+
 
 class Floor:
     """Trains copies of the same networks, and does nothing else.
@@ -101,19 +103,6 @@ class Floor:
                 layout,
             ]
         )
-
-
-def memory_format(model: nn.Module) -> torch.memory_format:
-    """Find out whether a model's weights lie channels last."""
-    last = torch.channels_last
-    # A 1x1 convolution's weights are contiguous in both senses.
-    found = any(
-        p.dim() == 4
-        and p.is_contiguous(memory_format=last)
-        and not p.is_contiguous()
-        for p in model.parameters()
-    )
-    return last if found else torch.contiguous_format
 
 
 def copy_bare(model: nn.Module) -> nn.Module:

@@ -4,6 +4,7 @@ from typing import List
 
 import torch
 from mmrazor.models.distillers import ConfigurableDistiller
+from mmrazor.models.task_modules import RecorderManager
 
 
 def release_records(distiller: ConfigurableDistiller) -> None:
@@ -14,6 +15,15 @@ def release_records(distiller: ConfigurableDistiller) -> None:
     for manager in (distiller.teacher_recorders, distiller.student_recorders):
         for recorder in manager.recorders.values():
             recorder.reset_data_buffer()
+
+
+def make_contiguous(manager: RecorderManager) -> None:
+    """Lay the maps that were taken out as (N, C, H, W), one by one."""
+    for recorder in manager.recorders.values():
+        buffer = recorder.data_buffer
+        for index, record in enumerate(buffer):
+            if isinstance(record, torch.Tensor):
+                buffer[index] = record.contiguous()
 
 
 def tensors_in(record) -> List[torch.Tensor]:

@@ -257,6 +257,29 @@ def test_recorded_maps_are_not_overwritten(build, batch):
                 assert module.inplace != recorded, (number, name)
 
 
+@pytest.mark.parametrize('last', [False, True])
+def test_the_losses_get_maps_of_one_layout(build, batch, last):
+    """The student's, while the teacher computes channels last."""
+    model = build(lakd(feature_loss=dict(type='L1Loss')))
+    if last:
+        model.to(memory_format=torch.channels_last)
+    seen = []
+    model.distiller.feature_losses[0].register_forward_pre_hook(
+        lambda module, maps: seen.extend(maps)
+    )
+    for _ in range(2):
+        model(*batch, mode='loss')
+    assert len(seen) == 4
+    for feature in seen:
+        assert feature.is_contiguous(
+            memory_format=torch.channels_last
+            if last
+            else torch.contiguous_format
+        )
+    weight = model.teacher.backbone.conv1.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_an_input_that_is_used_again_is_not_overwritten():
     class Net(torch.nn.Module):
         def __init__(self):
