@@ -1,8 +1,7 @@
 """The LAKD distiller: local modules, each taught by one teacher map."""
 
 from functools import partial
-from inspect import signature
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Dict, List, Optional, Set
 
 import torch
 from mmengine.logging import print_log
@@ -15,20 +14,17 @@ from torch.profiler import record_function
 from ..connectors import match_size
 from ..errors import SettingError
 from ..losses.weighted_square import weighted_square
-from .blocks import check_boundaries
-from .dry_run import dry_run, find_modules
+from .dry_run import find_modules
 from .early_backward import EarlyBackward, prefer_non_reentrant_checkpoints
+from .local_modules import (
+    build_connector,
+    build_part,
+    check_entries,
+    check_models,
+    describe,
+)
 from .partition import partition
 from .records import has_graph, release_records
-
-ENTRY_KEYS = {
-    'student',
-    'teacher',
-    'isolate',
-    'connector',
-    'feature_loss',
-    'attention_loss',
-}
 
 
 @MODELS.register_module()
@@ -125,7 +121,7 @@ class LAKDDistiller(ConfigurableDistiller):
                 'them for; write one of the two.'
             )
         if local_modules is not None:
-            self._check_entries(local_modules)
+            check_entries(local_modules)
         self.local_modules = local_modules
         self.num_modules = num_modules
         self.defaults = dict(
@@ -153,35 +149,6 @@ class LAKDDistiller(ConfigurableDistiller):
         self._pending = 0
         self._records: Set[int] = set()
 
-    @staticmethod
-    def _check_entries(local_modules: List[Dict]) -> None:
-        """Refuse entries that can be seen to be wrong without the models."""
-        seen = set()
-        for number, entry in enumerate(local_modules, 1):
-            where = f'local_modules[{number - 1}]'
-            unknown = sorted(set(entry) - ENTRY_KEYS)
-            missing = sorted({'student', 'teacher'} - set(entry))
-            if unknown or missing:
-                problem = f'lacks {missing}' if missing else f'has {unknown}'
-                raise SettingError(
-                    f'{where} {problem}; it takes student and teacher (names '
-                    f'of modules) and, if need be, isolate, connector, '
-                    f'feature_loss and attention_loss.'
-                )
-            if entry['student'] in seen:
-                raise SettingError(
-                    f"{where}: the student's module '{entry['student']}' is "
-                    f'given twice; one boundary can lie there.'
-                )
-            seen.add(entry['student'])
-
-    @staticmethod
-    def _build(cfg: Optional[Dict], **default_args) -> nn.Module:
-        """Build a part in MMRazor's scope, whatever the config's is."""
-        if cfg is None:
-            return nn.Identity()
-        return MODELS.build({'_scope_': 'mmrazor', **cfg, **default_args})
-
     def prepare_from_student(self, model: nn.Module) -> None:
         """Take the student; the teacher decides on its boundaries.
 
@@ -202,52 +169,25 @@ class LAKDDistiller(ConfigurableDistiller):
         self.local_modules = [
             {**self.defaults, **entry} for entry in self.local_modules
         ]
-        shapes = self._check_models(student, model)
-        for number, entry in enumerate(self.local_modules, 1):
+        shapes = check_models(
+            student, model, self.local_modules, self.input_size
+        )
+        for index, entry in enumerate(self.local_modules):
             self.local_connectors.append(
-                self._build_connector(number, *shapes[number - 1])
+                build_connector(entry['connector'], index, *shapes[index])
             )
-            self.feature_losses.append(self._build(entry['feature_loss']))
-            self.attention_losses.append(self._build(entry['attention_loss']))
+            self.feature_losses.append(build_part(entry['feature_loss']))
+            self.attention_losses.append(build_part(entry['attention_loss']))
             self._early_backwards.append(EarlyBackward())
             # Under a name that can't be one of the user's: those are Python
             # identifiers in a dict().
-            self.teacher_recorders.recorders[f'module{number}.teacher'] = (
+            self.teacher_recorders.recorders[f'module{index + 1}.teacher'] = (
                 ModuleOutputsRecorder(entry['teacher'])
             )
         super().prepare_from_teacher(model)
         self._set_boundaries(student)
         if self.local_modules and self.num_modules is None:
-            self._log_table(shapes)
-
-    def _check_models(
-        self, student: nn.Module, teacher: nn.Module
-    ) -> List[Tuple[torch.Size, torch.Size]]:
-        """Look at the maps of both models, and refuse what can't be taught.
-
-        Returns:
-            list[tuple]: For each boundary the shapes of the student's and of
-            the teacher's map.
-        """
-        traces = [
-            dry_run(
-                model,
-                [entry[role] for entry in self.local_modules],
-                role,
-                self.input_size,
-            )
-            for role, model in (('student', student), ('teacher', teacher))
-        ]
-        s_logits, t_logits = (trace.logits for trace in traces)
-        if s_logits and t_logits and s_logits[1:] != t_logits[1:]:
-            raise SettingError(
-                f'The teacher has {t_logits[-1]} classes and the student '
-                f'{s_logits[-1]}; set num_classes of both heads to the '
-                f'number of classes of the data.'
-            )
-        cuts = [e['student'] for e in self.local_modules if e['isolate']]
-        check_boundaries(student, cuts, 'student', self.input_size)
-        return list(zip(*(trace.shapes for trace in traces)))
+            print_log(describe(self.local_modules, shapes), logger='current')
 
     def _set_boundaries(self, student: nn.Module) -> None:
         """Have the student's forward pass stop by at each boundary."""
@@ -261,64 +201,6 @@ class LAKDDistiller(ConfigurableDistiller):
             find_modules(student, names, 'student')
         ):
             module.register_forward_hook(partial(self._at_boundary, index))
-
-    def _build_connector(
-        self, number: int, s_shape: torch.Size, t_shape: torch.Size
-    ) -> nn.Module:
-        """Build a module's connector and see that it aligns the widths."""
-        cfg = self.local_modules[number - 1]['connector']
-        s_width, t_width = s_shape[1], t_shape[1]
-        widths = {}
-        if cfg is not None:
-            kind = cfg['type']
-            cls = MODELS.get(kind) if isinstance(kind, str) else kind
-            accepted = signature(cls).parameters if cls else {}
-            widths = {
-                key: cfg.get(key, width)
-                for key, width in (
-                    ('in_channels', s_width),
-                    ('out_channels', t_width),
-                )
-                if key in accepted
-            }
-        connector = self._build(cfg, **widths)
-        training = connector.training
-        connector.eval()
-        try:
-            with torch.no_grad():
-                width = connector(torch.zeros(s_shape)).shape[1]
-            reason = f'gives {width}'
-        except RuntimeError as error:
-            width = None
-            reason = f'fails ({str(error).splitlines()[0]})'
-        connector.train(training)
-        if width != t_width:
-            kind = 'None' if cfg is None else cfg['type']
-            raise SettingError(
-                f"local_modules[{number - 1}]: the student's map has "
-                f"{s_width} channels and the teacher's {t_width}, but "
-                f'connector={kind} {reason}; write '
-                f"connector=dict(type='LocalModuleConnector') without widths, "
-                f'which finds them by itself.'
-            )
-        return connector
-
-    def _log_table(self, shapes: List[Tuple]) -> None:
-        """Say once which module learns what."""
-        lines = ['LAKD trains these local modules:']
-        for number, (entry, (s_shape, t_shape)) in enumerate(
-            zip(self.local_modules, shapes), 1
-        ):
-            cut = 'cut' if entry['isolate'] else 'no cut'
-            lines.append(
-                f'  module {number}: up to {entry["student"]} '
-                f'{tuple(s_shape[1:])} ({cut}), taught by {entry["teacher"]} '
-                f'{tuple(t_shape[1:])}'
-            )
-        lines.append(
-            f'  module {len(self.local_modules) + 1}: the rest, with the head'
-        )
-        print_log('\n'.join(lines), logger='current')
 
     def set_deliveries_override(self, override: bool) -> None:
         """Note the student's turn; MMRazor calls this before each forward.
