@@ -10,6 +10,7 @@ from mmrazor.models.algorithms import SingleTeacherDistill
 from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import nn
+from torch.profiler import record_function
 
 from ..distillers.records import make_contiguous, release_records, tensors_in
 from ..errors import SettingError, check_choice
@@ -150,7 +151,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         with self.distiller.teacher_recorders:
             self.teacher(batch_inputs, data_samples, mode=self.teacher_mode)
         if self._reordered:
-            make_contiguous(self.distiller.teacher_recorders)
+            with record_function('lakd/teacher'):
+                make_contiguous(self.distiller.teacher_recorders)
 
     def _student_losses(self, batch_inputs, data_samples) -> Dict:
         """Run the student; its losses may be wanted or not."""

@@ -18,6 +18,7 @@ CATEGORIES = ('teacher', 'student', 'losses', 'other')
 STEP = 'cost/step'
 _OWNERS = {
     'cost/teacher': 'teacher',
+    'lakd/teacher': 'teacher',
     'cost/student': 'student',
     'cost/backward': 'student',
     'cost/data': 'other',
@@ -129,9 +130,9 @@ def _walk(roots) -> Iterator:
 
 def _owner(name: str) -> str:
     """Say to which category a range's memory belongs."""
-    if name.startswith('lakd/'):
-        return 'student' if name.endswith('.backward') else 'losses'
-    return _OWNERS[name]
+    if name in _OWNERS:
+        return _OWNERS[name]
+    return 'student' if name.endswith('.backward') else 'losses'
 
 
 def _make_trace(allocations: List, ranges: List) -> MemoryTrace:

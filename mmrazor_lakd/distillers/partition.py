@@ -102,7 +102,7 @@ class Partition(NamedTuple):
                 )
         if self.enough < len(self.modules):
             lines.append(
-                f'  num_modules={self.enough} would need no more memory'
+                f'  num_modules={self.enough} should need no more memory'
             )
         return lines
 
