@@ -1,0 +1,22 @@
+"""bfloat16 where it is fast, and float32 where it would be emulated."""
+
+import pytest
+import torch
+
+from mmrazor_lakd.engine import Bfloat16OptimWrapper, bfloat16_optim_wrapper
+
+
+@pytest.mark.parametrize('fast', [True, False])
+def test_precision(fast, monkeypatch, capsys):
+    monkeypatch.setattr(
+        bfloat16_optim_wrapper, 'has_fast_bfloat16', lambda: fast
+    )
+    model = torch.nn.Linear(3, 2)
+    wrapper = Bfloat16OptimWrapper(torch.optim.SGD(model.parameters(), lr=1))
+    said = 'computes in float32' in capsys.readouterr().out
+    assert said != fast
+    with wrapper.optim_context(model):
+        loss = model(torch.ones(4, 3))
+    assert loss.dtype == (torch.bfloat16 if fast else torch.float32)
+    wrapper.update_params(loss.float().sum())
+    assert model.weight.dtype == torch.float32
