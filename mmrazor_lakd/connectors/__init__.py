@@ -1,5 +1,15 @@
 """What brings a student's map to the shape of the teacher's."""
 
+from .hint_connector import HintConnector
 from .local_module_connector import LocalModuleConnector, match_size
+from .margin_connector import MarginConnector, expected_negative
+from .review_connector import ReviewConnector
 
-__all__ = ['LocalModuleConnector', 'match_size']
+__all__ = [
+    'HintConnector',
+    'LocalModuleConnector',
+    'MarginConnector',
+    'ReviewConnector',
+    'expected_negative',
+    'match_size',
+]

@@ -1,12 +1,45 @@
-"""Losses between a student's and a teacher's feature maps."""
+"""Losses between what a student and a teacher make of the same images."""
 
+from .attention_transfer_loss import (
+    AttentionTransferLoss,
+    attention_map,
+    attention_transfer,
+)
+from .decoupled_kd_loss import DecoupledKDLoss, decoupled_kd
+from .hierarchical_context_loss import (
+    HierarchicalContextLoss,
+    hierarchical_context,
+)
 from .local_feature_loss import LocalFeatureLoss, local_feature_loss
+from .logits_kd_loss import LogitsKDLoss, StrongerTeacherLoss
 from .ndam_loss import NDAMLoss, ndam_loss, ndam_map
+from .relational_kd_loss import (
+    RelationalAngleLoss,
+    RelationalDistanceLoss,
+    angles,
+    relative_distances,
+)
+from .warmup_loss import WarmupLoss, warmup_factor
 
 __all__ = [
+    'AttentionTransferLoss',
+    'DecoupledKDLoss',
+    'HierarchicalContextLoss',
     'LocalFeatureLoss',
+    'LogitsKDLoss',
     'NDAMLoss',
+    'RelationalAngleLoss',
+    'RelationalDistanceLoss',
+    'StrongerTeacherLoss',
+    'WarmupLoss',
+    'angles',
+    'attention_map',
+    'attention_transfer',
+    'decoupled_kd',
+    'hierarchical_context',
     'local_feature_loss',
     'ndam_loss',
     'ndam_map',
+    'relative_distances',
+    'warmup_factor',
 ]

@@ -1,0 +1,256 @@
+"""A distiller whose connectors find the shapes of the maps by themselves."""
+
+from inspect import signature
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+
+import torch
+from mmrazor.models.distillers import ConfigurableDistiller
+from mmrazor.models.task_modules import RecorderManager
+from mmrazor.registry import MODELS
+from torch import nn
+
+from ..errors import SettingError, nearest
+from .dry_run import eval_mode, find_image
+from .records import release_records
+
+Shape = Tuple[int, ...]
+
+
+def shape_arguments(
+    in_shape: Union[Shape, List[Shape]], out_shape: Union[Shape, List[Shape]]
+) -> Dict[str, Any]:
+    """Name two shapes in all the ways in which connectors take them.
+
+    Args:
+        in_shape (tuple | list[tuple]): Shape (C, H, W) of what a connector
+            takes, or a list of them.
+        out_shape (tuple | list[tuple]): Of what it is compared with.
+
+    Returns:
+        dict: The arguments of ours and of MMRazor's connectors.
+    """
+    if isinstance(in_shape, list):
+        return dict(in_shapes=in_shape, out_shapes=out_shape)
+    arguments = dict(in_shape=in_shape, out_shape=out_shape)
+    for name in ('channel', 'channels'):
+        arguments[f'in_{name}'] = in_shape[0]
+        arguments[f'out_{name}'] = out_shape[0]
+    return arguments
+
+
+@MODELS.register_module()
+class FeatureDistiller(ConfigurableDistiller):
+    """A :class:`ConfigurableDistiller` for losses between feature maps.
+
+    It takes the configs of MMRazor's, and adds three things:
+
+    - Shapes need not be typed. Before training, each model is run on one
+      image. A connector whose class takes ``in_channels`` and
+      ``out_channels`` (``in_channel`` and ``out_channel``, ``in_shape`` and
+      ``out_shape``, or ``in_shapes`` and ``out_shapes``) is built with those
+      of the map that it takes, and of the other model's map in the same loss.
+      What the config has, stays.
+    - ``recorder`` in ``loss_forward_mappings`` may be a list: the connector
+      or the loss gets a list of maps.
+    - A connector with a method ``prepare_from_teacher`` is shown the teacher.
+
+    Source: ours.
+
+    Args:
+        connectors (dict, optional): As MMRazor's.
+        input_size (int | tuple, optional): Height and width of the image.
+            Defaults to None: the backbone's ``img_size``, or 32, or 224 for
+            models that refuse 32.
+        kwargs: Arguments of :class:`ConfigurableDistiller`.
+
+    Raises:
+        SettingError: If a mapping names a recorder that doesn't exist.
+
+    Examples:
+        >>> distiller = dict(
+        ...     type='FeatureDistiller',
+        ...     student_recorders=dict(
+        ...         hint=dict(type='ModuleOutputs', source='backbone.layer2')
+        ...     ),
+        ...     teacher_recorders=dict(
+        ...         hint=dict(type='ModuleOutputs', source='backbone.layer2')
+        ...     ),
+        ...     connectors=dict(regressor=dict(type='HintConnector')),
+        ...     distill_losses=dict(
+        ...         loss_hint=dict(
+        ...             type='LocalFeatureLoss',
+        ...             normalize='none',
+        ...             loss_weight=100.0,
+        ...         )
+        ...     ),
+        ...     loss_forward_mappings=dict(
+        ...         loss_hint=dict(
+        ...             s_feature=dict(
+        ...                 recorder='hint',
+        ...                 from_student=True,
+        ...                 connector='regressor',
+        ...             ),
+        ...             t_feature=dict(recorder='hint', from_student=False),
+        ...         )
+        ...     ),
+        ... )
+    """
+
+    def __init__(
+        self,
+        *args,
+        input_size: Optional[Union[int, Sequence[int]]] = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.input_size = input_size
+        # The student, between the two calls that prepare the distiller.
+        self._student: List[nn.Module] = []
+
+    def build_connectors(
+        self, connectors: Optional[Dict[str, Any]] = None
+    ) -> nn.ModuleDict:
+        """Note the connectors' configs; the models' maps are not known yet."""
+        self._connector_cfgs = connectors or {}
+        return nn.ModuleDict(
+            {name: nn.Identity() for name in self._connector_cfgs}
+        )
+
+    def _check_loss_forward_mappings(
+        self,
+        losses: nn.ModuleDict,
+        loss_forward_mappings: Dict[str, Dict],
+        student_recorders: RecorderManager,
+        teacher_recorders: RecorderManager,
+    ) -> None:
+        """Check the names in lists here, and let MMRazor check the rest."""
+        checked: Dict[str, Dict] = {}
+        for loss, mapping in loss_forward_mappings.items():
+            checked[loss] = {}
+            for key, record in mapping.items():
+                record = dict(record)
+                names = record.get('recorder')
+                if isinstance(names, (list, tuple)):
+                    student = record.get('from_student')
+                    manager = (
+                        student_recorders if student else teacher_recorders
+                    )
+                    self._check_names(f'{loss}.{key}', names, manager)
+                    record['recorder'] = names[0]
+                checked[loss][key] = record
+        super()._check_loss_forward_mappings(
+            losses, checked, student_recorders, teacher_recorders
+        )
+
+    @staticmethod
+    def _check_names(
+        where: str, names: Sequence[str], manager: RecorderManager
+    ) -> None:
+        """Refuse an empty list, or one with an unknown recorder."""
+        unknown = [name for name in names if name not in manager.recorders]
+        if unknown or not names:
+            name = str(unknown[0]) if unknown else ''
+            raise SettingError(
+                f"loss_forward_mappings: {where} has no recorder '{name}'; "
+                f'the nearest are: {nearest(name, manager.recorders)}.'
+            )
+
+    def get_record(
+        self,
+        recorder: Union[str, Sequence[str]],
+        from_student: bool,
+        record_idx: int = 0,
+        data_idx: Optional[int] = None,
+        connector: Optional[str] = None,
+        connector_idx: Optional[int] = None,
+    ) -> Any:
+        """Get what a recorder took, or what each of a list of them took."""
+        manager = (
+            self.student_recorders if from_student else self.teacher_recorders
+        )
+        if isinstance(recorder, str):
+            data = manager.get_recorder(recorder).get_record_data(
+                record_idx, data_idx
+            )
+        else:
+            data = [
+                manager.get_recorder(name).get_record_data(
+                    record_idx, data_idx
+                )
+                for name in recorder
+            ]
+        if connector:
+            data = self.connectors[connector](data)
+        return data if connector_idx is None else data[connector_idx]
+
+    def prepare_from_student(self, model: nn.Module) -> None:
+        """Take the student; called before :meth:`prepare_from_teacher`."""
+        super().prepare_from_student(model)
+        self._student = [model]
+
+    def prepare_from_teacher(self, model: nn.Module) -> None:
+        """Look at the maps of both models and build the connectors."""
+        super().prepare_from_teacher(model)
+        student = self._student.pop()
+        if not self._connector_cfgs:
+            return
+        self._run(student, self.student_recorders, 'student')
+        image = self._run(model, self.teacher_recorders, 'teacher')
+        built = set()
+        for mapping in self.loss_forward_mappings.values():
+            for record in mapping.values():
+                name = record.get('connector')
+                if name is None or name in built:
+                    continue
+                self.connectors[name] = self._build(name, record, mapping)
+                built.add(name)
+                self._show_teacher(name, record, model, image)
+        release_records(self)
+
+    def _run(
+        self, model: nn.Module, recorders: RecorderManager, role: str
+    ) -> torch.Tensor:
+        """Fill a model's recorders from one black image, and return that."""
+        image = find_image(model, role, self.input_size)
+        with eval_mode(model), torch.no_grad(), recorders:
+            model(image, mode='tensor')
+        return image
+
+    def _build(self, name: str, record: Dict, mapping: Dict) -> nn.Module:
+        """Build a connector with the shapes that its class asks for."""
+        cfg = self._connector_cfgs[name]
+        if isinstance(cfg, dict):
+            kind = cfg['type']
+            cls = MODELS.get(kind) if isinstance(kind, str) else kind
+            accepted = signature(cls).parameters if cls else {}
+            others = [
+                other
+                for other in mapping.values()
+                if other['from_student'] != record['from_student']
+            ]
+            arguments = {}
+            if len(others) == 1:
+                shapes = self._shape(record), self._shape(others[0])
+                arguments = shape_arguments(*shapes)
+            known = {k: v for k, v in arguments.items() if k in accepted}
+            cfg = {'_scope_': 'mmrazor', **known, **cfg}
+        return super().build_connectors({name: cfg})[name]
+
+    def _shape(self, record: Dict) -> Union[Shape, List[Shape]]:
+        """Shape (C, H, W) of what a mapping's entry takes of the models."""
+        keys = ('recorder', 'from_student', 'record_idx', 'data_idx')
+        data = self.get_record(**{k: record[k] for k in keys if k in record})
+        if isinstance(data, list):
+            return [tuple(item.shape[1:]) for item in data]
+        return tuple(data.shape[1:])
+
+    def _show_teacher(
+        self, name: str, record: Dict, model: nn.Module, image: torch.Tensor
+    ) -> None:
+        """Let a connector of the teacher's maps take what it needs."""
+        prepare = getattr(self.connectors[name], 'prepare_from_teacher', None)
+        if prepare is None or record['from_student']:
+            return
+        recorder = self.teacher_recorders.get_recorder(record['recorder'])
+        with eval_mode(model):
+            prepare(model, recorder.source, image)

@@ -1,0 +1,157 @@
+"""DKD: what the teacher says of the target, and of the other classes."""
+
+from typing import Tuple
+
+import torch
+from mmrazor.registry import MODELS
+from torch import nn
+
+from ..errors import SettingError
+from .weighted_square import at_least_float32
+
+
+def decoupled_kd(
+    s_logits: torch.Tensor,
+    t_logits: torch.Tensor,
+    labels: torch.Tensor,
+    tau: float = 4.0,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+) -> torch.Tensor:
+    r"""Compute the decoupled KD loss, a mean over the images.
+
+    .. math::
+        L = T^2 \frac{1}{N} \sum_n (\alpha KL(b_T || b_S)
+            + \beta KL(\hat p_T || \hat p_S))
+
+    with :math:`b = (p_{target}, 1 - p_{target})` and :math:`\hat p` the
+    softmax over the classes that are not the target.
+
+    Args:
+        s_logits (torch.Tensor): The student's logits, (N, K).
+        t_logits (torch.Tensor): The teacher's, (N, K). No gradient goes to
+            them.
+        labels (torch.Tensor): Indices of the target classes, (N, ).
+        tau (float): The temperature T. Defaults to 4.0.
+        alpha (float): Weight of the target's term. Defaults to 1.0.
+        beta (float): Weight of the other classes' term. Defaults to 1.0.
+
+    Returns:
+        torch.Tensor: A scalar in float32 (float64 for float64 logits).
+    """
+    s_logits = at_least_float32(s_logits) / tau
+    t_logits = at_least_float32(t_logits).detach() / tau
+    labels = labels.view(-1, 1)
+    s_binary, s_others = _split(s_logits, labels)
+    t_binary, t_others = _split(t_logits, labels)
+    loss = alpha * _divergence(s_binary, t_binary)
+    loss = loss + beta * _divergence(s_others, t_others)
+    return tau**2 * loss.mean()
+
+
+def _split(
+    logits: torch.Tensor, labels: torch.Tensor
+) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Logarithms of (target, not target), and of the other classes' share.
+
+    All in logarithms: the probability of "not target" underflows in a
+    confident model, and its logarithm would be infinite.
+    """
+    is_target = torch.zeros_like(logits, dtype=torch.bool)
+    is_target.scatter_(1, labels, True)
+    others = logits.masked_fill(is_target, float('-inf'))
+    binary = torch.cat(
+        [logits.gather(1, labels), others.logsumexp(1, keepdim=True)], 1
+    )
+    # 0 for the target, of which teacher and student have no share to compare
+    others = others.log_softmax(1).masked_fill(is_target, 0.0)
+    return binary.log_softmax(1), others
+
+
+def _divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    """Kullback and Leibler's, of each row of logarithms (N, K)."""
+    return (teacher.exp() * (teacher - student)).sum(1)
+
+
+@MODELS.register_module()
+class DecoupledKDLoss(nn.Module):
+    """DKD, a mean over the images and safe for confident models.
+
+    MMRazor's :class:`DKDLoss` sums over the batch with ``reduction='mean'``,
+    as its own config has it, and gives NaN as soon as a student's probability
+    of all other classes underflows (a gap of 104 between logits over T).
+    The warm-up of the paper is :class:`WarmupLoss`.
+
+    Source: Zhao et al., "Decoupled Knowledge Distillation", arXiv 2203.08679,
+    equation 7.
+
+    Args:
+        tau (float): The temperature. Defaults to 4.0.
+        alpha (float): Weight of the target's term. Defaults to 1.0.
+        beta (float): Weight of the other classes' term. Defaults to 1.0.
+        loss_weight (float): Weight of the loss. Defaults to 1.0.
+
+    Raises:
+        SettingError: If a setting is negative, or a label is no index, such
+            as those that Mixup makes.
+
+    Examples:
+        >>> loss_dkd = dict(
+        ...     type='WarmupLoss',
+        ...     epochs=20,
+        ...     loss=dict(type='DecoupledKDLoss', tau=4.0, beta=2.0),
+        ... )
+        >>> # The labels: what the head's loss is called with.
+        >>> student_recorders = dict(
+        ...     logits=dict(type='ModuleOutputs', source='head.fc'),
+        ...     labels=dict(type='ModuleInputs', source='head.loss_module'),
+        ... )
+        >>> loss_forward_mappings = dict(
+        ...     loss_dkd=dict(
+        ...         preds_S=dict(recorder='logits', from_student=True),
+        ...         preds_T=dict(recorder='logits', from_student=False),
+        ...         gt_labels=dict(
+        ...             recorder='labels', from_student=True, data_idx=1
+        ...         ),
+        ...     )
+        ... )
+    """
+
+    def __init__(
+        self,
+        tau: float = 4.0,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if tau <= 0 or alpha < 0 or beta < 0:
+            raise SettingError(
+                f'DecoupledKDLoss needs tau above 0 and alpha, beta of 0 or '
+                f'more, not tau={tau}, alpha={alpha}, beta={beta}; the paper '
+                f'has tau=4, alpha=1 and a beta from 0.5 to 8.'
+            )
+        self.tau = tau
+        self.alpha = alpha
+        self.beta = beta
+        self.loss_weight = loss_weight
+
+    def forward(
+        self,
+        preds_S: torch.Tensor,
+        preds_T: torch.Tensor,
+        gt_labels: torch.Tensor,
+    ) -> torch.Tensor:
+        """Compare logits (N, K) under labels (N, ); return a scalar."""
+        if gt_labels.numel() != len(preds_S) or gt_labels.is_floating_point():
+            raise SettingError(
+                f'DecoupledKDLoss needs one class index for each of '
+                f'{len(preds_S)} images, but the labels are of shape '
+                f'{tuple(gt_labels.shape)} and {gt_labels.dtype}; train '
+                f'without batch augmentation (Mixup, CutMix), which makes '
+                f'soft labels.'
+            )
+        loss = decoupled_kd(
+            preds_S, preds_T, gt_labels, self.tau, self.alpha, self.beta
+        )
+        return self.loss_weight * loss

@@ -1,0 +1,81 @@
+"""Logits KD and DIST of MMRazor's, computed in float32."""
+
+import torch
+from mmrazor.models.losses import DISTLoss, KLDivergence
+from mmrazor.registry import MODELS
+
+from .weighted_square import at_least_float32
+
+
+@MODELS.register_module()
+class LogitsKDLoss(KLDivergence):
+    r"""Logits KD, MMRazor's :class:`KLDivergence` in float32.
+
+    .. math::
+        L = T^2 \frac{1}{N} \sum_n KL(softmax(z_T / T) || softmax(z_S / T))
+
+    The formula is MMRazor's. A divergence is a small difference of large
+    logarithms, though: of bfloat16 logits, MMRazor's rounds the logarithms to
+    3 digits, and gives values that are wrong by a multiple, even negative.
+    (Autocast on a GPU computes a softmax in float32; on a CPU it doesn't.)
+
+    Source: Hinton et al., "Distilling the Knowledge in a Neural Network",
+    arXiv 1503.02531, section 2.
+
+    Args:
+        tau (float): The temperature T. Defaults to 1.0.
+        reduction (str): As MMRazor's; ``'batchmean'`` is the formula.
+            ``'mean'`` divides by the number of classes as well. Defaults to
+            ``'batchmean'``.
+        loss_weight (float): Weight of the loss. Defaults to 1.0.
+        teacher_detach (bool): As MMRazor's. Defaults to True.
+
+    Examples:
+        >>> loss_kd = dict(type='LogitsKDLoss', tau=4.0, loss_weight=0.9)
+    """
+
+    def forward(
+        self, preds_S: torch.Tensor, preds_T: torch.Tensor
+    ) -> torch.Tensor:
+        """Compare logits (N, K); return a scalar in float32."""
+        return super().forward(
+            at_least_float32(preds_S), at_least_float32(preds_T)
+        )
+
+
+@MODELS.register_module()
+class StrongerTeacherLoss(DISTLoss):
+    r"""DIST, MMRazor's :class:`DISTLoss` in float32.
+
+    .. math::
+        L = T^2 (\beta (1 - \frac{1}{N} \sum_n \rho(p_S^n, p_T^n))
+            + \gamma (1 - \frac{1}{K} \sum_k \rho(p_S^{:k}, p_T^{:k})))
+
+    with :math:`\rho` Pearson's correlation: of the rows of the probabilities
+    (N, K), between the classes, and of its columns, within a class. The
+    formula is MMRazor's and that of the authors' code, which adds 1e-8 to the
+    denominator: in float16 that is 0, so that MMRazor's gives 0 / 0 for equal
+    logits, and in bfloat16 ``1 - rho`` has no correct digit where teacher and
+    student agree.
+
+    Source: Huang et al., "Knowledge Distillation from A Stronger Teacher",
+    arXiv 2205.10536, equations 8 to 11.
+
+    Args:
+        inter_loss_weight (float): beta. Defaults to 1.0.
+        intra_loss_weight (float): gamma. Defaults to 1.0.
+        tau (float): The temperature T. Defaults to 1.0.
+        loss_weight (float): Weight of the loss. Defaults to 1.0.
+        teacher_detach (bool): As MMRazor's. Defaults to True.
+
+    Examples:
+        >>> loss_dist = dict(type='StrongerTeacherLoss', loss_weight=2.0)
+    """
+
+    def forward(
+        self, logits_S: torch.Tensor, logits_T: torch.Tensor
+    ) -> torch.Tensor:
+        """Compare logits (N, K); return a scalar in float32."""
+        return super().forward(
+            at_least_float32(logits_S), at_least_float32(logits_T)
+        )
