@@ -1,13 +1,10 @@
 _base_ = [
-    '../_base_/models/cifar_resnet20_resnet8.py',
+    '../_base_/pairs/resnet20_resnet8_1xb64_digits.py',
     '../_base_/distillers/kd.py',
-    '../_base_/datasets/digits_bs64.py',
-    '../_base_/schedules/digits.py',
-    '../_base_/default_runtime.py',
 ]
 
 model = dict(
+    # KD's cross-entropy has a weight of 0.1; every other method's has 1.
     architecture=dict(head=dict(loss=dict(loss_weight=0.1))),
-    teacher_ckpt='work_dirs/resnet20_1xb64_digits/epoch_15.pth',
     distiller={{_base_.kd_distiller}},
 )

@@ -11,7 +11,7 @@ kd_distiller = dict(
     ),
     distill_losses=dict(
         loss_kd=dict(
-            type='KLDivergence',
+            type='LogitsKDLoss',
             tau=4.0,
             reduction='batchmean',
             loss_weight=0.9,

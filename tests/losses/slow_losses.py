@@ -1,0 +1,206 @@
+"""The published losses by loops over float64 scalars, from their formulas."""
+
+import math
+
+import torch
+
+
+def softmax(row, tau):
+    """exp(z_k / T) / sum_j exp(z_j / T), of a list of scalars."""
+    powers = [torch.exp(value / tau) for value in row]
+    return [power / sum(powers) for power in powers]
+
+
+def divergence(p, q):
+    """sum_k p_k ln(p_k / q_k)"""
+    return sum(a * torch.log(a / b) for a, b in zip(p, q))
+
+
+def kd(s, t, tau):
+    """Hinton et al., section 2."""
+    total = 0.0
+    for s_row, t_row in zip(s, t):
+        total = total + divergence(softmax(t_row, tau), softmax(s_row, tau))
+    return tau**2 * total / len(s)
+
+
+def dkd(s, t, labels, tau, alpha, beta):
+    """Zhao et al., equation 7: alpha TCKD + beta NCKD."""
+    total = 0.0
+    for s_row, t_row, label in zip(s, t, labels.tolist()):
+        p_s, p_t = softmax(s_row, tau), softmax(t_row, tau)
+        b_s = [p_s[label], 1 - p_s[label]]
+        b_t = [p_t[label], 1 - p_t[label]]
+        others = [k for k in range(len(p_s)) if k != label]
+        h_s = [p_s[k] / b_s[1] for k in others]
+        h_t = [p_t[k] / b_t[1] for k in others]
+        total = total + alpha * divergence(b_t, b_s)
+        total = total + beta * divergence(h_t, h_s)
+    return tau**2 * total / len(s)
+
+
+def pearson(a, b):
+    """Covariance over the product of the standard deviations."""
+    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
+    cov = sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b))
+    var_a = sum((x - mean_a) ** 2 for x in a)
+    var_b = sum((y - mean_b) ** 2 for y in b)
+    return cov / torch.sqrt(var_a * var_b)
+
+
+def dist(s, t, beta, gamma, tau):
+    """Huang et al., equations 8 to 11."""
+    p_s = [softmax(row, tau) for row in s]
+    p_t = [softmax(row, tau) for row in t]
+    inter = sum(1 - pearson(a, b) for a, b in zip(p_s, p_t)) / len(p_s)
+    columns = list(zip(zip(*p_s), zip(*p_t)))
+    intra = sum(1 - pearson(a, b) for a, b in columns) / len(columns)
+    return tau**2 * (beta * inter + gamma * intra)
+
+
+def attention(feature, p):
+    """F / ||F||_2 with F the mean over the channels of |A|^p."""
+    channels, height, width = feature.shape
+    values = [
+        sum(abs(feature[c, y, x]) ** p for c in range(channels)) / channels
+        for y in range(height)
+        for x in range(width)
+    ]
+    norm = torch.sqrt(sum(value**2 for value in values))
+    return [value / norm for value in values]
+
+
+def at(s, t, p):
+    """Zagoruyko and Komodakis, as in their code."""
+    squares = [
+        (a - b) ** 2
+        for s_map, t_map in zip(s, t)
+        for a, b in zip(attention(s_map, p), attention(t_map, p))
+    ]
+    return sum(squares) / len(squares)
+
+
+def huber(a, b):
+    """Half the square below 1, the absolute value less 1/2 above."""
+    difference = abs(a - b)
+    return difference**2 / 2 if difference < 1 else difference - 0.5
+
+
+def distances(points):
+    """||x_i - x_j|| over its mean over the pairs of distinct points."""
+    number = len(points)
+    table = [[torch.zeros(()).double()] * number for _ in range(number)]
+    for i in range(number):
+        for j in range(number):
+            if i != j:
+                square = sum(
+                    (a - b) ** 2 for a, b in zip(points[i], points[j])
+                )
+                table[i][j] = torch.sqrt(square)
+    mean = sum(sum(row) for row in table) / (number * (number - 1))
+    return [[value / mean for value in row] for row in table]
+
+
+def rkd_distance(s, t):
+    """Park et al., equations 4 to 6, a mean over N * N."""
+    d_s, d_t = distances(s), distances(t)
+    number = len(s)
+    total = sum(
+        huber(d_s[i][j], d_t[i][j])
+        for i in range(number)
+        for j in range(number)
+    )
+    return total / number**2
+
+
+def cosine(points, i, j, k):
+    """Cosine of the angle at the point i."""
+    a = [x - y for x, y in zip(points[j], points[i])]
+    b = [x - y for x, y in zip(points[k], points[i])]
+    dot = sum(x * y for x, y in zip(a, b))
+    return dot / torch.sqrt(sum(x**2 for x in a) * sum(y**2 for y in b))
+
+
+def rkd_angle(s, t):
+    """Park et al., equations 7 and 8, a mean over N * N * N."""
+    number = len(s)
+    total = 0.0
+    for i in range(number):
+        for j in range(number):
+            for k in range(number):
+                if len({i, j, k}) == 3:
+                    total = total + huber(
+                        cosine(s, i, j, k), cosine(t, i, j, k)
+                    )
+    return total / number**3
+
+
+def square_error(s, t):
+    """Mean squared difference of all elements."""
+    pairs = list(zip(s.flatten(), t.flatten()))
+    return sum((a - b) ** 2 for a, b in pairs) / len(pairs)
+
+
+def pooled(feature, level):
+    """Means of the cells of a level x level grid."""
+    number, channels, height, width = feature.shape
+    cell_y, cell_x = height // level, width // level
+    cells = [
+        feature[
+            n,
+            c,
+            y * cell_y : (y + 1) * cell_y,
+            x * cell_x : (x + 1) * cell_x,
+        ].mean()
+        for n in range(number)
+        for c in range(channels)
+        for y in range(level)
+        for x in range(level)
+    ]
+    return torch.stack(cells)
+
+
+def review(s_maps, t_maps):
+    """Chen et al.: levels 4, 2, 1, each with half of the weight before."""
+    total = 0.0
+    for s, t in zip(s_maps, t_maps):
+        levels = [level for level in (4, 2, 1) if level < s.shape[2]]
+        weights = [0.5**k for k in range(len(levels) + 1)]
+        losses = [square_error(s, t)]
+        losses += [
+            square_error(pooled(s, level), pooled(t, level))
+            for level in levels
+        ]
+        total = total + sum(a * b for a, b in zip(weights, losses)) / sum(
+            weights
+        )
+    return total
+
+
+def ofd(s, t, margins):
+    """Heo et al., the partial L2 distance, its cases one by one."""
+    total = 0.0
+    number, channels, height, width = s.shape
+    for n in range(number):
+        for c in range(channels):
+            for y in range(height):
+                for x in range(width):
+                    a, b, m = s[n, c, y, x], t[n, c, y, x], margins[c]
+                    if b > 0:
+                        total = total + (a - b) ** 2
+                    elif b > m:
+                        total = total + (a - b) ** 2 * (a > b)
+                    else:
+                        total = total + (a - m) ** 2 * (a > m)
+    return total / number
+
+
+def negative_mean(mean, std, steps=200000):
+    """E[x | x < 0] of a normal x, by the trapezoid rule."""
+    low = min(mean - 12 * std, -12 * std)
+    x = torch.linspace(low, 0, steps, dtype=torch.float64)
+    density = torch.exp(-(((x - mean) / std) ** 2) / 2)
+    moment = torch.trapezoid(x * density, x)
+    mass = torch.trapezoid(density, x)
+    share = mass / (std * math.sqrt(2 * math.pi))
+    return (moment / mass).item(), share.item()

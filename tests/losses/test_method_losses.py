@@ -1,0 +1,318 @@
+"""The literature's losses: formulas, gradients, figures by hand, precision."""
+
+import math
+
+import pytest
+import slow_losses as slow
+import torch
+from mmrazor.models.losses import OFDLoss
+
+from mmrazor_lakd import SettingError
+from mmrazor_lakd.losses import (
+    AttentionTransferLoss,
+    DecoupledKDLoss,
+    HierarchicalContextLoss,
+    LocalFeatureLoss,
+    LogitsKDLoss,
+    RelationalAngleLoss,
+    RelationalDistanceLoss,
+    StrongerTeacherLoss,
+)
+
+LABELS = torch.tensor([1, 0, 3, 2, 1])
+MARGINS = [-0.8, -0.3, 0.0]
+
+
+def margin_loss(s, t):
+    """OFD on a teacher's map behind its margins, as MarginConnector's."""
+    margins = torch.tensor(MARGINS).to(t).view(1, -1, 1, 1)
+    return OFDLoss(loss_weight=0.5)(s, torch.maximum(t, margins))
+
+
+# name: shape of the inputs, our loss, the slow one
+LOSSES = dict(
+    kd=(
+        (5, 4),
+        LogitsKDLoss(tau=4.0, loss_weight=0.9),
+        lambda s, t: 0.9 * slow.kd(s, t, 4.0),
+    ),
+    dkd=(
+        (5, 4),
+        lambda s, t: DecoupledKDLoss(4.0, 0.7, 2.0, 1.5)(s, t, LABELS),
+        lambda s, t: 1.5 * slow.dkd(s, t, LABELS, 4.0, 0.7, 2.0),
+    ),
+    dist=(
+        (5, 4),
+        StrongerTeacherLoss(0.7, 1.3, 4.0, 2.0),
+        lambda s, t: 2.0 * slow.dist(s, t, 0.7, 1.3, 4.0),
+    ),
+    at=(
+        (2, 3, 4, 5),
+        AttentionTransferLoss(1000.0),
+        lambda s, t: 1000 * slow.at(s, t, 2),
+    ),
+    at_cubic=(
+        (2, 3, 4, 5),
+        AttentionTransferLoss(7.0, p=3),
+        lambda s, t: 7 * slow.at(s, t, 3),
+    ),
+    rkd_distance=(
+        (5, 6),
+        RelationalDistanceLoss(),
+        lambda s, t: 25 * slow.rkd_distance(s, t),
+    ),
+    rkd_angle=(
+        (5, 6),
+        RelationalAngleLoss(),
+        lambda s, t: 50 * slow.rkd_angle(s, t),
+    ),
+    review=(
+        (2, 3, 8, 8),
+        lambda s, t: HierarchicalContextLoss(0.6)(
+            [s, s[..., :2, :2], s[..., :1, :1]],
+            [t, t[..., :2, :2], t[..., :1, :1]],
+        ),
+        lambda s, t: (
+            0.6
+            * slow.review(
+                [s, s[..., :2, :2], s[..., :1, :1]],
+                [t, t[..., :2, :2], t[..., :1, :1]],
+            )
+        ),
+    ),
+    hint=(
+        (2, 3, 4, 5),
+        LocalFeatureLoss(100.0, normalize='none'),
+        lambda s, t: 100 * slow.square_error(s, t),
+    ),
+    ofd=(
+        (2, 3, 4, 5),
+        margin_loss,
+        lambda s, t: 0.5e-3 * slow.ofd(s, t, MARGINS),
+    ),
+)
+
+
+def pair(shape, seed=0, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        2 * torch.randn(shape, generator=generator, dtype=dtype)
+        for _ in range(2)
+    ]
+
+
+@pytest.mark.parametrize('seed', [0, 1])
+@pytest.mark.parametrize('name', LOSSES)
+def test_value_and_gradient_are_the_formula(name, seed):
+    shape, loss, slow_loss = LOSSES[name]
+    results = []
+    for function in (loss, slow_loss):
+        s, t = pair(shape, seed)
+        s.requires_grad_()
+        value = function(s, t)
+        (grad,) = torch.autograd.grad(value, s)
+        results.append((value.detach(), grad))
+    assert results[0][0] > 0
+    # DIST adds 1e-8 to a denominator
+    rtol = 1e-5 if name == 'dist' else 1e-9
+    torch.testing.assert_close(*zip(*results), rtol=rtol, atol=1e-9)
+
+
+@pytest.mark.parametrize('name', LOSSES)
+def test_the_teacher_gets_no_gradient(name):
+    shape, loss, _ = LOSSES[name]
+    if name == 'ofd':
+        pytest.skip('MarginConnector detaches, see test_method_connectors.py')
+    s, t = pair(shape)
+    s.requires_grad_()
+    t.requires_grad_()
+    loss(s, t).backward()
+    assert s.grad.abs().sum() > 0
+    assert t.grad is None
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('autocast', [False, True])
+@pytest.mark.parametrize('name', LOSSES)
+def test_half_precision(name, dtype, autocast):
+    """Close to float64 of the same inputs, where they nearly agree, too."""
+    shape, loss, _ = LOSSES[name]
+    noise, t = pair(shape, seed=3, dtype=torch.float32)
+    s = (t + 0.1 * noise).to(dtype)
+    t = t.to(dtype)
+    expected = loss(s.double(), t.double()).item()
+    s.requires_grad_()
+    with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+        value = loss(s, t)
+    value.backward()
+    # MMRazor's OFDLoss squares in the type of its inputs
+    rel = 2e-2 if name == 'ofd' else 1e-3
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(expected, rel=rel)
+    assert s.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('name', ['at', 'hint', 'review'])
+def test_large_activations_do_not_overflow_float16(name):
+    shape, loss, _ = LOSSES[name]
+    s, t = ((300 * f).half() for f in pair(shape, dtype=torch.float32))
+    assert (s.abs() > 256).any()  # whose square float16 can't hold
+    expected = loss(s.double(), t.double()).item()
+    assert loss(s, t).item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_channels_last():
+    s, t = pair((2, 3, 4, 4))
+    for name in ('at', 'hint', 'review'):
+        loss = LOSSES[name][1]
+        if name == 'review':
+            loss = HierarchicalContextLoss(0.6)
+        args = [s, t] if name != 'review' else [[s], [t]]
+        expected = loss(*args)
+        args = [
+            f.to(memory_format=torch.channels_last)
+            if torch.is_tensor(f)
+            else [f[0].to(memory_format=torch.channels_last)]
+            for f in args
+        ]
+        torch.testing.assert_close(loss(*args), expected)
+
+
+def test_kd_by_hand():
+    # T 2: p_T = (3/4, 1/4), p_S = (1/2, 1/2)
+    # KL = 3/4 ln(3/2) + 1/4 ln(1/2) = 0.304099 - 0.173287 = 0.130812
+    # times T^2 = 4: 0.523248
+    t = torch.tensor([[2 * math.log(3), 0.0]])
+    loss = LogitsKDLoss(tau=2.0)
+    assert loss(torch.zeros(1, 2), t).item() == pytest.approx(
+        0.523248, abs=1e-6
+    )
+    # the mean over images: a second one that agrees halves it
+    t = torch.cat([t, torch.zeros(1, 2)])
+    assert loss(torch.zeros(2, 2), t).item() == pytest.approx(
+        0.261624, abs=1e-6
+    )
+
+
+def test_dkd_by_hand():
+    # p_T = (1/2, 1/3, 1/6), p_S = (1/3, 1/3, 1/3), target 0
+    # TCKD: (1/2, 1/2) to (1/3, 2/3): 1/2 ln(3/2) + 1/2 ln(3/4) = 0.058892
+    # NCKD: (2/3, 1/3) to (1/2, 1/2): 2/3 ln(4/3) + 1/3 ln(2/3) = 0.056633
+    # alpha 1, beta 2: 0.172158
+    t = torch.tensor([[3.0, 2.0, 1.0]]).log()
+    loss = DecoupledKDLoss(tau=1.0, alpha=1.0, beta=2.0)
+    value = loss(torch.zeros(1, 3), t, torch.tensor([0]))
+    assert value.item() == pytest.approx(0.172158, abs=1e-6)
+    # a mean over the images, whatever their number
+    value = loss(torch.zeros(7, 3), t.expand(7, 3), torch.zeros(7).long())
+    assert value.item() == pytest.approx(0.172158, abs=1e-6)
+
+
+def test_dkd_of_equal_terms_is_kd():
+    """KD = TCKD + (1 - p_target of the teacher) NCKD, equation 6."""
+    s, t = pair((1, 5))
+    label = torch.tensor([2])
+    rest = 1 - (t / 3).softmax(1)[0, 2].item()
+    whole = DecoupledKDLoss(tau=3.0, beta=rest)(s, t, label)
+    torch.testing.assert_close(whole, LogitsKDLoss(tau=3.0)(s, t))
+
+
+def test_at_by_hand():
+    # student: F = (1, 0), Q = (1, 0); teacher: F = (4, 4), Q = (1, 1) / sqrt 2
+    # ((1 - 0.707107)^2 + 0.707107^2) / 2 = 0.585786 / 2 = 0.292893
+    s = torch.tensor([1.0, 0.0, -1.0, 0.0]).view(1, 2, 1, 2)
+    t = torch.tensor([2.0, -2.0, 2.0, 2.0]).view(1, 2, 1, 2)
+    loss = AttentionTransferLoss(1000.0)
+    assert loss(s, t).item() == pytest.approx(292.893, abs=1e-3)
+
+
+def test_at_pools_the_larger_map():
+    s, t = pair((2, 3, 8, 6))
+    small = t[..., :4, :3]
+    cells = s.unflatten(2, (4, 2)).unflatten(4, (3, 2)).mean((3, 5))
+    loss = AttentionTransferLoss()
+    torch.testing.assert_close(loss(s, small), loss(cells, small))
+    torch.testing.assert_close(loss(small, s), loss(small, cells))
+
+
+def test_rkd_by_hand():
+    # teacher: sides 3, 4, 5, mean 4: 0.75, 1, 1.25
+    # student: sides 1, 2, 1, mean 4/3: 0.75, 1.5, 0.75
+    # Huber of 0, 0.5, 0.5: 0.125 twice; two orders each, over 9: 0.5 / 9
+    t = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
+    s = torch.tensor([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
+    value = RelationalDistanceLoss(25.0)(s, t).item()
+    assert value == pytest.approx(25 * 0.5 / 9, rel=1e-6)
+    # cosines of the teacher: 0, 0.6, 0.8; of the student: 1, -1, 1
+    # Huber of 1, 1.6, 0.2: 0.5 + 1.1 + 0.02 = 1.62, twice, over 27: 0.12
+    value = RelationalAngleLoss(50.0)(s, t).item()
+    assert value == pytest.approx(6.0, rel=1e-6)
+
+
+def test_review_by_hand():
+    # 2 x 2 map: (1 + 9 + 25 + 49) / 4 = 21; its mean 4, squared 16, half 8
+    # (21 + 8) / 1.5 = 19.333; 1 x 1 map: 4; sum 23.333; times 0.6: 14
+    t = torch.tensor([1.0, 3.0, 5.0, 7.0]).view(1, 1, 2, 2)
+    t_maps = [t, torch.full((1, 1, 1, 1), 2.0)]
+    s_maps = [torch.zeros_like(item) for item in t_maps]
+    value = HierarchicalContextLoss(0.6)(s_maps, t_maps).item()
+    assert value == pytest.approx(14.0, rel=1e-6)
+
+
+def test_equal_outputs_cost_nothing():
+    for name, (shape, loss, _) in LOSSES.items():
+        s, _ = pair(shape)
+        if name == 'ofd':  # whose teacher's map is cut off
+            s = s.abs()
+        assert loss(s, s).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_one_image():
+    """An epoch's last batch may have one image, which lies to no other."""
+    for loss in (RelationalDistanceLoss(), RelationalAngleLoss()):
+        s, t = pair((1, 6))
+        s.requires_grad_()
+        value = loss(s, t)
+        value.backward()
+        assert value == 0
+        assert (s.grad == 0).all()
+
+
+def test_dkd_of_confident_models():
+    s = torch.tensor([[500.0, 0.0, 1.0]], requires_grad=True)
+    t = torch.tensor([[0.0, 500.0, 0.0]])
+    for logits, label in ((s.detach(), 0), (t, 0), (t, 1)):
+        value = DecoupledKDLoss(1.0, 1.0, 2.0)(
+            s, logits, torch.tensor([label])
+        )
+        (grad,) = torch.autograd.grad(value, s)
+        assert value.isfinite()
+        assert grad.isfinite().all()
+    # all of p_T is on class 1, none of p_S: ln p_S of "not 0" is -499 or so
+    value = DecoupledKDLoss(1.0, 1.0, 0.0)(s, t, torch.tensor([0]))
+    assert value.item() == pytest.approx(500 - math.log(1 + math.e), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    'make, message',
+    [
+        (lambda: DecoupledKDLoss(tau=0), 'tau=0'),
+        (lambda: DecoupledKDLoss(beta=-1.0), 'beta=-1.0'),
+        (lambda: AttentionTransferLoss(p=0), 'p=0'),
+        (
+            lambda: DecoupledKDLoss()(
+                torch.zeros(2, 3), torch.zeros(2, 3), torch.eye(3)[:2]
+            ),
+            r'\(2, 3\).*Mixup',
+        ),
+        (
+            lambda: HierarchicalContextLoss()(
+                [torch.zeros(1, 2, 4, 4)], [torch.zeros(1, 3, 4, 4)]
+            ),
+            r'\(1, 2, 4, 4\).*\(1, 3, 4, 4\).*ReviewConnector',
+        ),
+    ],
+)
+def test_nonsense_is_refused(make, message):
+    with pytest.raises(SettingError, match=message):
+        make()
