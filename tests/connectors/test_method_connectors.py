@@ -1,0 +1,224 @@
+"""FitNet's regressor, OFD's margins, ReviewKD's fusion."""
+
+import copy
+import math
+import sys
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import ROOT
+from mmrazor.models.distillers import OFDDistiller
+from torch import nn
+
+from mmrazor_lakd import SettingError
+from mmrazor_lakd.connectors import (
+    HintConnector,
+    MarginConnector,
+    ReviewConnector,
+    expected_negative,
+)
+from mmrazor_lakd.connectors.shapes import scaled_size
+
+sys.path.append(str(ROOT / 'tests/losses'))
+from slow_losses import negative_mean  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    's_shape, t_shape, kernel',
+    [
+        ((16, 8, 8), (16, 8, 8), (1, 1)),
+        ((16, 8, 8), (32, 8, 8), (1, 1)),
+        ((16, 16, 16), (32, 8, 8), (3, 3)),
+        ((16, 4, 4), (32, 8, 8), (4, 4)),
+        ((16, 9, 7), (32, 4, 4), (6, 4)),
+    ],
+)
+def test_hints_reach_the_shape_of_the_teacher(s_shape, t_shape, kernel):
+    connector = HintConnector(s_shape, t_shape)
+    assert connector.regress[0].kernel_size == kernel
+    output = connector(torch.randn(2, *s_shape))
+    assert output.shape == (2, *t_shape)
+    assert output.min() == 0  # behind a ReLU
+
+
+def test_hints_of_equal_shapes_are_a_convolution_norm_and_relu():
+    connector = HintConnector((3, 4, 4), (5, 4, 4)).eval()
+    feature = torch.randn(2, 3, 4, 4)
+    conv, norm, _ = connector.regress
+    mapped = torch.einsum('oi,nihw->nohw', conv.weight[..., 0, 0], feature)
+    expected = norm(mapped + conv.bias.view(1, -1, 1, 1)).clamp(min=0)
+    torch.testing.assert_close(connector(feature), expected)
+
+
+def test_hints_from_maps_that_are_too_small():
+    with pytest.raises(SettingError, match='4x4.*16x16.*earlier module'):
+        HintConnector((16, 4, 4), (16, 16, 16))
+
+
+def norm_layer(weight, bias):
+    norm = nn.BatchNorm2d(len(weight))
+    norm.weight.data = torch.tensor(weight)
+    norm.bias.data = torch.tensor(bias)
+    return norm
+
+
+def test_margins_by_hand():
+    # a standard normal: -sqrt(2 / pi); negative once in 30,000: -3 sigma;
+    # sigma 0: the constant itself, where that is negative
+    norm = norm_layer([1.0, -1.0, 0.5, 0.0, 0.0], [0.0, 0.0, 2.0, -2.0, 2.0])
+    expected = [-0.797885, -0.797885, -1.5, -2.0, 0.0]
+    assert expected_negative(norm).tolist() == pytest.approx(
+        expected, abs=1e-6
+    )
+    plain = nn.BatchNorm2d(2, affine=False)
+    assert expected_negative(plain).tolist() == pytest.approx([-0.797885] * 2)
+
+
+@pytest.mark.parametrize('mean, std', [(0.3, 1.2), (-2.0, 0.7), (1.5, 0.6)])
+def test_margins_are_the_mean_of_the_negative_values(mean, std):
+    expected, share = negative_mean(mean, std)
+    assert share > 1e-3
+    norm = norm_layer([-std], [mean])
+    assert expected_negative(norm).item() == pytest.approx(expected, rel=1e-5)
+    assert OFDDistiller()._get_margin_from_BN(norm).item() == pytest.approx(
+        expected, rel=1e-5
+    )
+
+
+def test_stock_margins_fail_for_a_channel_that_is_off():
+    with pytest.raises(ZeroDivisionError):
+        OFDDistiller()._get_margin_from_BN(norm_layer([0.0], [1.0]))
+
+
+class Net(nn.Module):
+    """Two norms before a map, and one of another shape between them."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+        self.norm1 = nn.BatchNorm2d(4)
+        self.norm2 = nn.BatchNorm2d(4)
+        self.pool = nn.AvgPool2d(2)
+        self.norm3 = nn.BatchNorm2d(4)
+        self.tap = nn.Identity()
+        self.bare = nn.ReLU()
+
+    def forward(self, x, mode='tensor'):
+        bare = self.bare(x)
+        x = self.norm2(self.norm1(self.conv(bare)))
+        return self.tap(x) + self.norm3(self.pool(x)).mean()
+
+
+def test_margins_find_the_norm_before_the_map():
+    net, image = Net().eval(), torch.zeros(1, 3, 8, 8)
+    found = {}
+    for source in ('tap', 'norm1'):
+        connector = MarginConnector((4, 8, 8), (4, 8, 8))
+        connector.prepare_from_teacher(net, source, image)
+        found[source] = connector._norm[0]
+    assert found['tap'] is net.norm2
+    assert found['norm1'] is net.norm1
+    named = MarginConnector((4, 8, 8), (4, 8, 8), norm='norm1')
+    named.prepare_from_teacher(net, 'tap', image)
+    assert named._norm[0] is net.norm1
+    assert not list(named.parameters()) and not named.state_dict()
+    wrong = MarginConnector((4, 8, 8), (4, 8, 8), norm='conv')
+    with pytest.raises(SettingError, match="norm='conv'.*'tap'"):
+        wrong.prepare_from_teacher(net, 'tap', image)
+    lost = MarginConnector((3, 8, 8), (4, 8, 8))
+    with pytest.raises(SettingError, match="'bare'.*norm="):
+        lost.prepare_from_teacher(net, 'bare', image)
+    with pytest.raises(SettingError, match='FeatureDistiller'):
+        lost(image)
+
+
+def test_margins_cut_off_and_pool():
+    connector = MarginConnector((2, 4, 4), (7, 2, 2))
+    norm = norm_layer([1.0, 1.0], [0.0, -9.0])
+    connector._norm = [norm]
+    feature = (9 * torch.randn(2, 2, 8, 8).double()).requires_grad_()
+    output = connector(feature)  # images twice as large as the dry run's
+    cells = feature.unflatten(2, (4, 2)).unflatten(4, (4, 2)).mean((3, 5))
+    margin = expected_negative(norm).view(1, 2, 1, 1)
+    torch.testing.assert_close(output, torch.maximum(cells, margin).detach())
+    assert not output.requires_grad
+    lowest = output[:, 0].min().item()
+    assert lowest == pytest.approx(-math.sqrt(2 / math.pi))
+
+
+def slow_fusion(connector, maps, sizes):
+    """Chen et al., figure 3 (a), by loops over positions."""
+    outputs, deeper = [], None
+    for stage, block, size in zip(
+        maps[::-1], list(connector.blocks)[::-1], sizes[::-1]
+    ):
+        conv, norm = block.reduce
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        weight = conv.weight[..., 0, 0] * scale[:, None]
+        shift = norm.bias - norm.running_mean * scale
+        number, _, height, width = stage.shape
+        fused = stage.new_zeros(number, len(weight), height, width)
+        for n in range(number):
+            for y in range(height):
+                for x in range(width):
+                    value = weight @ stage[n, :, y, x] + shift
+                    if deeper is not None:
+                        above = deeper[
+                            n,
+                            :,
+                            y * deeper.shape[2] // height,
+                            x * deeper.shape[3] // width,
+                        ]
+                        gate = block.attention[0]
+                        both = torch.cat([value, above])
+                        a, b = torch.sigmoid(
+                            gate.weight[..., 0, 0] @ both + gate.bias
+                        )
+                        value = a * value + b * above
+                    fused[n, :, y, x] = value
+        rows = [y * height // size[0] for y in range(size[0])]
+        columns = [x * width // size[1] for x in range(size[1])]
+        deeper = fused[:, :, rows][..., columns]
+        conv, norm = block.project
+        outputs.append(norm(F.conv2d(deeper, conv.weight, padding=1)))
+    return outputs[::-1]
+
+
+def test_fusion_is_the_published_one():
+    torch.manual_seed(0)
+    s_shapes = [(3, 8, 8), (5, 4, 4), (6, 1, 1)]
+    t_shapes = [(4, 8, 8), (7, 8, 8), (9, 1, 1)]
+    connector = ReviewConnector(s_shapes, t_shapes).double().eval()
+    for module in connector.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    assert connector.blocks[0].reduce[0].out_channels == 6
+    assert connector.blocks[2].attention is None
+    maps = [torch.randn(2, *shape).double() for shape in s_shapes]
+    outputs = connector(maps)
+    assert [tuple(o.shape[1:]) for o in outputs] == t_shapes
+    expected = slow_fusion(connector, maps, [s[1:] for s in t_shapes])
+    torch.testing.assert_close(outputs, expected)
+
+
+def test_fusion_of_images_larger_than_the_dry_runs():
+    connector = ReviewConnector([(3, 4, 4), (5, 1, 1)], [(4, 8, 8), (9, 1, 1)])
+    maps = [torch.randn(2, 3, 28, 28), torch.randn(2, 5, 1, 1)]
+    shapes = [tuple(o.shape) for o in connector(maps)]
+    assert shapes == [(2, 4, 56, 56), (2, 9, 1, 1)]
+    assert scaled_size((7, 7), (3, 1, 1), (3, 2, 2)) == (14, 14)
+
+
+def test_fusion_of_unequal_numbers():
+    with pytest.raises(SettingError, match='2 and 1'):
+        ReviewConnector([(3, 4, 4), (5, 1, 1)], [(4, 8, 8)])
+
+
+def test_copies_keep_their_margins():
+    connector = MarginConnector((1, 4, 4), (1, 4, 4))
+    connector._norm = [norm_layer([1.0], [0.0])]
+    copied = copy.deepcopy(connector)
+    feature = torch.full((1, 1, 4, 4), -5.0)
+    torch.testing.assert_close(copied(feature), connector(feature))
