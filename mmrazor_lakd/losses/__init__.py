@@ -13,6 +13,7 @@ from .hierarchical_context_loss import (
 from .local_feature_loss import LocalFeatureLoss, local_feature_loss
 from .logits_kd_loss import LogitsKDLoss, StrongerTeacherLoss
 from .ndam_loss import NDAMLoss, ndam_loss, ndam_map
+from .partial_square_loss import PartialSquareLoss
 from .relational_kd_loss import (
     RelationalAngleLoss,
     RelationalDistanceLoss,
@@ -28,6 +29,7 @@ __all__ = [
     'LocalFeatureLoss',
     'LogitsKDLoss',
     'NDAMLoss',
+    'PartialSquareLoss',
     'RelationalAngleLoss',
     'RelationalDistanceLoss',
     'StrongerTeacherLoss',

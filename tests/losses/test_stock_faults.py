@@ -11,6 +11,7 @@ from mmrazor.models.losses import (
     DKDLoss,
     KLDivergence,
     L2Loss,
+    OFDLoss,
 )
 
 from mmrazor_lakd.losses import (
@@ -18,6 +19,7 @@ from mmrazor_lakd.losses import (
     DecoupledKDLoss,
     LocalFeatureLoss,
     LogitsKDLoss,
+    PartialSquareLoss,
     RelationalAngleLoss,
     RelationalDistanceLoss,
     StrongerTeacherLoss,
@@ -171,3 +173,20 @@ def test_hints_overflow_float16():
     t = torch.zeros_like(s)
     assert L2Loss(normalize=False, div_element=True)(s, t).isinf()
     assert LocalFeatureLoss(normalize='none')(s, t).item() == 400
+
+
+@has_half_on_cpu
+def test_ofd_overflows_float16():
+    s = torch.full((2, 3, 4, 4), 300.0).half()
+    t = torch.zeros_like(s)
+    assert OFDLoss()(s, t).isinf()
+    # 300^2 for each of 48 elements of an image, over 1000
+    assert PartialSquareLoss()(s, t).item() == pytest.approx(4320)
+
+
+def test_ofd_is_mmrazors():
+    generator = torch.Generator().manual_seed(0)
+    s, t = torch.randn(2, 3, 5, 8, 8, generator=generator)
+    torch.testing.assert_close(
+        PartialSquareLoss(0.5)(s, t), OFDLoss(0.5)(s, t)
+    )

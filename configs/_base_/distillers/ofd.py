@@ -29,9 +29,9 @@ ofd_distiller = dict(
         margin3=dict(type='MarginConnector'),
     ),
     distill_losses=dict(
-        loss_ofd1=dict(type='OFDLoss', loss_weight=0.25),
-        loss_ofd2=dict(type='OFDLoss', loss_weight=0.5),
-        loss_ofd3=dict(type='OFDLoss', loss_weight=1.0),
+        loss_ofd1=dict(type='PartialSquareLoss', loss_weight=0.25),
+        loss_ofd2=dict(type='PartialSquareLoss', loss_weight=0.5),
+        loss_ofd3=dict(type='PartialSquareLoss', loss_weight=1.0),
     ),
     loss_forward_mappings=dict(
         loss_ofd1=dict(

@@ -1,0 +1,40 @@
+"""OFD's loss, computed in float32."""
+
+import torch
+from mmrazor.models.losses import OFDLoss
+from mmrazor.registry import MODELS
+
+from .weighted_square import at_least_float32
+
+
+@MODELS.register_module()
+class PartialSquareLoss(OFDLoss):
+    r"""The partial L2 distance of OFD, MMRazor's :class:`OFDLoss` in float32.
+
+    .. math::
+        L = \frac{1}{1000 N} \sum (F_S - F_T)^2\,[F_S > F_T \lor F_T > 0]
+
+    with the teacher's map behind its margins
+    (:class:`~mmrazor_lakd.connectors.MarginConnector`). The formula is
+    MMRazor's, which squares in the precision of the maps: differences above
+    256 overflow float16.
+
+    Source: Heo et al., "A Comprehensive Overhaul of Feature Distillation",
+    arXiv 1904.01866, equation 3.
+
+    Args:
+        loss_weight (float): Weight of the loss. Defaults to 1.0.
+        mul_factor (float): What the sum is divided by, beside the number of
+            images. Defaults to 1000.
+
+    Examples:
+        >>> loss_ofd3 = dict(type='PartialSquareLoss', loss_weight=1.0)
+    """
+
+    def forward(
+        self, s_feature: torch.Tensor, t_feature: torch.Tensor
+    ) -> torch.Tensor:
+        """Compare two maps of equal shape (N, C, H, W); return a scalar."""
+        return super().forward(
+            at_least_float32(s_feature), at_least_float32(t_feature).detach()
+        )
