@@ -108,7 +108,7 @@ class RelationalAngleLoss(_RelationalLoss):
 
     MMRazor's :class:`AngleWiseRKD` normalises the features first unless told
     otherwise (the literature's figures are without it), gives NaN in float16,
-    and a gradient of 1e10 and more where a student gives two images the same
+    and a gradient of 1e6 and more where a student gives two images the same
     features.
 
     Source: Park et al., "Relational Knowledge Distillation", arXiv

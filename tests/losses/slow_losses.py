@@ -1,7 +1,5 @@
 """The published losses by loops over float64 scalars, from their formulas."""
 
-import math
-
 import torch
 
 
@@ -193,14 +191,3 @@ def ofd(s, t, margins):
                     else:
                         total = total + (a - m) ** 2 * (a > m)
     return total / number
-
-
-def negative_mean(mean, std, steps=200000):
-    """E[x | x < 0] of a normal x, by the trapezoid rule."""
-    low = min(mean - 12 * std, -12 * std)
-    x = torch.linspace(low, 0, steps, dtype=torch.float64)
-    density = torch.exp(-(((x - mean) / std) ** 2) / 2)
-    moment = torch.trapezoid(x * density, x)
-    mass = torch.trapezoid(density, x)
-    share = mass / (std * math.sqrt(2 * math.pi))
-    return (moment / mass).item(), share.item()
