@@ -1,14 +1,13 @@
 """The ResNets that the distillation literature trains on CIFAR."""
 
-from collections import OrderedDict
-from typing import Optional, Sequence, Tuple, Union
+from typing import Optional, Sequence, Union
 
 import torch
-from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from ..errors import SettingError, check_choice
+from ..errors import check_choice
+from .stages import HE_INIT, StagedBackbone, make_stage
 
 # depth: number of layers; channels of the stem and of the three stages
 ARCH_SETTINGS = {
@@ -69,31 +68,8 @@ class BasicBlock(nn.Module):
         return self.relu(out) if self.activate else out
 
 
-def make_stage(
-    in_channels: int, out_channels: int, num_blocks: int, stride: int
-) -> nn.Sequential:
-    """Build one stage: its blocks, the pre-activation tap and the last ReLU.
-
-    The children are named ``0`` to ``num_blocks - 1``, ``preact`` and
-    ``relu``. ``preact`` is an identity: its output is the stage's map before
-    the last ReLU, under the same name whatever the depth, so that teacher and
-    student are paired by equal names.
-    """
-    layers = OrderedDict()
-    for index in range(num_blocks):
-        layers[str(index)] = BasicBlock(
-            in_channels if index == 0 else out_channels,
-            out_channels,
-            stride if index == 0 else 1,
-            activate=index < num_blocks - 1,
-        )
-    layers['preact'] = nn.Identity()
-    layers['relu'] = nn.ReLU()
-    return nn.Sequential(layers)
-
-
 @MODELS.register_module()
-class CIFARResNet(BaseBackbone):
+class CIFARResNet(StagedBackbone):
     """ResNet for 32x32 images, depth 6n + 2, as in the KD literature.
 
     Three stages of n basic blocks behind a 3x3 stem, with 1x1 convolutions
@@ -135,42 +111,29 @@ class CIFARResNet(BaseBackbone):
         depth: Union[int, str],
         in_channels: int = 3,
         out_indices: Sequence[int] = (2,),
-        init_cfg: Union[dict, list, None] = (
-            dict(type='Kaiming', layer='Conv2d', nonlinearity='relu'),
-            dict(type='Constant', layer='BatchNorm2d', val=1),
-        ),
+        init_cfg: Union[dict, list, tuple, None] = HE_INIT,
     ) -> None:
-        if isinstance(init_cfg, tuple):
-            init_cfg = list(init_cfg)
-        super().__init__(init_cfg)
+        super().__init__(('layer1', 'layer2', 'layer3'), out_indices, init_cfg)
         check_choice('CIFARResNet', 'depth', depth, tuple(ARCH_SETTINGS))
-        wrong = [i for i in out_indices if i not in (0, 1, 2)]
-        if wrong or not out_indices:
-            raise SettingError(
-                f'CIFARResNet has the stages 0, 1 and 2, but out_indices is '
-                f'{tuple(out_indices)}.'
-            )
         layers, (stem, *widths) = ARCH_SETTINGS[depth]
         self.depth = depth
-        self.out_indices = tuple(out_indices)
         self.feat_dim = widths[-1]
         self.conv1 = nn.Conv2d(in_channels, stem, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(stem)
         self.relu = nn.ReLU()
         num_blocks = (layers - 2) // 6
         channels = stem
-        for index, width in enumerate(widths):
-            stride = 1 if index == 0 else 2
-            stage = make_stage(channels, width, num_blocks, stride)
-            self.add_module(f'layer{index + 1}', stage)
-            channels = width
+        for name, width in zip(self.stages, widths):
+            stride = 1 if name == 'layer1' else 2
+            blocks = []
+            for index in range(num_blocks):
+                last = index == num_blocks - 1
+                blocks.append(
+                    BasicBlock(channels, width, stride, activate=not last)
+                )
+                channels, stride = width, 1
+            self.add_module(name, make_stage(blocks))
 
-    def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor, ...]:
-        """Map images (N, C, H, W) to the chosen stages' activations."""
-        x = self.relu(self.bn1(self.conv1(x)))
-        outs = []
-        for index, stage in enumerate((self.layer1, self.layer2, self.layer3)):
-            x = stage(x)
-            if index in self.out_indices:
-                outs.append(x)
-        return tuple(outs)
+    def stem(self, x: torch.Tensor) -> torch.Tensor:
+        """Map images (N, C, H, W) to (N, 16 or 32, H, W)."""
+        return self.relu(self.bn1(self.conv1(x)))

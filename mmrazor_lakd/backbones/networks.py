@@ -1,0 +1,95 @@
+"""The networks that the distillation literature names, as configs."""
+
+from typing import Dict, NamedTuple, Optional
+
+from mmpretrain.registry import MODELS
+from torch import nn
+
+
+class Network(NamedTuple):
+    """A network of the literature.
+
+    Attributes:
+        backbone (dict): Config of the backbone.
+        image_size (int): Height and width of its images.
+        num_classes (int): Classes that the literature trains it for.
+    """
+
+    backbone: dict
+    image_size: int = 32
+    num_classes: int = 100
+
+
+def _imagenet(**backbone) -> Network:
+    return Network(backbone, image_size=224, num_classes=1000)
+
+
+# The names are RepDistiller's and mdistiller's; those for ImageNet have the
+# ending of their data.
+NETWORKS: Dict[str, Network] = {
+    **{
+        f'resnet{depth}': Network(dict(type='CIFARResNet', depth=depth))
+        for depth in (8, 14, 20, 32, 44, 56, 110, '8x4', '32x4')
+    },
+    **{
+        f'wrn_{depth}_{factor}': Network(
+            dict(type='CIFARWideResNet', depth=depth, widen_factor=factor)
+        )
+        for depth in (16, 40)
+        for factor in (1, 2)
+    },
+    **{
+        f'vgg{depth}': Network(dict(type='CIFARVGG', depth=depth))
+        for depth in (8, 11, 13, 16, 19)
+    },
+    'MobileNetV2': Network(dict(type='CIFARMobileNetV2')),
+    'ShuffleV1': Network(dict(type='CIFARShuffleNetV1')),
+    'ShuffleV2': Network(dict(type='CIFARShuffleNetV2')),
+    # The literature begins with every BN's weight at 1.
+    **{
+        f'ResNet{depth}': Network(
+            dict(
+                type='TappedResNet_CIFAR',
+                depth=depth,
+                zero_init_residual=False,
+            )
+        )
+        for depth in (18, 50)
+    },
+    **{
+        f'resnet{depth}_imagenet': _imagenet(
+            type='TappedResNet', depth=depth, zero_init_residual=False
+        )
+        for depth in (18, 34, 50)
+    },
+    'MobileNetV1_imagenet': _imagenet(type='MobileNetV1'),
+}
+
+
+def build_network(name: str, num_classes: Optional[int] = None) -> nn.Module:
+    """Build one of the literature's networks as an ``ImageClassifier``.
+
+    Args:
+        name (str): A name of :data:`NETWORKS`.
+        num_classes (int, optional): Defaults to the literature's.
+
+    Examples:
+        >>> model = build_network('wrn_16_2')
+        >>> sum(p.numel() for p in model.parameters())
+        703284
+    """
+    network = NETWORKS[name]
+    backbone = MODELS.build(dict(network.backbone, _scope_='mmpretrain'))
+    return MODELS.build(
+        dict(
+            _scope_='mmpretrain',
+            type='ImageClassifier',
+            backbone=backbone,
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(
+                type='LinearClsHead',
+                num_classes=num_classes or network.num_classes,
+                in_channels=backbone.feat_dim,
+            ),
+        )
+    )

@@ -1,0 +1,102 @@
+"""What the networks have in common: stages of blocks, and their taps."""
+
+from collections import OrderedDict
+from typing import Dict, Optional, Sequence, Tuple, Union
+
+import torch
+from mmpretrain.models.backbones.base_backbone import BaseBackbone
+from torch import nn
+
+from ..errors import SettingError
+
+# He's initialisation, as most of the literature's CIFAR networks have it.
+HE_INIT = (
+    dict(type='Kaiming', layer='Conv2d', nonlinearity='relu'),
+    dict(type='Constant', layer='BatchNorm2d', val=1),
+)
+
+
+def make_stage(
+    blocks: Sequence[nn.Module],
+    before: Optional[Dict[str, nn.Module]] = None,
+    after: Optional[Dict[str, nn.Module]] = None,
+    activate: bool = True,
+) -> nn.Sequential:
+    """Build one stage: its blocks, the pre-activation tap and the last ReLU.
+
+    The blocks are named ``0`` to ``len(blocks) - 1``. ``preact`` is an
+    identity: its output is the stage's map before the last ReLU, under the
+    same name whatever the depth, so that teacher and student are paired by
+    equal names.
+
+    Args:
+        blocks (Sequence[nn.Module]): The blocks. The last one leaves its last
+            activation to the stage.
+        before (dict, optional): Modules before the blocks, by their names.
+        after (dict, optional): Modules behind the blocks and before
+            ``preact``.
+        activate (bool): Whether there is a ReLU behind ``preact``. Defaults
+            to True.
+    """
+    layers = OrderedDict(before or {})
+    layers.update((str(index), block) for index, block in enumerate(blocks))
+    layers.update(after or {})
+    layers['preact'] = nn.Identity()
+    if activate:
+        # Not in place: that would change the map that the tap has given.
+        layers['relu'] = nn.ReLU()
+    return nn.Sequential(layers)
+
+
+class StagedBackbone(BaseBackbone):
+    """A backbone that is a stem and a row of stages.
+
+    A subclass builds the stages as attributes, sets :attr:`feat_dim`, the
+    channels of the last one's map, and defines :meth:`stem`.
+
+    Args:
+        stages (Sequence[str]): Names of the stages, in their order.
+        out_indices (Sequence[int], optional): The stages to return, counted
+            from 0. Defaults to the last one.
+        init_cfg (dict | list | tuple, optional): Initialisation.
+
+    Raises:
+        SettingError: If there is no such stage.
+    """
+
+    feat_dim: int
+
+    def __init__(
+        self,
+        stages: Sequence[str],
+        out_indices: Optional[Sequence[int]] = None,
+        init_cfg: Union[dict, list, tuple, None] = None,
+    ) -> None:
+        if isinstance(init_cfg, tuple):
+            init_cfg = list(init_cfg)
+        super().__init__(init_cfg)
+        self.stages = tuple(stages)
+        if out_indices is None:
+            out_indices = (len(stages) - 1,)
+        known = range(len(stages))
+        if not out_indices or any(i not in known for i in out_indices):
+            listed = ', '.join(map(str, known[:-1]))
+            raise SettingError(
+                f'{type(self).__name__} has the stages {listed} and '
+                f'{known[-1]}, but out_indices is {tuple(out_indices)}.'
+            )
+        self.out_indices = tuple(out_indices)
+
+    def stem(self, x: torch.Tensor) -> torch.Tensor:
+        """Map images (N, C, H, W) to the first stage's input."""
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor, ...]:
+        """Map images (N, C, H, W) to the chosen stages' outputs."""
+        x = self.stem(x)
+        outs = []
+        for index, name in enumerate(self.stages):
+            x = getattr(self, name)(x)
+            if index in self.out_indices:
+                outs.append(x)
+        return tuple(outs)

@@ -1,0 +1,52 @@
+"""Prints the networks of the literature, their sizes and their maps.
+
+The table of docs/en/networks.md is what this prints::
+
+    python tools/list_networks.py
+"""
+
+import argparse
+
+from mmrazor_lakd.backbones import NETWORKS, build_network
+from mmrazor_lakd.backbones.complexity import complexity
+from mmrazor_lakd.engine.command_line import run_tool
+
+COLUMNS = ('network', 'backbone', 'images', 'classes', 'parameters')
+COLUMNS += ('multiply-adds', 'width')
+
+
+def table() -> str:
+    """Write a Markdown table with a row for each network."""
+    lines = [
+        f'| {" | ".join(COLUMNS)} |',
+        f'|{"---|" * 2}{"---:|" * (len(COLUMNS) - 2)}',
+    ]
+    for name, network in NETWORKS.items():
+        model = build_network(name)
+        size = complexity(model, network.image_size)
+        options = ', '.join(
+            f'{key}={value!r}'
+            for key, value in network.backbone.items()
+            if key not in ('type', 'zero_init_residual')
+        )
+        cells = (
+            f'`{name}`',
+            f'`{network.backbone["type"]}({options})`',
+            str(network.image_size),
+            str(network.num_classes),
+            f'{size.parameters:,}',
+            f'{size.multiply_adds:,}',
+            str(model.backbone.feat_dim),
+        )
+        lines.append(f'| {" | ".join(cells)} |')
+    return '\n'.join(lines)
+
+
+def main() -> None:
+    """Print the table."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    print(table())
+
+
+if __name__ == '__main__':
+    run_tool(main)
