@@ -1,6 +1,7 @@
 """Published checkpoints of the literature, in the names of our networks."""
 
 import re
+from functools import lru_cache
 from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple, Union
 
 import torch
@@ -240,6 +241,7 @@ def _rename(name: str, rules: Sequence[Rule]) -> str:
     return name
 
 
+@lru_cache(maxsize=None)
 def _shapes(network: str, num_classes: int) -> Dict[str, torch.Size]:
     """List the names and shapes of a network's tensors."""
     state_dict = build_network(network, num_classes).state_dict()

@@ -1,0 +1,114 @@
+"""Turns a checkpoint that the literature publishes into one of ours.
+
+For example RepDistiller's wide ResNet::
+
+    python tools/model_converters/published_to_mmpretrain.py \
+        wrn_40_2_vanilla/ckpt_epoch_240.pth checkpoints/wrn_40_2.pth
+
+The network is found from the names and shapes of the weights. What is
+written loads strictly into the ``ImageClassifier`` whose config is printed.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from mmrazor_lakd.backbones import NETWORKS, build_network
+from mmrazor_lakd.backbones.published import Converted, convert_published
+from mmrazor_lakd.engine.command_line import run_tool
+from mmrazor_lakd.errors import SettingError
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog='Known are the networks of docs/en/networks.md, as '
+        'RepDistiller, mdistiller and ReviewKD name their parameters, and '
+        "torchvision's ResNet18, 34 and 50.",
+    )
+    parser.add_argument('source', type=Path, help='the published checkpoint')
+    parser.add_argument('out', type=Path, help='the checkpoint to write')
+    return parser.parse_args()
+
+
+def read_weights_only(path: Path) -> object:
+    """Read a file of PyTorch without running anything that is in it.
+
+    Raises:
+        SettingError: If the file doesn't exist, holds more than weights, or
+            can't be read.
+    """
+    if not path.is_file():
+        raise SettingError(
+            f"There is no file '{path}'; give a checkpoint (*.pth, *.pt)."
+        )
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:  # unpickling garbage can raise anything
+        unsafe = re.search(
+            r'Unsupported (?:global: GLOBAL|class) ([\w.]+)', str(error)
+        )
+        if unsafe:
+            raise SettingError(
+                f"'{path}' was refused, because beside weights it holds "
+                f'{unsafe[1]}, and reading that could run code; give a file '
+                f'of weights only (of RepDistiller ckpt_epoch_240.pth, not '
+                f'*_last.pth), or, if you trust it, save its weights alone.'
+            ) from error
+        raise SettingError(
+            f"'{path}' is truncated or no checkpoint of PyTorch "
+            f'({type(error).__name__}); get it anew.'
+        ) from error
+
+
+def model_config(converted: Converted) -> Config:
+    """Make the config of the classifier that loads what is written."""
+    network = NETWORKS[converted.network]
+    width = build_network(converted.network).backbone.feat_dim
+    return Config(
+        dict(
+            model=dict(
+                type='ImageClassifier',
+                backbone=network.backbone,
+                neck=dict(type='GlobalAveragePooling'),
+                head=dict(
+                    type='LinearClsHead',
+                    num_classes=converted.num_classes,
+                    in_channels=width,
+                ),
+            )
+        )
+    )
+
+
+def main() -> None:
+    """Read, convert, write, and print what it was."""
+    args = parse_args()
+    converted = convert_published(
+        read_weights_only(args.source), str(args.source)
+    )
+    config = model_config(converted)
+    if args.out.exists() and args.out.samefile(args.source):
+        raise SettingError(
+            f"'{args.out}' is the published checkpoint itself; give the name "
+            f'of another file to write.'
+        )
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    meta = dict(
+        network=converted.network,
+        source=args.source.name,
+        model=config.model.to_dict(),
+    )
+    torch.save(dict(state_dict=converted.state_dict, meta=meta), args.out)
+    print(
+        f'{args.source} is a {converted.network} for {converted.num_classes} '
+        f'classes.\nWrote {args.out}, which loads into\n'
+        f'{config.pretty_text.strip()}'
+    )
+
+
+if __name__ == '__main__':
+    run_tool(main)
