@@ -58,6 +58,13 @@ def read_weights_only(path: Path) -> object:
                 f'of weights only (of RepDistiller ckpt_epoch_240.pth, not '
                 f'*_last.pth), or, if you trust it, save its weights alone.'
             ) from error
+        if 'Unsupported operand' in str(error):
+            # PyTorch 1.13's knows no floats, such as an optimizer's options.
+            raise SettingError(
+                f"'{path}' holds more than the safe reader of PyTorch "
+                f'{torch.__version__} knows; convert it with PyTorch 2, any '
+                f'version loads what that writes.'
+            ) from error
         raise SettingError(
             f"'{path}' is truncated or no checkpoint of PyTorch "
             f'({type(error).__name__}); get it anew.'
