@@ -58,7 +58,9 @@ def read_weights_only(path: Path) -> object:
                 f'of weights only (of RepDistiller ckpt_epoch_240.pth, not '
                 f'*_last.pth), or, if you trust it, save its weights alone.'
             ) from error
-        if 'Unsupported operand' in str(error):
+        with path.open('rb') as file:
+            is_pytorch = file.read(2) in (b'PK', b'\x80\x02')
+        if is_pytorch and 'Unsupported operand' in str(error):
             # PyTorch 1.13's knows no floats, such as an optimizer's options.
             raise SettingError(
                 f"'{path}' holds more than the safe reader of PyTorch "
