@@ -3,11 +3,13 @@
 from .bfloat16_optim_wrapper import Bfloat16OptimWrapper
 from .channels_last_hook import ChannelsLastHook
 from .class_count_hook import ClassCountHook
+from .sample_labels_hook import SampleLabelsHook
 from .teacher_accuracy_hook import TeacherAccuracyHook
 
 __all__ = [
     'Bfloat16OptimWrapper',
     'ChannelsLastHook',
     'ClassCountHook',
+    'SampleLabelsHook',
     'TeacherAccuracyHook',
 ]

@@ -5,6 +5,7 @@ from .attention_transfer_loss import (
     attention_map,
     attention_transfer,
 )
+from .crd_loss import ContrastiveLoss, contrastive_loss
 from .decoupled_kd_loss import DecoupledKDLoss, decoupled_kd
 from .hierarchical_context_loss import (
     HierarchicalContextLoss,
@@ -12,7 +13,9 @@ from .hierarchical_context_loss import (
 )
 from .local_feature_loss import LocalFeatureLoss, local_feature_loss
 from .logits_kd_loss import LogitsKDLoss, StrongerTeacherLoss
+from .memory_bank import MemoryBank
 from .ndam_loss import NDAMLoss, ndam_loss, ndam_map
+from .negative_sampler import NegativeSampler
 from .partial_square_loss import PartialSquareLoss
 from .relational_kd_loss import (
     RelationalAngleLoss,
@@ -24,11 +27,14 @@ from .warmup_loss import WarmupLoss, warmup_factor
 
 __all__ = [
     'AttentionTransferLoss',
+    'ContrastiveLoss',
     'DecoupledKDLoss',
     'HierarchicalContextLoss',
     'LocalFeatureLoss',
     'LogitsKDLoss',
+    'MemoryBank',
     'NDAMLoss',
+    'NegativeSampler',
     'PartialSquareLoss',
     'RelationalAngleLoss',
     'RelationalDistanceLoss',
@@ -37,6 +43,7 @@ __all__ = [
     'angles',
     'attention_map',
     'attention_transfer',
+    'contrastive_loss',
     'decoupled_kd',
     'hierarchical_context',
     'local_feature_loss',

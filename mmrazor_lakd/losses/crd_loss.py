@@ -1,0 +1,312 @@
+"""Contrastive representation distillation (CRD)."""
+
+import math
+from typing import List, Optional
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_reduce
+from mmengine.runner.amp import autocast
+from mmengine.structures import BaseDataElement
+from mmrazor.registry import MODELS
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from ..errors import SettingError
+from .memory_bank import MemoryBank, gather_batch
+from .negative_sampler import NegativeSampler, mix_seed
+
+
+class _SoftplusOfScores(torch.autograd.Function):
+    """Sum of ``softplus(anchor . row - shift)`` over each anchor's rows.
+
+    Autograd would keep several matrices (B, P); this keeps the gradient,
+    (B, D), which needs one matrix while it is computed.
+    """
+
+    @staticmethod
+    def forward(ctx, anchors, rows, chosen, shift):
+        logits = torch.addmm(-shift, anchors, rows.t())
+        logits.masked_fill_(~chosen, -math.inf)
+        value = F.softplus(logits).sum(1)
+        ctx.save_for_backward(logits.sigmoid_() @ rows)
+        return value
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_output):
+        (grad,) = ctx.saved_tensors
+        return grad_output[:, None] * grad, None, None, None
+
+
+def contrastive_loss(
+    anchors: torch.Tensor,
+    positives: torch.Tensor,
+    pool: torch.Tensor,
+    chosen: torch.Tensor,
+    log_scale: torch.Tensor,
+    num_samples: int,
+    num_negatives: int,
+    temperature: float = 0.07,
+) -> torch.Tensor:
+    r"""One of the two sides of CRD.
+
+    .. math::
+        h(v, m) = \frac{e^{v \cdot m / \tau} / Z}
+                       {e^{v \cdot m / \tau} / Z + N / M}, \quad
+        L = -\frac{1}{B} \sum_b \Big( \log h(v_b, m_b^+)
+            + \sum_{n=1}^N \log (1 - h(v_b, m_{b,n}^-)) \Big)
+
+    It is computed as ``log h = -softplus(c - s)`` and
+    ``log (1 - h) = -softplus(s - c)``, ``s`` the score and
+    ``c = log Z + log(N / M)``, where nothing can overflow and no small number
+    need be added.
+
+    Source: Tian et al., "Contrastive Representation Distillation", ICLR 2020;
+    ``Z`` is in the authors' code (HobbitLong/RepDistiller).
+
+    Args:
+        anchors (torch.Tensor): Embeddings of length 1, (B, D). The only
+            argument that gets a gradient.
+        positives (torch.Tensor): The other network's embeddings of the same
+            samples, out of its bank, (B, D).
+        pool (torch.Tensor): Its embeddings of other samples, (P, D).
+        chosen (torch.Tensor): Which of the pool are an anchor's negatives,
+            bool, (B, P), ``num_negatives`` in a row.
+        log_scale (torch.Tensor): ``log Z``, a scalar.
+        num_samples (int): M.
+        num_negatives (int): N.
+        temperature (float): Defaults to 0.07.
+
+    Returns:
+        torch.Tensor: A scalar.
+    """
+    anchors = anchors / temperature
+    shift = log_scale + math.log(num_negatives / num_samples)
+    positive = F.softplus(shift - (anchors * positives).sum(1))
+    negative = _SoftplusOfScores.apply(anchors, pool, chosen, shift)
+    return (positive + negative).mean()
+
+
+@torch.no_grad()
+def estimate_log_scale(
+    anchors: torch.Tensor,
+    positives: torch.Tensor,
+    pool: torch.Tensor,
+    chosen: torch.Tensor,
+    num_samples: int,
+    temperature: float = 0.07,
+) -> torch.Tensor:
+    """Estimate ``log Z``, ``M`` times the mean of all exponentiated scores.
+
+    Args:
+        anchors, positives, pool, chosen, num_samples, temperature: See
+            :func:`contrastive_loss`. The mean is that over the batches of all
+            processes.
+
+    Returns:
+        torch.Tensor: A scalar.
+    """
+    # float64, since float32 overflows for temperatures below 0.012
+    scores = (anchors @ pool.t() / temperature).double()
+    positive = ((anchors * positives).sum(1) / temperature).double()
+    total = scores.exp()[chosen].sum() + positive.exp().sum()
+    sums = torch.stack([total, (chosen.sum() + len(anchors)).double()])
+    all_reduce(sums)
+    return (sums[0] / sums[1] * num_samples).log().to(anchors.dtype)
+
+
+@MODELS.register_module()
+class ContrastiveLoss(nn.Module):
+    r"""CRD: a student's and a teacher's embedding of an image are to agree.
+
+    .. math:: L = L(v^S, \mathrm{bank}^T) + L(v^T, \mathrm{bank}^S)
+
+    with :func:`contrastive_loss` for ``L``. Each side tells the other
+    network's embedding of the same image from those of ``num_negatives``
+    images of other classes, which come from memory banks.
+
+    It takes the place of MMRazor's ``CRDLoss`` and ``CRDDataset``. The
+    embeddings come from connectors (MMRazor's ``CRDConnector``), one for each
+    network, both of which are trained; they are brought to length 1 here, in
+    the precision of the banks, whether or not the connector does so. Which
+    images are in the batch is read from ``sample_idx`` of the data samples,
+    which MMPretrain's ``PackInputs`` and this project's data sets in memory
+    write. ``SampleLabelsHook`` must be in ``custom_hooks``: it says which
+    training samples are of other classes.
+
+    Under DistributedDataParallel all processes move the rows of the whole
+    batch, so that their banks stay equal. Nothing but the rows of the batch
+    need travel: leave ``broadcast_buffers=False``, MMEngine's default.
+
+    Source: Tian et al., "Contrastive Representation Distillation", ICLR 2020,
+    with the authors' choices in HobbitLong/RepDistiller (``--mode exact``).
+    See :class:`~mmrazor_lakd.losses.NegativeSampler` for what is ours.
+
+    Args:
+        num_samples (int): Number of training samples.
+        num_negatives (int): Negatives of an image. Defaults to 16384.
+        dim (int): Size of the embeddings. Defaults to 128.
+        temperature (float): Divides the scores. Defaults to 0.07.
+        momentum (float): Of the banks' rows. Defaults to 0.5.
+        loss_weight (float): Weight of the loss. Defaults to 1.0.
+        seed (int, optional): Of the negatives and of the banks' first rows.
+            Defaults to None: PyTorch's, that is ``randomness.seed``.
+
+    Raises:
+        SettingError: A number is out of its range.
+
+    Examples:
+        >>> gap = dict(type='ModuleOutputs', source='neck.gap')
+        >>> side = dict(type='CRDConnector', dim_in=64, dim_out=128)
+        >>> distiller = dict(
+        ...     type='ConfigurableDistiller',
+        ...     student_recorders=dict(
+        ...         gap=gap,
+        ...         # the inputs of the whole student: images, data samples
+        ...         inputs=dict(type='ModuleInputs', source=''),
+        ...     ),
+        ...     teacher_recorders=dict(gap=gap),
+        ...     connectors=dict(student=side, teacher=side),
+        ...     distill_losses=dict(
+        ...         loss_crd=dict(
+        ...             type='ContrastiveLoss',
+        ...             num_samples=50000,
+        ...             loss_weight=0.8,
+        ...         )
+        ...     ),
+        ...     loss_forward_mappings=dict(
+        ...         loss_crd=dict(
+        ...             s_feats=dict(
+        ...                 recorder='gap', from_student=True,
+        ...                 connector='student',
+        ...             ),
+        ...             t_feats=dict(
+        ...                 recorder='gap', from_student=False,
+        ...                 connector='teacher',
+        ...             ),
+        ...             data_samples=dict(
+        ...                 recorder='inputs', from_student=True, data_idx=1
+        ...             ),
+        ...         )
+        ...     ),
+        ... )
+        >>> custom_hooks = [dict(type='SampleLabelsHook')]
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        num_negatives: int = 16384,
+        dim: int = 128,
+        temperature: float = 0.07,
+        momentum: float = 0.5,
+        loss_weight: float = 1.0,
+        seed: Optional[int] = None,
+    ) -> None:
+        super().__init__()
+        _check_range('num_negatives', num_negatives, 1, num_samples - 1)
+        _check_range('momentum', momentum, 0, 1)
+        if temperature <= 0:
+            raise SettingError(
+                f'ContrastiveLoss needs a temperature above 0, got '
+                f'{temperature}; the paper has 0.07.'
+            )
+        self.dim = dim
+        self.temperature = temperature
+        self.loss_weight = loss_weight
+        self.sampler = NegativeSampler(num_samples, num_negatives, seed)
+        generator = torch.Generator().manual_seed(
+            mix_seed(int(self.sampler.seed))
+        )
+        self.student_bank = MemoryBank(num_samples, dim, momentum, generator)
+        self.teacher_bank = MemoryBank(num_samples, dim, momentum, generator)
+
+    def forward(
+        self,
+        s_feats: torch.Tensor,
+        t_feats: torch.Tensor,
+        data_samples: List[BaseDataElement],
+    ) -> torch.Tensor:
+        """Compute the loss and, in training, move the banks.
+
+        Args:
+            s_feats (torch.Tensor): The student's embeddings, (B, D).
+            t_feats (torch.Tensor): The teacher's, (B, D).
+            data_samples (list): B of them, with ``sample_idx``.
+
+        Returns:
+            torch.Tensor: A scalar, in the precision of the banks (float32).
+
+        Raises:
+            SettingError: The embeddings have another size than ``dim``, or
+                the samples no ``sample_idx``.
+        """
+        indices = self._indices(data_samples, s_feats.device)
+        # 1 / temperature magnifies what half precision rounds away
+        with autocast(enabled=False):
+            student = self._embeddings('s_feats', s_feats)
+            teacher = self._embeddings('t_feats', t_feats)
+            pool, chosen = self.sampler(indices)
+            s_side = self._side(
+                student, self.teacher_bank, indices, pool, chosen
+            )
+            t_side = self._side(
+                teacher, self.student_bank, indices, pool, chosen
+            )
+            if self.training:
+                indices, student, teacher = gather_batch(
+                    indices, student.detach(), teacher.detach()
+                )
+                self.student_bank.update(indices, student)
+                self.teacher_bank.update(indices, teacher)
+                self.sampler.step += 1
+        return self.loss_weight * (s_side + t_side)
+
+    def _side(self, anchors, bank, indices, pool, chosen) -> torch.Tensor:
+        """Contrast one network's embeddings with the other's bank."""
+        sampler = self.sampler
+        rows = (anchors, bank.rows[indices], bank.rows[pool], chosen)
+        if sampler.step == 0:
+            bank.log_scale.copy_(
+                estimate_log_scale(
+                    *rows, sampler.num_samples, self.temperature
+                )
+            )
+        return contrastive_loss(
+            *rows,
+            bank.log_scale,
+            sampler.num_samples,
+            sampler.num_negatives,
+            self.temperature,
+        )
+
+    def _embeddings(self, name: str, feats: torch.Tensor) -> torch.Tensor:
+        """Bring embeddings to length 1, in the banks' precision."""
+        if feats.shape[1:] != (self.dim,):
+            raise SettingError(
+                f'ContrastiveLoss has dim={self.dim}, but {name} has the '
+                f'shape {tuple(feats.shape)}; give the connector '
+                f'dim_out={self.dim}.'
+            )
+        return F.normalize(feats.to(self.student_bank.rows.dtype))
+
+    def _indices(self, data_samples, device) -> torch.Tensor:
+        """Read which training samples are in the batch."""
+        indices = [
+            getattr(sample, 'sample_idx', None) for sample in data_samples
+        ]
+        if None in indices:
+            raise SettingError(
+                'ContrastiveLoss needs data samples with sample_idx, but some '
+                "have none; let PackInputs' meta_keys contain 'sample_idx'."
+            )
+        return torch.tensor(indices, device=device)
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    """Refuse a number that is out of its range."""
+    if not low <= value <= high:
+        raise SettingError(
+            f'ContrastiveLoss needs {name} from {low} to {high}, got {value}.'
+        )
