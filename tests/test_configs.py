@@ -11,6 +11,8 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from mmrazor_lakd.losses import NegativeSampler
+
 CONFIGS = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / 'configs').glob('[a-z]*/*.py')
@@ -34,6 +36,9 @@ def test_two_iterations(path):
     cfg = Config.fromfile(ROOT / path)
     model = build_model(cfg)
     model.train()
+    for module in model.modules():
+        if isinstance(module, NegativeSampler):  # SampleLabelsHook's work
+            module.take_labels(torch.arange(module.num_samples) % 10)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     generator = torch.Generator().manual_seed(0)
     count, size = (2, 224) if path.endswith('imagenet.py') else (4, 32)
@@ -43,7 +48,10 @@ def test_two_iterations(path):
         )
         data = dict(
             inputs=images.to(torch.uint8),
-            data_samples=[DataSample().set_gt_label(i) for i in range(count)],
+            data_samples=[
+                DataSample(metainfo=dict(sample_idx=i)).set_gt_label(i)
+                for i in range(count)
+            ],
         )
         data = model.data_preprocessor(data, training=True)
         loss, _ = model.parse_losses(model(**data, mode='loss'))

@@ -1,5 +1,7 @@
 """CRD in real trainings: resumed, with EMA, from its configs."""
 
+import inspect
+
 import pytest
 import torch
 from conftest import ROOT
@@ -11,6 +13,7 @@ from mmengine.runner import Runner
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.benchmark.made_data import replace_train_data
 
+RUNNER = inspect.signature(Runner).parameters
 CONFIGS = sorted((ROOT / 'configs/crd').glob('*.py'))
 DIGITS = ROOT / 'configs/crd/crd_resnet20_resnet8_1xb64_digits.py'
 LOSS = 'model.distiller.distill_losses.loss_crd'
@@ -26,7 +29,25 @@ class LossRecorder(Hook):
     def after_train_iter(
         self, runner, batch_idx, data_batch=None, outputs=None
     ):
-        self.values.append(float(outputs['distill.loss_crd']))
+        self.values.append(outputs['distill.loss_crd'].item())
+
+
+def build_runner(cfg, folder):
+    """Build a Runner that trains and does not print the config.
+
+    MMEngine takes seconds to format one, four times a run.
+    """
+    settings = {
+        name: value
+        for name, value in cfg.items()
+        if name in RUNNER and not name.startswith(('val_', 'test_'))
+    }
+    settings.update(
+        work_dir=str(folder),
+        experiment_name=str(folder).replace('/', '_'),
+        cfg=dict(data_preprocessor=cfg.data_preprocessor),
+    )
+    return Runner(**settings)
 
 
 @pytest.fixture
@@ -38,12 +59,8 @@ def train(tmp_path):
 
     def _train(name, epochs, **options):
         cfg = Config.fromfile(DIGITS)
-        cfg.work_dir = str(tmp_path / name)
-        cfg.experiment_name = f'{tmp_path.name}_{name}_{epochs}'
         cfg.model.teacher_ckpt = None
         cfg.model.teacher.backbone.depth = 8
-        cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
-        cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
         cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=1)
         cfg.custom_hooks.append(dict(type='LossRecorder'))
         cfg.custom_hooks += options.pop('hooks', [])
@@ -55,11 +72,12 @@ def train(tmp_path):
                 'train_dataloader.batch_size': 32,
                 f'{LOSS}.num_samples': 96,
                 f'{LOSS}.num_negatives': 64,
+                'optim_wrapper.type': 'OptimWrapper',
                 'param_scheduler': None,
                 **options,
             }
         )
-        runner = Runner.from_cfg(cfg)
+        runner = build_runner(cfg, tmp_path / name)
         runner.train()
         recorder = next(
             h for h in runner.hooks if type(h).__name__ == 'LossRecorder'
@@ -123,27 +141,24 @@ def test_ema_leaves_the_banks_alone(train, update_buffers):
 def test_two_iterations_of_each_config(path, tmp_path):
     """On data of the format and number that the config names.
 
-    Both embeddings are trained, though the teacher runs without gradients.
+    Both embeddings are trained, though the teacher runs without gradients:
+    nothing but gradients moves a weight without weight decay.
     """
     cfg = Config.fromfile(path)
-    cfg.work_dir = str(tmp_path)
-    cfg.experiment_name = f'{tmp_path.name}_{path.stem}'
     cfg.model.teacher_ckpt = None
-    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
-    cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
     cfg.train_cfg = dict(by_epoch=False, max_iters=2)
     cfg.param_scheduler = None
     cfg.train_dataloader.batch_size = 8
+    cfg.optim_wrapper.optimizer.weight_decay = 0
     cfg.default_hooks.checkpoint = None
     if 'digits' not in path.stem:
-        replace_train_data(cfg)
-    runner = Runner.from_cfg(cfg)
+        replace_train_data(cfg, size=32)
+    runner = build_runner(cfg, tmp_path)
     connectors = runner.model.distiller.connectors
     before = {n: p.clone() for n, p in connectors.named_parameters()}
     runner.train()
     assert len(before) == 4
     for name, param in connectors.named_parameters():
-        assert param.grad.abs().sum() > 0, name
         assert not torch.equal(param, before[name]), name
     loss = crd_of(runner.model)
     assert loss.sampler.step == 2 and loss.loss_weight == 0.8
