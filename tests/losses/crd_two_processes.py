@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 from mmengine.model import MMDistributedDataParallel
 from mmpretrain.structures import DataSample
+from mmrazor.models.losses import CRDLoss
 from torch import nn
 
 from mmrazor_lakd.losses import ContrastiveLoss
@@ -60,6 +61,19 @@ def train(model, part):
     return dict(state=inner.state_dict(), grads=grads, pools=pools)
 
 
+def stock_bank(part):
+    """The student's bank of MMRazor's CRDLoss after one step."""
+    torch.manual_seed(0)
+    loss = CRDLoss(neg_num=12, sample_n=40, dim_out=6)
+    features = torch.randn(2, 8, 6)[:, part]
+    samples = [
+        DataSample(metainfo=dict(sample_idx=torch.tensor(i)))
+        for i in BATCHES[0][part]
+    ]
+    loss(*features, samples)
+    return loss.contrast.memory_v1
+
+
 def main(folder):
     torch.set_num_threads(1)
     dist.init_process_group('gloo')
@@ -73,6 +87,8 @@ def main(folder):
                 Embeddings(seed=rank), broadcast_buffers=broadcast
             )
             found[name, broadcast] = train(model, part)
+    part = slice(4, None) if rank else slice(4)
+    found['stock'] = stock_bank(part)
     torch.save(found, f'{folder}/rank{rank}.pth')
     dist.barrier()
     dist.destroy_process_group()

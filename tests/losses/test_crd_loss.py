@@ -3,10 +3,13 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmpretrain.datasets import BaseDataset
 from mmpretrain.structures import DataSample
+from mmrazor.datasets import CRDDataset
 from mmrazor.datasets.transforms import PackCRDClsInputs
 from mmrazor.models.losses import CRDLoss
 
@@ -230,6 +233,30 @@ def test_stock_sampling_stays_behind_and_ours_moves():
     assert stock.contrast.multinomial.prob.device.type == 'cpu'  # the fault
     ours = make().to('meta')
     assert {b.device.type for b in ours.buffers()} == {'meta'}
+
+
+def test_stock_sampling_draws_every_class():
+    """So also that of the image itself; test_negative_sampler.py has ours."""
+    stock = CRDLoss(neg_num=12, sample_n=40, dim_out=6)
+    drawn = stock.contrast.multinomial.draw(4000)
+    assert set(drawn.tolist()) == set(range(40))
+
+
+class TwelveLabels(BaseDataset):
+    """Twelve samples of three classes, of four each."""
+
+    def load_data_list(self):
+        return [dict(gt_label=i % 3) for i in range(12)]
+
+
+def test_stock_data_set_draws_from_the_state_of_the_worker():
+    dataset = CRDDataset(TwelveLabels(''), neg_num=4, percent=1.0)
+    np.random.seed(0)
+    first, second = (
+        dataset.get_data_info(5)['contrast_sample_idxs'].tolist()
+        for _ in range(2)
+    )
+    assert first != second  # of one image: only the state has changed
 
 
 def test_stock_packing_is_unavailable():
