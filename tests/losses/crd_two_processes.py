@@ -9,10 +9,11 @@ import torch
 import torch.distributed as dist
 from mmengine.model import MMDistributedDataParallel
 from mmpretrain.structures import DataSample
-from mmrazor.models.losses import CRDLoss
 from torch import nn
 
-from mmrazor_lakd.losses import ContrastiveLoss
+from mmrazor_lakd.losses import ContrastiveLoss  # makes MMRazor importable
+
+from mmrazor.models.losses import CRDLoss  # isort: skip
 
 # Sample 7 is twice in the second batch, in both parts of either splitting.
 BATCHES = [
