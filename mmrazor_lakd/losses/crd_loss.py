@@ -5,7 +5,7 @@ from typing import List, Optional
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, broadcast
 from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
 from mmrazor.registry import MODELS
@@ -243,6 +243,11 @@ class ContrastiveLoss(nn.Module):
                 the samples no ``sample_idx``.
         """
         indices = self._indices(data_samples, s_feats.device)
+        if self.sampler.step == 0:
+            # DistributedDataParallel may leave the buffers of each process
+            # what its own seed made them.
+            for buffer in self.buffers():
+                broadcast(buffer)
         # 1 / temperature magnifies what half precision rounds away
         with autocast(enabled=False):
             student = self._embeddings('s_feats', s_feats)

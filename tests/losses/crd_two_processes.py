@@ -51,9 +51,10 @@ def train(model, part):
     inner.loss.sampler.take_labels(torch.arange(40) % 4)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     pools = []
+    inner.loss.sampler.register_forward_hook(
+        lambda module, inputs, drawn: pools.append(drawn[0])
+    )
     for step, indices in enumerate(BATCHES):
-        with torch.no_grad():
-            pools.append(inner.loss.sampler(torch.tensor([0]))[0])
         value = model(make_features(step)[:, part], indices[part])
         optimizer.zero_grad()
         value.backward()
@@ -83,7 +84,7 @@ def main(folder):
     for name, cut in SPLITS.items():
         for broadcast in (False, True):
             part = slice(cut, None) if rank else slice(cut)
-            # Ranks that disagree on the seed are set right by DDP.
+            # The ranks disagree on the seed; that of rank 0 counts.
             model = MMDistributedDataParallel(
                 Embeddings(seed=rank), broadcast_buffers=broadcast
             )

@@ -42,6 +42,7 @@ def test_ranks_end_alike(ranks, case):
 @pytest.mark.parametrize('case', CASES)
 def test_negatives_are_those_of_one_process(ranks, single, case):
     for rank in ranks:
+        assert len(rank[case]['pools']) == 3
         for found, expected in zip(rank[case]['pools'], single['pools']):
             assert torch.equal(found, expected)
 
