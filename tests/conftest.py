@@ -62,7 +62,10 @@ def total(losses):
 @pytest.fixture(autouse=True)
 def _scope():
     """Build in mmpretrain's scope, as the configs do."""
-    DefaultScope.get_instance('tests', scope_name='mmpretrain')
+    # A name of its own: the scope that was made last is the current one, and
+    # a Runner of another test may have made one meanwhile.
+    name = f'tests {len(DefaultScope._instance_dict)}'
+    DefaultScope.get_instance(name, scope_name='mmpretrain')
 
 
 def build_model(

@@ -343,7 +343,7 @@ def test_the_partition_is_the_best_and_says_when_fewer_modules_do():
         assert found.enough == min(
             k for k in peaks if peaks[k] <= peaks[count]
         )
-        said = f'num_modules={found.enough} would' in found.describe()
+        said = f'num_modules={found.enough} should' in found.describe()
         assert said == (found.enough < count)
     assert peaks[1] == found.saved_uncut
     assert peaks[2] < peaks[1]

@@ -2,19 +2,22 @@
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 
 from mmrazor_lakd.engine import Bfloat16OptimWrapper, bfloat16_optim_wrapper
 
 
 @pytest.mark.parametrize('fast', [True, False])
-def test_precision(fast, monkeypatch, capsys):
+def test_precision(fast, monkeypatch, caplog):
     monkeypatch.setattr(
         bfloat16_optim_wrapper, 'has_fast_bfloat16', lambda: fast
     )
     model = torch.nn.Linear(3, 2)
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
     wrapper = Bfloat16OptimWrapper(torch.optim.SGD(model.parameters(), lr=1))
-    said = 'computes in float32' in capsys.readouterr().out
-    assert said != fast
+    logger.removeHandler(caplog.handler)
+    assert ('computes in float32' in caplog.text) != fast
     with wrapper.optim_context(model):
         loss = model(torch.ones(4, 3))
     assert loss.dtype == (torch.bfloat16 if fast else torch.float32)
