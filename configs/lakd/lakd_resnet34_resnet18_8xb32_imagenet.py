@@ -1,6 +1,6 @@
 _base_ = [
     '../kd/kd_resnet34_resnet18_8xb32_imagenet.py',
-    '../_base_/distillers/lakd_resnet.py',
+    '../_base_/distillers/lakd_imagenet.py',
 ]
 
 model = dict(distiller={{_base_.lakd_distiller}})

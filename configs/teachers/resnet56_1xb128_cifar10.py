@@ -1,8 +1,10 @@
 _base_ = [
-    '../_base_/models/cifar_resnet20.py',
+    '../_base_/networks/resnet56.py',
     '../_base_/datasets/cifar10_bs128.py',
     '../_base_/schedules/cifar_240e.py',
     '../_base_/default_runtime.py',
 ]
 
-model = dict(backbone=dict(depth=56))
+_base_.resnet56.head.update(num_classes=10)
+
+model = _base_.resnet56

@@ -49,7 +49,7 @@ class FeatureDistiller(ConfigurableDistiller):
       ``out_channels`` (``in_channel`` and ``out_channel``, ``in_shape`` and
       ``out_shape``, or ``in_shapes`` and ``out_shapes``) is built with those
       of the map that it takes, and of the other model's map in the same loss.
-      What the config has, stays.
+      ``dim_in`` is the width of what it takes. What the config has, stays.
     - ``recorder`` in ``loss_forward_mappings`` may be a list: the connector
       or the loss gets a list of maps.
     - A connector with a method ``prepare_from_teacher`` is shown the teacher.
@@ -228,10 +228,15 @@ class FeatureDistiller(ConfigurableDistiller):
                 for other in mapping.values()
                 if other['from_student'] != record['from_student']
             ]
-            arguments = {}
+            shape = self._shape(record)
+            # MMRazor's name for the length of a vector; what a connector
+            # takes is known also where it is not clear what the result is
+            # compared with.
+            arguments = dict(dim_in=shape[0])
             if len(others) == 1:
-                shapes = self._shape(record), self._shape(others[0])
-                arguments = shape_arguments(*shapes)
+                arguments.update(
+                    shape_arguments(shape, self._shape(others[0]))
+                )
             known = {k: v for k, v in arguments.items() if k in accepted}
             cfg = {'_scope_': 'mmrazor', **known, **cfg}
         return super().build_connectors({name: cfg})[name]

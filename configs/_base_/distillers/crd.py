@@ -2,7 +2,7 @@
 # the rest are those of the literature's tables, whose CRD rows are without KD
 # and with a cross-entropy of weight 1. For CIFAR ResNets of any two depths.
 crd_distiller = dict(
-    type='ConfigurableDistiller',
+    type='FeatureDistiller',
     student_recorders=dict(
         gap=dict(type='ModuleOutputs', source='neck.gap'),
         # the whole student's inputs: images and data samples
@@ -10,8 +10,8 @@ crd_distiller = dict(
     ),
     teacher_recorders=dict(gap=dict(type='ModuleOutputs', source='neck.gap')),
     connectors=dict(
-        crd_student=dict(type='CRDConnector', dim_in=64, dim_out=128),
-        crd_teacher=dict(type='CRDConnector', dim_in=64, dim_out=128),
+        crd_student=dict(type='CRDConnector', dim_out=128),
+        crd_teacher=dict(type='CRDConnector', dim_out=128),
     ),
     distill_losses=dict(
         loss_crd=dict(

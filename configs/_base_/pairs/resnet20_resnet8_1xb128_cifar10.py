@@ -1,9 +1,19 @@
 # Teacher, student, data and schedule: all that the methods of this pair share.
 _base_ = [
-    '../models/cifar_resnet20_resnet8.py',
+    '../networks/resnet20.py',
+    '../networks/resnet8.py',
     '../datasets/cifar10_bs128.py',
     '../schedules/cifar_short.py',
     '../default_runtime.py',
 ]
 
-model = dict(teacher_ckpt='work_dirs/resnet20_1xb128_cifar10/epoch_10.pth')
+_base_.resnet20.head.update(num_classes=10)
+_base_.resnet8.head.update(num_classes=10)
+
+model = dict(
+    _scope_='mmrazor',
+    type='FrozenTeacherDistill',
+    teacher=_base_.resnet20,
+    architecture=_base_.resnet8,
+    teacher_ckpt='work_dirs/resnet20_1xb128_cifar10/epoch_10.pth',
+)

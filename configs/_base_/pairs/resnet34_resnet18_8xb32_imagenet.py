@@ -1,12 +1,17 @@
 # Teacher, student, data and schedule: all that the methods of this pair share.
 _base_ = [
-    '../models/resnet34_resnet18.py',
+    '../networks/resnet34_imagenet.py',
+    '../networks/resnet18_imagenet.py',
     '../datasets/imagenet_bs32.py',
     '../schedules/imagenet_100e.py',
     '../default_runtime.py',
 ]
 
 model = dict(
+    _scope_='mmrazor',
+    type='FrozenTeacherDistill',
+    teacher=_base_.resnet34,
+    architecture=_base_.resnet18,
     # mmpretrain's own, downloaded on first use; 73.62 top-1 as published
     teacher_ckpt='https://download.openmmlab.com/mmclassification/v0/resnet/'
     'resnet34_8xb32_in1k_20210831-f257d4e6.pth',

@@ -1,9 +1,19 @@
 # Teacher, student, data and schedule: all that the methods of this pair share.
 _base_ = [
-    '../models/cifar_resnet56_resnet20.py',
+    '../networks/resnet56.py',
+    '../networks/resnet20.py',
     '../datasets/cifar10_bs128.py',
     '../schedules/cifar_240e.py',
     '../default_runtime.py',
 ]
 
-model = dict(teacher_ckpt='work_dirs/resnet56_1xb128_cifar10/epoch_240.pth')
+_base_.resnet56.head.update(num_classes=10)
+_base_.resnet20.head.update(num_classes=10)
+
+model = dict(
+    _scope_='mmrazor',
+    type='FrozenTeacherDistill',
+    teacher=_base_.resnet56,
+    architecture=_base_.resnet20,
+    teacher_ckpt='work_dirs/resnet56_1xb128_cifar10/epoch_240.pth',
+)

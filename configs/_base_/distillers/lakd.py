@@ -1,0 +1,18 @@
+# LAKD for networks of three stages: CIFAR ResNets, wide ResNets, ShuffleNets.
+# It lies over logits KD, which teaches the last module: stages 1 and 2 learn
+# the teacher's maps alone, stage 3 and the head learn from labels and logits.
+# Maps of unequal width or size are aligned.
+lakd_distiller = dict(
+    type='LAKDDistiller',
+    local_modules=[
+        dict(
+            student='backbone.layer1.preact', teacher='backbone.layer1.preact'
+        ),
+        dict(
+            student='backbone.layer2.preact', teacher='backbone.layer2.preact'
+        ),
+    ],
+    connector=dict(type='LocalModuleConnector'),
+    feature_loss=dict(type='LocalFeatureLoss', loss_weight=1.0),
+    attention_loss=dict(type='NDAMLoss', alpha=0.5, beta=0.5, loss_weight=1.0),
+)

@@ -1,0 +1,18 @@
+# LAKD for networks of four stages, and from a VGG to a network of four, whose
+# maps have the sizes of the VGG's `layer1` to `layer4`. The last stage and the
+# head learn from labels and logits.
+_base_ = './lakd.py'
+
+lakd_distiller = dict(
+    local_modules=[
+        dict(
+            student='backbone.layer1.preact', teacher='backbone.layer1.preact'
+        ),
+        dict(
+            student='backbone.layer2.preact', teacher='backbone.layer2.preact'
+        ),
+        dict(
+            student='backbone.layer3.preact', teacher='backbone.layer3.preact'
+        ),
+    ],
+)

@@ -1,0 +1,19 @@
+# Teacher, student, data and schedule: all that the methods of this pair share.
+_base_ = [
+    '../networks/resnet110.py',
+    '../networks/resnet32.py',
+    '../datasets/cifar10_bs64.py',
+    '../schedules/cifar_240e_bs64.py',
+    '../default_runtime.py',
+]
+
+_base_.resnet110.head.update(num_classes=10)
+_base_.resnet32.head.update(num_classes=10)
+
+model = dict(
+    _scope_='mmrazor',
+    type='FrozenTeacherDistill',
+    teacher=_base_.resnet110,
+    architecture=_base_.resnet32,
+    teacher_ckpt='work_dirs/resnet110_1xb64_cifar10/epoch_240.pth',
+)

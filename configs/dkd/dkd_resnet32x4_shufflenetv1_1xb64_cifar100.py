@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/pairs/resnet32x4_shufflenetv1_1xb64_cifar100.py',
+    '../_base_/distillers/dkd.py',
+]
+
+_base_.dkd_distiller.distill_losses.loss_dkd.loss.update(beta=8.0)
+
+model = dict(distiller=_base_.dkd_distiller)

@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/pairs/resnet34_resnet18_8xb32_imagenet.py',
+    '../_base_/distillers/dkd_imagenet.py',
+]
+
+model = dict(distiller=_base_.dkd_distiller)

@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/pairs/wrn-40-2_wrn-16-2_1xb64_cifar100.py',
+    '../_base_/distillers/dkd.py',
+]
+
+_base_.dkd_distiller.distill_losses.loss_dkd.loss.update(beta=6.0)
+
+model = dict(distiller=_base_.dkd_distiller)

@@ -1,0 +1,6 @@
+_base_ = [
+    '../kd/kd_resnet50_mobilenetv1_8xb32_imagenet.py',
+    '../_base_/distillers/lakd_imagenet.py',
+]
+
+model = dict(distiller={{_base_.lakd_distiller}})

@@ -1,0 +1,6 @@
+_base_ = [
+    '../kd/kd_vgg13_mobilenetv2_1xb64_cifar100.py',
+    '../_base_/distillers/lakd_4stages.py',
+]
+
+model = dict(distiller={{_base_.lakd_distiller}})

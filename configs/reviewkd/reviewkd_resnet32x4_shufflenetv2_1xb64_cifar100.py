@@ -1,0 +1,10 @@
+_base_ = [
+    '../_base_/pairs/resnet32x4_shufflenetv2_1xb64_cifar100.py',
+    '../_base_/distillers/reviewkd.py',
+]
+
+_base_.reviewkd_distiller.distill_losses.loss_review.loss.update(
+    loss_weight=8.0
+)
+
+model = dict(distiller=_base_.reviewkd_distiller)

@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/networks/shufflenetv1.py',
+    '../_base_/datasets/cifar100_bs64.py',
+    '../_base_/schedules/cifar_240e_bs64_light.py',
+    '../_base_/default_runtime.py',
+]
+
+model = _base_.shufflenetv1

@@ -1,0 +1,10 @@
+_base_ = [
+    '../_base_/networks/wrn-16-2.py',
+    '../_base_/datasets/cifar10_bs64.py',
+    '../_base_/schedules/cifar_240e_bs64.py',
+    '../_base_/default_runtime.py',
+]
+
+_base_.wrn_16_2.head.update(num_classes=10)
+
+model = _base_.wrn_16_2
