@@ -1,0 +1,219 @@
+"""The literature's pairs are there for every method, with its settings."""
+
+import pytest
+from test_configs import CONFIGS, OF_PAIRS, resolve
+
+from mmrazor_lakd.backbones import NETWORKS
+
+METHODS = ('at', 'crd', 'dist', 'dkd', 'fitnet', 'kd', 'lakd', 'ofd')
+METHODS += ('reviewkd', 'rkd')
+# Of each pair: DKD's beta (mdistiller), ReviewKD's weight (the authors'
+# scripts; None: nothing published, 5 is what most pairs have).
+SAME_FAMILY = {
+    'resnet56_resnet20': (2.0, 0.6),
+    'resnet110_resnet32': (2.0, 1.0),
+    'resnet32x4_resnet8x4': (8.0, 5.0),
+    'wrn-40-2_wrn-16-2': (6.0, 5.0),
+    'wrn-40-2_wrn-40-1': (6.0, 5.0),
+    'vgg13_vgg8': (6.0, None),
+}
+ACROSS = {
+    'resnet32x4_shufflenetv1': (8.0, 5.0),
+    'resnet32x4_shufflenetv2': (8.0, 8.0),
+    'resnet50_mobilenetv2': (8.0, None),
+    'vgg13_mobilenetv2': (6.0, None),
+    'wrn-40-2_shufflenetv1': (8.0, 5.0),
+}
+IMAGENET = {
+    'resnet34_resnet18': (0.5, 1.0),
+    'resnet50_mobilenetv1': (2.0, 8.0),
+}
+PAIRS = {
+    **{f'{pair}_1xb64_cifar100': SAME_FAMILY[pair] for pair in SAME_FAMILY},
+    **{f'{pair}_1xb64_cifar100': ACROSS[pair] for pair in ACROSS},
+    **{f'{pair}_1xb64_cifar10': SAME_FAMILY[pair] for pair in SAME_FAMILY},
+    **{f'{pair}_8xb32_imagenet': IMAGENET[pair] for pair in IMAGENET},
+}
+# There before the others, at the batch size of the short budget.
+PAIRS['resnet56_resnet20_1xb128_cifar10'] = PAIRS.pop(
+    'resnet56_resnet20_1xb64_cifar10'
+)
+# What NETWORKS calls them, where a config's name is another.
+NAMES = dict(
+    mobilenetv1='MobileNetV1',
+    mobilenetv2='MobileNetV2',
+    shufflenetv1='ShuffleV1',
+    shufflenetv2='ShuffleV2',
+    resnet50='ResNet50',
+)
+
+
+def distiller(method, pair):
+    return resolve(f'configs/{method}/{method}_{pair}.py').model.distiller
+
+
+def split(pair):
+    """Split a pair's name into teacher, student, batch and data."""
+    return pair.split('_')
+
+
+def sources(distiller):
+    """Names of the modules that each of two roles gives its maps of."""
+    return [
+        [recorder.source for recorder in recorders.values()]
+        for recorders in (
+            distiller.teacher_recorders,
+            distiller.student_recorders,
+        )
+    ]
+
+
+def test_every_method_has_every_pair():
+    expected = {
+        f'configs/{method}/{method}_{pair}.py'
+        for method in METHODS
+        for pair in PAIRS
+    }
+    assert len(expected) == 190
+    assert expected <= set(OF_PAIRS)
+    # and whatever else there is, is there for every method
+    assert len(OF_PAIRS) % len(METHODS) == 0
+
+
+@pytest.mark.parametrize('pair', PAIRS)
+def test_networks_are_the_literatures(pair):
+    teacher, student, _, data = split(pair)
+    model = resolve(f'configs/kd/kd_{pair}.py').model
+    classes = dict(cifar10=10, cifar100=100, imagenet=1000)[data]
+    for name, cfg in ((teacher, model.teacher), (student, model.architecture)):
+        name = NAMES.get(name, name.replace('-', '_'))
+        if data == 'imagenet':
+            name = name.replace('ResNet', 'resnet') + '_imagenet'
+        assert cfg.backbone == NETWORKS[name].backbone
+        assert cfg.head.num_classes == classes
+    if data == 'imagenet':
+        assert model.teacher_ckpt.startswith(
+            f'https://download.openmmlab.com/mmclassification/v0/resnet/'
+            f'{teacher}_8xb32_in1k_'
+        )
+    else:
+        ckpt = f'work_dirs/{teacher}_{"_".join(split(pair)[2:])}/epoch_240.pth'
+        assert model.teacher_ckpt == ckpt
+
+
+@pytest.mark.parametrize('pair', PAIRS)
+def test_plain_trainings_have_the_pairs_networks_and_schedule(pair):
+    teacher, student, batch, data = split(pair)
+    kd = resolve(f'configs/kd/kd_{pair}.py')
+    model = kd.model
+    for name, cfg in ((student, model.architecture), (teacher, model.teacher)):
+        path = f'configs/teachers/{name}_{batch}_{data}.py'
+        if data == 'imagenet' and name == teacher:
+            assert path not in CONFIGS  # mmpretrain's own is downloaded
+            continue
+        if pair == 'resnet56_resnet20_1xb128_cifar10' and name == student:
+            continue  # that name is the short training's
+        plain = resolve(path)
+        cfg.head.loss.loss_weight = 1.0
+        assert plain.model == cfg
+        for key in ('train_dataloader', 'data_preprocessor', 'train_cfg'):
+            assert plain[key] == kd[key]
+        if name == student:
+            assert plain.optim_wrapper == kd.optim_wrapper
+
+
+@pytest.mark.parametrize('pair', PAIRS)
+def test_the_fields_recipe(pair):
+    _, student, batch, data = split(pair)
+    cfg = resolve(f'configs/kd/kd_{pair}.py')
+    optimizer = cfg.optim_wrapper.optimizer
+    scheduler = cfg.param_scheduler
+    assert optimizer.type == 'SGD' and optimizer.momentum == 0.9
+    assert scheduler.type == 'MultiStepLR' and scheduler.gamma == 0.1
+    if data == 'imagenet':
+        assert (optimizer.lr, optimizer.weight_decay) == (0.1, 1e-4)
+        assert scheduler.milestones == [30, 60, 90]
+        assert cfg.train_cfg.max_epochs == 100
+        return
+    light = student.startswith(('mobile', 'shuffle'))
+    lr = (0.01 if light else 0.05) * int(batch[len('1xb') :]) / 64
+    assert (optimizer.lr, optimizer.weight_decay) == (lr, 5e-4)
+    assert scheduler.milestones == [150, 180, 210]
+    assert cfg.train_cfg.max_epochs == 240
+
+
+@pytest.mark.parametrize('pair', PAIRS)
+def test_published_settings(pair):
+    imagenet = pair.endswith('imagenet')
+    beta, weight = PAIRS[pair]
+
+    kd = distiller('kd', pair).distill_losses.loss_kd
+    assert (kd.tau, kd.loss_weight) == ((1, 0.5) if imagenet else (4, 0.9))
+
+    dkd = distiller('dkd', pair).distill_losses.loss_dkd
+    assert dkd.epochs == (1 if imagenet else 20)
+    assert (dkd.loss.alpha, dkd.loss.beta) == (1.0, beta)
+    assert dkd.loss.tau == (1 if imagenet else 4)
+
+    review = distiller('reviewkd', pair)
+    loss = review.distill_losses.loss_review
+    assert loss.epochs == (1 if imagenet else 20)
+    assert loss.loss.loss_weight == (5.0 if weight is None else weight)
+    widest = 256 if 'mobilenetv1' in pair else 512
+    connector = review.connectors.review
+    assert connector.get('max_mid_channels', 512) == widest
+
+    crd = distiller('crd', pair).distill_losses.loss_crd
+    assert crd.num_samples == (1281167 if imagenet else 50000)
+    assert (crd.num_negatives, crd.loss_weight) == (16384, 0.8)
+    assert (crd.temperature, crd.momentum) == (0.07, 0.5)
+
+    rkd = distiller('rkd', pair).distill_losses
+    assert rkd.loss_distance.loss_weight == 25.0
+    assert rkd.loss_angle.loss_weight == 50.0
+
+    hint = distiller('fitnet', pair).distill_losses.loss_hint
+    assert hint.loss_weight == 100.0
+
+    for loss in distiller('at', pair).distill_losses.values():
+        assert loss.loss_weight == 1000.0 and loss.get('p', 2) == 2
+
+    # mul_factor, 1000 by default, divides: the last stage's 1 is 1e-3
+    ofd = list(distiller('ofd', pair).distill_losses.values())
+    for number, loss in enumerate(reversed(ofd)):
+        last = 0.1 if imagenet else 1.0
+        assert loss.loss_weight == pytest.approx(last / 2**number)
+
+
+@pytest.mark.parametrize('pair', PAIRS)
+def test_maps_are_those_of_the_literature(pair):
+    """`feats`, `preact_feats` and the pooled features of mdistiller."""
+    teacher, student, _, data = split(pair)
+    four = teacher in ('vgg13', 'resnet50', 'resnet34')
+    stages = [f'backbone.layer{n}' for n in range(1, 5 if four else 4)]
+    feats = {
+        role: [stage + ('.sum' if 'wrn' in role else '') for stage in stages]
+        for role in (teacher, student)
+    }
+    preact = [f'{stage}.preact' for stage in stages]
+    both = [feats[teacher], feats[student]]
+    assert sources(distiller('at', pair)) == both
+    assert sources(distiller('fitnet', pair)) == [[f[1]] for f in both]
+    assert sources(distiller('ofd', pair)) == [preact, preact]
+    first = preact if data == 'imagenet' else feats[student]
+    review = distiller('reviewkd', pair)
+    mapping = review.loss_forward_mappings.loss_review
+    for key, recorders, maps in (
+        ('t_features', review.teacher_recorders, preact),
+        ('s_features', review.student_recorders, first),
+    ):
+        names = [recorders[name].source for name in mapping[key].recorder]
+        assert names == [*maps, 'neck.gap']
+    # LAKD: every stage but the last, from the literature's first or, between
+    # VGGs, from the one before it
+    cuts = preact[:-1]
+    if pair.startswith('vgg13_vgg8'):
+        cuts = ['backbone.layer0.preact', *cuts]
+    assert distiller('lakd', pair).local_modules == [
+        dict(student=name, teacher=name) for name in cuts
+    ]
