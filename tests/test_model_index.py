@@ -1,0 +1,142 @@
+"""What the ecosystem's readers find in model-index.yml."""
+
+import re
+
+import pytest
+from conftest import ROOT
+from mmpretrain.apis.model import ModelHub
+from modelindex.load_model_index import load
+from test_configs import CONFIGS
+
+INDEX = ROOT / 'model-index.yml'
+PAGE = ROOT / 'docs' / 'en' / 'methods' / 'pairs.md'
+# Figures that this repository's runs have, by docs/en/notes/experiments.md.
+MEASURED = dict(
+    resnet20_1xb128_cifar10=86.30,
+    resnet8_1xb128_cifar10=80.81,
+    lakd_resnet20_resnet8_1xb128_cifar10=81.67,
+    kd_resnet20_resnet8_1xb128_cifar10=82.61,
+)
+
+
+@pytest.fixture(scope='module')
+def index():
+    """What the reader makes of the file."""
+    return load(str(INDEX))
+
+
+@pytest.fixture(scope='module')
+def models(index):
+    """The models by their names."""
+    assert len({model.name for model in index.models}) == len(index.models)
+    return {model.name: model for model in index.models}
+
+
+def metrics(model):
+    """The metrics of a model's one result."""
+    return model.results[0].metrics if model.results else {}
+
+
+def test_every_config_is_listed_once(models):
+    listed = sorted(model.config for model in models.values())
+    assert listed == [path for path in CONFIGS if 'memory_growth' not in path]
+    for name, model in models.items():
+        assert model.config.endswith(f'/{name}.py')
+
+
+def test_collections(index, models):
+    assert index.check(silent=True) == []
+    collections = {item.name.lower(): item for item in index.collections}
+    for model in models.values():
+        method = model.config.split('/')[1]
+        name = model.in_collection.lower()
+        assert name == ('no distillation' if method == 'teachers' else method)
+        collection = collections[name]
+        assert (ROOT / collection.data['Docs']).is_file()
+        if method != 'teachers':
+            url = collection.paper['URL']
+            page = (ROOT / collection.data['Docs']).read_text()
+            assert re.fullmatch(r'https://arxiv.org/abs/\d{4}\.\d{4,5}', url)
+            assert url in page
+
+
+def test_data_is_the_configs(models):
+    known = dict(
+        cifar10='CIFAR-10',
+        cifar100='CIFAR-100',
+        imagenet='ImageNet-1k',
+        digits='scikit-learn digits',
+    )
+    for name, model in models.items():
+        data = known[name.split('_')[-1]]
+        assert model.metadata.data['Training Data'] == data
+        for result in model.results or []:
+            assert result.dataset == data
+
+
+def test_published_figures_cannot_be_taken_for_ours(models):
+    """The reader keeps no status of a result: the metric's name has it."""
+    for name, model in models.items():
+        meta = model.metadata.data
+        if meta['Status'] == 'published':
+            assert list(metrics(model)) == ['Published Top 1 Accuracy']
+            assert meta['Source'].startswith('https://github.com/')
+        elif meta['Status'] == 'measured here':
+            assert metrics(model) == {'Top 1 Accuracy': MEASURED[name]}
+            assert (ROOT / meta['Source']).is_file()
+        else:
+            assert meta['Status'] == 'not measured'
+            assert not model.results
+
+
+def test_measured_figures_are_those_of_the_experiments(models):
+    text = (ROOT / 'docs' / 'en' / 'notes' / 'experiments.md').read_text()
+    for name, figure in MEASURED.items():
+        model = models[name]
+        if name == 'resnet20_1xb128_cifar10':
+            assert f'{model.config}`, seed 0: {figure:.2f}' in text
+            continue
+        row = re.search(rf'^.*`{model.config}`(.*)$', text, re.M).group(1)
+        cells = [cell.strip() for cell in row.strip('| ').split('|')]
+        seeds = [float(c) for c in cells[:3] if re.fullmatch(r'[\d.]+', c)]
+        assert model.metadata.data['Seeds'] == list(range(len(seeds)))
+        assert sum(seeds) / len(seeds) == pytest.approx(figure, abs=6e-3)
+
+
+def test_the_page_and_the_metafiles_have_the_same_figures(models):
+    found = {}
+    sections = re.split('^## ', PAGE.read_text(), flags=re.M)
+    for section in sections:
+        heading, _, body = section.partition('\n')
+        if not heading.endswith('(published)'):
+            continue
+        end = '8xb32_imagenet' if 'ImageNet' in heading else '1xb64_cifar100'
+        rows = [
+            [cell.strip() for cell in line.strip('|').split('|')]
+            for line in body.splitlines()
+            if line.startswith('|')
+        ]
+        methods = [name.lower() for name in rows[0][2:]]
+        for pair, teacher, *cells in rows[2:]:
+            t_name, s_name = pair.lower().split(' -> ')
+            if end == '1xb64_cifar100':
+                found[f'{t_name}_{end}'] = teacher
+            for method, cell in zip(methods, cells):
+                name = f'{method}_{t_name}_{s_name}_{end}'
+                if method == 'alone':
+                    name = f'{s_name}_{end}'
+                found[name] = cell
+    found = {name: float(cell) for name, cell in found.items() if cell}
+    listed = {
+        name: metrics(model)['Published Top 1 Accuracy']
+        for name, model in models.items()
+        if model.metadata.data['Status'] == 'published'
+    }
+    assert found == listed
+
+
+def test_mmpretrain_registers_the_index():
+    """Its names are free there, and lead to the configs."""
+    ModelHub.register_model_index(INDEX, config_prefix=ROOT)
+    cfg = ModelHub.get('dkd_vgg13_vgg8_1xb64_cifar100').config
+    assert cfg.model.distiller.distill_losses.loss_dkd.loss.beta == 6.0
