@@ -112,6 +112,14 @@ def test_widths_are_found(build):
     )
 
 
+def test_vectors_lengths_are_found(build):
+    """CRD's loss has a third input, so that each side has its own width."""
+    model = build(distiller('crd'), teacher=wide())
+    connectors = model.distiller.connectors
+    assert connectors['crd_student'].linear.in_features == 64
+    assert connectors['crd_teacher'].linear.in_features == 256
+
+
 def test_what_is_typed_stays(build):
     cfg = distiller('fitnet')
     cfg['connectors'] = dict(
