@@ -25,6 +25,9 @@ WAYS = {
     'static': dict(static_graph=True),
     'view': dict(gradient_as_bucket_view=True),
 }
+if torch.__version__.startswith('1.'):
+    # With accumulation, DistributedDataParallel fails there by itself.
+    del WAYS['static']
 ACCUMULATE = 2
 
 
