@@ -47,7 +47,7 @@ def find_pairs(model: nn.Module, forward: Callable[[], object]) -> List[Pair]:
 
     hooks = []
     for module in names:
-        if _is_heard(module):
+        if is_heard(module):
             continue
         if type(module) in (nn.Conv1d, nn.Conv2d, nn.Conv3d):
             hooks.append(module.register_forward_hook(after_conv))
@@ -66,7 +66,7 @@ def find_pairs(model: nn.Module, forward: Callable[[], object]) -> List[Pair]:
     ]
 
 
-def _is_heard(module: nn.Module) -> bool:
+def is_heard(module: nn.Module) -> bool:
     """Tell whether a module has hooks."""
     return bool(module._forward_hooks or module._forward_pre_hooks)
 

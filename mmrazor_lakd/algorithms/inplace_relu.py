@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ..distillers.records import tensors_in
+from .fold_batch_norm import is_heard
 
 # Those of which PyTorch has a version in place.
 KINDS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.Hardswish)
@@ -40,8 +41,7 @@ def find_relus(
 
     hooks = []
     for module in model.modules():
-        heard = module._forward_hooks or module._forward_pre_hooks
-        if heard or module is model:
+        if is_heard(module) or module is model:
             hooks.append(module.register_forward_hook(note_needed))
             # An activation in place would have changed it after the call.
             hooks.append(module.register_forward_pre_hook(note_needed))
