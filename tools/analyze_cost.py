@@ -152,19 +152,11 @@ def measure(
             raise
     if process.returncode == 0:
         return json.loads(result.read_text())
-    if process.returncode < 0:
-        reason = f'ended by signal {-process.returncode}'
-    else:
-        reason = find_reason(log.read_text(errors='replace').splitlines())
+    # Importing it at the top would load the whole package there.
+    from mmrazor_lakd.benchmark.processes import explain_failure
+
+    reason = explain_failure(process.returncode, log)
     return dict(reason=reason, log=str(log))
-
-
-def find_reason(lines: Sequence[str]) -> str:
-    """Find the line of a log that says why the process failed."""
-    told = [
-        i for i in lines if re.match(r'error: |[\w.]+(Error|Exception)', i)
-    ]
-    return ' '.join((told or lines or ['it printed nothing'])[-1].split())
 
 
 def measure_all(

@@ -49,8 +49,13 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe_commit(folder: Path) -> Dict[str, Any]:
+def describe_commit(folder: Path, parts: Sequence[str] = ()) -> Dict[str, Any]:
     """Say which commit a folder is at, and whether files differ from it.
+
+    Args:
+        folder (Path): The folder.
+        parts (Sequence[str]): Which files and folders in it to look at.
+            Defaults to all.
 
     Returns:
         dict: ``commit`` and ``dirty``; both None where there is no git.
@@ -67,7 +72,7 @@ def describe_commit(folder: Path) -> Dict[str, Any]:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    status = git('status', '--porcelain')
+    status = git('status', '--porcelain', '--', *parts)
     return dict(
         commit=git('rev-parse', 'HEAD'),
         dirty=None if status is None else bool(status),

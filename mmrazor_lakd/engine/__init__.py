@@ -3,6 +3,7 @@
 from .bfloat16_optim_wrapper import Bfloat16OptimWrapper
 from .channels_last_hook import ChannelsLastHook
 from .class_count_hook import ClassCountHook
+from .epoch_seed_hook import EpochSeedHook
 from .sample_labels_hook import SampleLabelsHook
 from .teacher_accuracy_hook import TeacherAccuracyHook
 
@@ -10,6 +11,7 @@ __all__ = [
     'Bfloat16OptimWrapper',
     'ChannelsLastHook',
     'ClassCountHook',
+    'EpochSeedHook',
     'SampleLabelsHook',
     'TeacherAccuracyHook',
 ]

@@ -1,0 +1,355 @@
+"""What a suite of trainings consists of, as configs/benchmark/ says it."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+
+from mmengine.config import Config
+
+from ..errors import SettingError, nearest
+from .cost import load_training, training_args
+
+#: what a suite says, with the type of each value
+SETTINGS = dict(
+    title=str,
+    pairs=list,
+    methods=list,
+    reference=str,
+    seeds=list,
+    epochs=(int, type(None)),
+    teacher_epochs=(int, type(None)),
+    teacher_checkpoints=dict,
+    options=dict,
+    threads=int,
+)
+#: the parts of a config that decide what a training ends with
+DECISIVE = (
+    'model',
+    'data_preprocessor',
+    'train_dataloader',
+    'val_dataloader',
+    'train_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+    'randomness',
+)
+#: names of settings that say where things are and how they get here
+INCIDENTAL = (
+    'teacher_ckpt',
+    'data_root',
+    'pin_memory',
+    'num_workers',
+    'persistent_workers',
+)
+TEACHER = 'teacher'
+
+
+class Training(NamedTuple):
+    """One training of a suite.
+
+    Attributes:
+        pair (str): Name of the pair of networks.
+        method (str): Title of the method, or :data:`TEACHER`.
+        seed (int): Of the random generators.
+        config (str): Path of the config.
+        options (dict): Settings that override it, but for the teacher's
+            checkpoint.
+        epochs (int): How many epochs it takes.
+        teacher (str | None): Name of its teacher's config; None without.
+        digest (str): Of all settings that decide its result.
+    """
+
+    pair: str
+    method: str
+    seed: int
+    config: str
+    options: Dict[str, Any]
+    epochs: int
+    teacher: Optional[str]
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """str: A name for files, of this training with these settings."""
+        method = re.sub(r'[^a-z0-9]+', '-', self.method.lower()).strip('-')
+        return f'{self.pair}-{method}-seed{self.seed}-{self.digest[:8]}'
+
+
+class Suite(NamedTuple):
+    """The trainings of a suite.
+
+    Attributes:
+        name (str): Name of its file.
+        settings (dict): Those of :data:`SETTINGS`.
+        teachers (dict[str, Training | None]): By the name of the teacher's
+            config; None for one whose checkpoint the pair's configs name.
+        students (list[Training]): Seed by seed, so that a suite that was
+            stopped has compared all methods with the first seeds.
+    """
+
+    name: str
+    settings: Dict[str, Any]
+    teachers: Dict[str, Optional[Training]]
+    students: List[Training]
+
+
+def find_suite(text: str, folder: Path) -> Path:
+    """Find a suite by its name or path.
+
+    Raises:
+        SettingError: If there is none.
+    """
+    for path in (folder / f'{text}.py', Path(text)):
+        if path.is_file():
+            return path
+    known = sorted(path.stem for path in folder.glob('*.py'))
+    raise SettingError(
+        f"There is no suite '{text}'; the nearest ones in {folder} are: "
+        f'{nearest(text, known)}.'
+    )
+
+
+def load_suite(
+    path: Path, root: Path, options: Optional[Dict[str, Any]] = None
+) -> Suite:
+    """Read a suite and resolve the configs of all its trainings.
+
+    Args:
+        path (Path): The suite's file.
+        root (Path): The folder to which the configs' paths are relative.
+        options (dict, optional): Settings that override the suite's.
+
+    Raises:
+        SettingError: If the suite lacks a setting, or a config of it is
+            missing or trains nothing.
+    """
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(options or {})
+    settings = cfg.to_dict()
+    _check_settings(path, settings)
+    teachers, students = {}, []
+    for pair in settings['pairs']:
+        parts = _parts(path, pair)
+        teacher = f'{parts["teacher"]}_{parts["recipe"]}'
+        if teacher not in teachers:
+            teachers[teacher] = _teacher(root, teacher, settings)
+        for method in settings['methods']:
+            students += _trainings(
+                root=root,
+                pair=pair,
+                method=method['title'],
+                seeds=settings['seeds'],
+                config=method['config'].format(**parts),
+                options={**settings['options'], **method.get('options', {})},
+                epochs=settings['epochs'],
+                teacher=teacher,
+            )
+    students.sort(key=lambda t: settings['seeds'].index(t.seed))
+    return Suite(path.stem, settings, teachers, students)
+
+
+def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
+    """Refuse a suite that is incomplete, or whose settings don't fit."""
+    for name, kind in SETTINGS.items():
+        if name not in settings or not isinstance(settings[name], kind):
+            kinds = kind if isinstance(kind, tuple) else (kind,)
+            expected = ' or '.join(kind.__name__ for kind in kinds)
+            raise SettingError(
+                f'The suite {path} has {name}={settings.get(name)!r}, but a '
+                f'{expected} is expected; configs/benchmark/_base_/methods.py '
+                f'shows all settings of a suite.'
+            )
+    for name in settings:
+        if name not in SETTINGS:
+            raise SettingError(
+                f"The suite {path} has an unknown setting '{name}'; the "
+                f'nearest ones are: {nearest(name, SETTINGS)}.'
+            )
+    for name in ('pairs', 'seeds', 'methods'):
+        if not settings[name]:
+            raise SettingError(f'The suite {path} has no {name}; name some.')
+    titles = [method['title'] for method in settings['methods']]
+    if settings['reference'] not in titles:
+        raise SettingError(
+            f"The suite {path} has no method '{settings['reference']}', with "
+            f'which the others are to be compared; set reference to one of: '
+            f'{", ".join(titles)}.'
+        )
+    for number, title in enumerate(titles):
+        if title in titles[:number] or title == TEACHER:
+            raise SettingError(
+                f"The suite {path} has two methods called '{title}'; give "
+                f'one of them another title.'
+            )
+
+
+def _parts(path: Path, pair: str) -> Dict[str, str]:
+    """Take the name of a pair apart."""
+    parts = pair.split('_', 2)
+    if len(parts) < 3:
+        raise SettingError(
+            f"The suite {path} has the pair '{pair}', which is not of the "
+            f'form teacher_student_recipe, such as '
+            f'resnet56_resnet20_1xb128_cifar10.'
+        )
+    return dict(zip(('teacher', 'student', 'recipe'), parts), pair=pair)
+
+
+def _teacher(
+    root: Path, name: str, settings: Dict[str, Any]
+) -> Optional[Training]:
+    """Resolve the training of a teacher, if the project has a config."""
+    config = f'configs/teachers/{name}.py'
+    if not (root / config).is_file():
+        return None
+    return _trainings(
+        root=root,
+        pair=name,
+        method=TEACHER,
+        seeds=[0],
+        config=config,
+        options={},
+        epochs=settings['teacher_epochs'],
+        teacher=None,
+    )[0]
+
+
+def _trainings(
+    root: Path,
+    pair: str,
+    method: str,
+    seeds: Sequence[int],
+    config: str,
+    options: Dict[str, Any],
+    epochs: Optional[int],
+    teacher: Optional[str],
+) -> List[Training]:
+    """Read a config as tools/train.py will do it, for several seeds."""
+    cfg = _load(root, config, options)
+    if epochs is not None:
+        options = {**options, **_budget(cfg, epochs)}
+        cfg = _load(root, config, options)
+    if cfg.get('val_cfg') is None or 'max_epochs' not in cfg.train_cfg:
+        raise SettingError(
+            f"The config '{config}' can't be part of a suite, which reads "
+            f'the accuracy of every epoch; give one with '
+            f'train_cfg.max_epochs and a val_cfg.'
+        )
+    trainings = []
+    for seed in seeds:
+        cfg.merge_from_dict({'randomness.seed': seed})
+        trainings.append(
+            Training(
+                pair=pair,
+                method=method,
+                seed=seed,
+                config=config,
+                options={'randomness.seed': seed, **options},
+                epochs=cfg.train_cfg.max_epochs,
+                teacher=teacher if 'teacher' in cfg.model else None,
+                digest=_digest(cfg),
+            )
+        )
+    return trainings
+
+
+def _load(root: Path, config: str, options: Dict[str, Any]) -> Config:
+    """Read a config with options, as tools/train.py would."""
+    return load_training(
+        training_args(
+            dict(
+                config=str(root / config),
+                options=format_options(options),
+                work_dir=None,
+            )
+        )
+    )
+
+
+def _budget(cfg: Config, epochs: int) -> Dict[str, Any]:
+    """Fit a config's training to another number of epochs.
+
+    The steps of a learning rate that falls at certain epochs move alike; a
+    cosine over the whole training stretches by itself.
+    """
+    options = {'train_cfg.max_epochs': epochs}
+    schedulers = cfg.get('param_scheduler')
+    if isinstance(schedulers, dict):
+        named = [('param_scheduler', schedulers)]
+    else:
+        named = [
+            (f'param_scheduler.{number}', scheduler)
+            for number, scheduler in enumerate(schedulers or ())
+        ]
+    ratio = epochs / cfg.train_cfg.max_epochs
+    for name, scheduler in named:
+        if 'milestones' in scheduler and scheduler.get('by_epoch', True):
+            options[f'{name}.milestones'] = [
+                round(epoch * ratio) for epoch in scheduler['milestones']
+            ]
+    return options
+
+
+def _digest(cfg: Config) -> str:
+    """Hash the settings that decide what a training ends with."""
+
+    def decisive(value):
+        if isinstance(value, dict):
+            return {
+                k: decisive(v) for k, v in value.items() if k not in INCIDENTAL
+            }
+        if isinstance(value, (list, tuple)):
+            return [decisive(item) for item in value]
+        return value
+
+    kept = {name: cfg.to_dict().get(name) for name in DECISIVE}
+    text = json.dumps(decisive(kept), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def format_options(options: Dict[str, Any]) -> List[str]:
+    """Write settings as arguments of --cfg-options.
+
+    Examples:
+        >>> format_options({'a.b': [1, 2], 'c': None, 'd': 'x'})
+        ['a.b=[1,2]', 'c=None', 'd=x']
+    """
+
+    def write(value) -> str:
+        if isinstance(value, (list, tuple)):
+            return '[' + ','.join(map(write, value)) + ']'
+        return str(value)
+
+    return [f'{name}={write(value)}' for name, value in options.items()]
+
+
+def select(
+    suite: Suite,
+    methods: Optional[Sequence[str]],
+    seeds: Optional[Sequence[int]],
+) -> Iterator[Training]:
+    """Choose those of a suite's students that are to be trained now.
+
+    Raises:
+        SettingError: If a method or seed is not part of the suite.
+    """
+    titles = [method['title'] for method in suite.settings['methods']]
+    for kind, wanted, known in (
+        ('method', methods, titles),
+        ('seed', seeds, suite.settings['seeds']),
+    ):
+        for value in wanted or ():
+            if value not in known:
+                listed = ', '.join(map(str, known))
+                raise SettingError(
+                    f"The suite {suite.name} has no {kind} '{value}'; it has: "
+                    f'{listed}.'
+                )
+    return (
+        training
+        for training in suite.students
+        if (not methods or training.method in methods)
+        and (not seeds or training.seed in seeds)
+    )

@@ -1,0 +1,154 @@
+"""What a training of a suite ended with, as it is read, kept and found."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+import torch
+
+from .suite import TEACHER, Suite, Training
+
+METRIC = 'accuracy/top1'
+
+
+def read_accuracies(work_dir: Path) -> Dict[int, float]:
+    """Read the accuracy of each epoch from MMEngine's logs.
+
+    Args:
+        work_dir (Path): Of one training, which may have been resumed.
+
+    Returns:
+        dict[int, float]: Top-1 accuracy in % by epoch, counted from 1.
+    """
+    found = {}
+    for entry in _read_scalars(work_dir):
+        if METRIC in entry:
+            found[entry['step']] = entry[METRIC]
+    return dict(sorted(found.items()))
+
+
+def read_teacher_accuracy(work_dir: Path) -> Optional[float]:
+    """Read what TeacherAccuracyHook found at the start of a training."""
+    name = f'teacher/{METRIC}'
+    found = [e[name] for e in _read_scalars(work_dir) if name in e]
+    return found[0] if found else None
+
+
+def _read_scalars(work_dir: Path) -> List[Dict[str, Any]]:
+    """Read what all starts of a training have logged, in order."""
+    entries = []
+    for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        # A process that was killed may have left half a line.
+        lines = log.read_text().splitlines()
+        entries += [json.loads(line) for line in lines if line.endswith('}')]
+    return entries
+
+
+def read_step_seconds(work_dir: Path) -> Optional[float]:
+    """Read the median time of a logged iteration, in seconds."""
+    times = sorted(
+        entry['time']
+        for entry in _read_scalars(work_dir)
+        if 'time' in entry and 'loss' in entry
+    )
+    return times[len(times) // 2] if times else None
+
+
+def find_start(work_dir: Path) -> int:
+    """Find the epoch after which a stopped training goes on; 0 for none.
+
+    It is the last one that was both saved and evaluated: an epoch that was
+    saved alone is trained again, since MMEngine does not evaluate what it
+    resumes from.
+    """
+    return max(
+        (
+            epoch
+            for epoch in read_accuracies(work_dir)
+            if checkpoint_path(work_dir, epoch).is_file()
+        ),
+        default=0,
+    )
+
+
+def checkpoint_path(work_dir: Path, epoch: int) -> Path:
+    """Name the checkpoint of an epoch."""
+    return work_dir / f'epoch_{epoch}.pth'
+
+
+def load_checkpoint(path: Path) -> Dict[str, Any]:
+    """Load a checkpoint of MMEngine's, on the CPU."""
+    return torch.load(path, map_location='cpu')
+
+
+def count_iterations(checkpoint: Path, epochs: int) -> int:
+    """Count the iterations of an epoch, from a training's checkpoint."""
+    return load_checkpoint(checkpoint)['meta']['iter'] // epochs
+
+
+def hash_weights(path: Path) -> str:
+    """Hash the weights of a checkpoint, whatever else is in it.
+
+    Returns:
+        str: 16 hexadecimal digits.
+    """
+    checkpoint = load_checkpoint(path)
+    weights = checkpoint.get('state_dict', checkpoint)
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def save_weights(checkpoint: Path, path: Path) -> None:
+    """Keep a checkpoint's weights without its optimizer's state."""
+    loaded = load_checkpoint(checkpoint)
+    meta = {
+        name: value
+        for name, value in loaded.get('meta', {}).items()
+        if name in ('epoch', 'iter', 'dataset_meta', 'mmengine_version')
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix('.part')
+    torch.save(dict(meta=meta, state_dict=loaded['state_dict']), part)
+    os.replace(part, path)
+
+
+def result_path(report: Path, training: Training) -> Path:
+    """Name the file of a training's result."""
+    return report / 'results' / f'{training.name}.json'
+
+
+def write_result(path: Path, result: Dict[str, Any]) -> None:
+    """Write a result, wholly or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix('.part')
+    part.write_text(json.dumps(result, indent=1) + '\n')
+    os.replace(part, path)
+
+
+def read_results(report: Path, suite: Suite) -> List[Dict[str, Any]]:
+    """Read the results that a suite has so far, teachers first.
+
+    Results of other settings, such as another number of epochs, may lie in
+    the same folder; they are not the suite's.
+    """
+    wanted = [t for t in suite.teachers.values() if t] + suite.students
+    paths = [result_path(report, training) for training in wanted]
+    return [json.loads(path.read_text()) for path in paths if path.is_file()]
+
+
+def count_others(report: Path, suite: Suite) -> int:
+    """Count the results in a folder that are not the suite's."""
+    wanted = [t for t in suite.teachers.values() if t] + suite.students
+    names = {f'{training.name}.json' for training in wanted}
+    found = (report / 'results').glob('*.json')
+    return sum(path.name not in names for path in found)
+
+
+def is_teacher(result: Dict[str, Any]) -> bool:
+    """Tell whether a result is a teacher's."""
+    return result['method'] == TEACHER

@@ -1,0 +1,185 @@
+"""The table of a suite: how well each method did, beside the reference."""
+
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+import numpy as np
+import pandas
+import yaml
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+class Difference(NamedTuple):
+    """A difference of means, with the half width of its interval.
+
+    ``half`` is None where fewer than two seeds have both sides.
+    """
+
+    mean: float
+    half: Optional[float]
+
+
+def paired_difference(
+    values: Dict[int, float], reference: Dict[int, float]
+) -> Optional[Difference]:
+    """Compare two methods seed by seed.
+
+    Args:
+        values (dict[int, float]): Accuracy by seed.
+        reference (dict[int, float]): Likewise.
+
+    Returns:
+        Difference | None: Mean of the differences over the seeds that both
+        have, and half the width of Student's 95 % interval for it (n - 1
+        degrees of freedom); None where they have no seed in common.
+    """
+    seeds = sorted(values.keys() & reference.keys())
+    if not seeds:
+        return None
+    differences = np.array([values[s] - reference[s] for s in seeds])
+    if len(seeds) < 2:
+        return Difference(float(differences[0]), None)
+    error = differences.std(ddof=1) / np.sqrt(len(seeds))
+    factor = stats.t.ppf((1 + CONFIDENCE) / 2, len(seeds) - 1)
+    return Difference(float(differences.mean()), float(factor * error))
+
+
+def make_table(
+    results: Sequence[Dict[str, Any]],
+    settings: Dict[str, Any],
+    costs: Dict[str, Dict[str, Dict[str, float]]],
+    published: Dict[str, float],
+) -> pandas.DataFrame:
+    """Compute a row for each pair and method, in the suite's order.
+
+    Args:
+        results (Sequence[dict]): Of the students, as they are kept.
+        settings (dict): Of the suite.
+        costs (dict): ``time/reference`` and ``peak/reference`` of a training
+            step, by pair and method.
+        published (dict): Published accuracies by path of the config.
+
+    Returns:
+        DataFrame: Accuracies in %; None where nothing is known. ``last`` and
+        ``best`` are means over the seeds of the last epoch's and of the best
+        epoch's accuracy, ``std`` is the sample's standard deviation.
+    """
+    found: Dict[tuple, Dict[int, Dict[str, Any]]] = {}
+    for result in results:
+        key = (result['pair'], result['method'])
+        found.setdefault(key, {})[result['seed']] = result
+    rows = []
+    for pair in settings['pairs']:
+        reference = last_by_seed(found.get((pair, settings['reference']), {}))
+        for method in settings['methods']:
+            runs = found.get((pair, method['title']), {})
+            last = last_by_seed(runs)
+            best = {seed: max(run['top1']) for seed, run in runs.items()}
+            difference = paired_difference(last, reference)
+            cost = costs.get(pair, {}).get(method['title'], {})
+            parts = pair.split('_', 2)
+            config = method['config'].format(
+                pair=pair, student=parts[1], recipe=parts[2]
+            )
+            rows.append(
+                dict(
+                    pair=pair,
+                    method=method['title'],
+                    seeds=len(runs),
+                    last=_mean(last),
+                    std=_std(last),
+                    last_of_seeds=[last.get(s) for s in settings['seeds']],
+                    best=_mean(best),
+                    best_std=_std(best),
+                    difference=difference and difference.mean,
+                    half_interval=difference and difference.half,
+                    time=cost.get('time/reference'),
+                    memory=cost.get('peak/reference'),
+                    published=published.get(config),
+                )
+            )
+    return (
+        pandas.DataFrame(rows)
+        .astype(object)
+        .where(lambda table: table.notna(), None)
+    )
+
+
+def last_by_seed(runs: Dict[int, Dict[str, Any]]) -> Dict[int, float]:
+    """Take the last epoch's accuracy of each seed."""
+    return {seed: run['top1'][-1] for seed, run in sorted(runs.items())}
+
+
+def _mean(values: Dict[int, float]) -> Optional[float]:
+    return float(np.mean(list(values.values()))) if values else None
+
+
+def _std(values: Dict[int, float]) -> Optional[float]:
+    if len(values) < 2:
+        return None
+    return float(np.std(list(values.values()), ddof=1))
+
+
+def read_published(root: Path) -> Dict[str, float]:
+    """Read the published accuracies that the metafiles of the configs tell.
+
+    Returns:
+        dict[str, float]: Top-1 accuracy in % by path of the config.
+    """
+    found = {}
+    for path in sorted((root / 'configs').glob('*/metafile.yml')):
+        for model in yaml.safe_load(path.read_text())['Models']:
+            for result in model.get('Results', ()):
+                value = result['Metrics'].get('Published Top 1 Accuracy')
+                if value is not None:
+                    found[model['Config']] = value
+    return found
+
+
+def format_table(
+    table: pandas.DataFrame, reference: str, seeds: Sequence[int]
+) -> pandas.DataFrame:
+    """Write one pair's rows as they stand in the report.
+
+    Empty cells are what was not measured, or not published.
+    """
+    rows: List[Dict[str, str]] = []
+    for row in table.to_dict('records'):
+        listed = ' / '.join(
+            '-' if value is None else f'{value:.2f}'
+            for value in row['last_of_seeds']
+        )
+        rows.append(
+            {
+                'method': row['method'],
+                'top-1, last epoch': _plus_minus(row['last'], row['std']),
+                f'seeds {", ".join(map(str, seeds))}': listed
+                if row['seeds']
+                else '',
+                'best epoch': _plus_minus(row['best'], row['best_std']),
+                f'minus {reference}': ''
+                if row['method'] == reference
+                else _plus_minus(
+                    row['difference'], row['half_interval'], sign='+'
+                ),
+                f'time / {reference}': _ratio(row['time']),
+                f'memory / {reference}': _ratio(row['memory']),
+                'published': _plus_minus(row['published'], None),
+            }
+        )
+    return pandas.DataFrame(rows)
+
+
+def _plus_minus(
+    value: Optional[float], spread: Optional[float], sign: str = ''
+) -> str:
+    if value is None:
+        return ''
+    text = f'{value:{sign}.2f}'
+    return text if spread is None else f'{text} ± {spread:.2f}'
+
+
+def _ratio(value: Optional[float]) -> str:
+    return '' if value is None else f'{value:.3f}'

@@ -1,0 +1,144 @@
+"""Trains a suite of methods side by side, and reports.
+
+For example, all methods on digits, and a suite's first seed alone::
+
+    python tools/benchmark.py smoke
+    python tools/benchmark.py cifar10_small --seeds 0 --jobs 2
+
+What is finished is kept: the same command goes on where it was stopped.
+"""
+
+import argparse
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import DictAction
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        'suite',
+        nargs='?',
+        help='name of a suite in configs/benchmark, or a path',
+    )
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='trainings at once (default: 1)'
+    )
+    parser.add_argument(
+        '--methods',
+        nargs='+',
+        help='train these methods only, by their titles',
+    )
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, help='train these seeds only'
+    )
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        help='where the trainings go (default: work_dirs/benchmark/SUITE)',
+    )
+    parser.add_argument(
+        '--report',
+        type=Path,
+        help='where results, trained teachers and the report are kept '
+        '(default: report/ in --work-dir)',
+    )
+    parser.add_argument(
+        '--report-only',
+        action='store_true',
+        help='train nothing, report what is there',
+    )
+    parser.add_argument(
+        '--cost',
+        action='store_true',
+        help='measure time and memory of a step of each method anew, alone on '
+        'the machine, when the trainings are done',
+    )
+    parser.add_argument(
+        '--compare',
+        nargs=2,
+        type=Path,
+        metavar=('A', 'B'),
+        help='put two reports side by side, and do nothing else',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help="settings that override the suite's, such as epochs=5",
+    )
+    args = parser.parse_args()
+    if (args.suite is None) == (args.compare is None):
+        parser.error('give either a suite or --compare A B')
+    if args.jobs < 1:
+        parser.error('--jobs must be at least 1')
+    return args
+
+
+def stop(number: int, frame: Any) -> None:
+    """End like Ctrl-C when a system asks to end."""
+    raise KeyboardInterrupt
+
+
+def main(args: argparse.Namespace) -> None:
+    """Train what is missing, measure, report."""
+    from mmrazor_lakd.benchmark.suite import find_suite, load_suite, select
+    from mmrazor_lakd.benchmark.suite_runs import SuiteRunner
+    from mmrazor_lakd.benchmark.suite_view import SuiteView
+
+    console = Console()
+    if args.compare:
+        from mmrazor_lakd.benchmark.suite_compare import compare
+
+        console.print(compare(*args.compare))
+        return
+    path = find_suite(args.suite, ROOT / 'configs' / 'benchmark')
+    suite = load_suite(path, ROOT, args.cfg_options)
+    work_dir = args.work_dir or ROOT / 'work_dirs' / 'benchmark' / suite.name
+    report = args.report or work_dir / 'report'
+    students = list(select(suite, args.methods, args.seeds))
+    failures = []
+    if not args.report_only:
+        runner = SuiteRunner(
+            suite, ROOT, work_dir.resolve(), report.resolve(), args.jobs
+        )
+        missing = runner.find_missing(students)
+        kept = len(students) - sum(student in missing for student in students)
+        console.print(
+            f'{suite.settings["title"]}: {len(students)} trainings, of which '
+            f'{kept} are done.'
+        )
+        signal.signal(signal.SIGTERM, stop)
+        try:
+            with SuiteView(missing, args.jobs, console) as view:
+                failures = runner.run(missing, view)
+        except KeyboardInterrupt:
+            sys.exit('Stopped; the same command goes on from here.')
+    # Seconds of imports that a wrong option need not wait for.
+    from mmrazor_lakd.benchmark.suite_report import write_report
+
+    write_report(report, suite, failures, command(), args.cost, ROOT, console)
+    if failures:
+        sys.exit(1)
+
+
+def command() -> str:
+    """Write what the user called."""
+    import shlex
+
+    return shlex.join(['python', 'tools/benchmark.py', *sys.argv[1:]])
+
+
+if __name__ == '__main__':
+    arguments = parse_args()
+    from mmrazor_lakd.engine.command_line import run_tool
+
+    run_tool(partial(main, arguments))
