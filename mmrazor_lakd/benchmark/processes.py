@@ -1,7 +1,73 @@
-"""What a process that failed leaves behind."""
+"""Starts trainings as processes, and tells why one failed."""
 
+import ctypes
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import List
+
+import torch
+
+# Loaded before any process is forked, where loading could wait for ever.
+LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
+PR_SET_PDEATHSIG = 1
+
+
+def start_python(
+    command: List[str],
+    folder: Path,
+    log: Path,
+    append: bool,
+    threads: int,
+    slot: int,
+) -> subprocess.Popen:
+    """Start a Python program that ends with this one.
+
+    Args:
+        command (list[str]): The program and its arguments.
+        folder (Path): Where to run it.
+        log (Path): Takes what it prints.
+        append (bool): Whether to keep what is in the log.
+        threads (int): Of PyTorch on the CPU.
+        slot (int): Number of the process among those that run at once, from
+            0. Where there are several GPUs, it decides which one is used.
+    """
+    env = dict(os.environ)
+    env['OMP_NUM_THREADS'] = env['MKL_NUM_THREADS'] = str(threads)
+    if torch.cuda.device_count() > 1:
+        gpus = _visible_gpus()
+        env['CUDA_VISIBLE_DEVICES'] = gpus[slot % len(gpus)]
+    with log.open('a' if append else 'w') as file:
+        return subprocess.Popen(
+            [sys.executable, *command],
+            cwd=folder,
+            env=env,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=_end_with_parent,
+        )
+
+
+def _visible_gpus() -> List[str]:
+    """List the GPUs that this process may use, as CUDA calls them."""
+    named = os.environ.get('CUDA_VISIBLE_DEVICES')
+    if named:
+        return named.split(',')
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def _end_with_parent() -> None:
+    """Have Linux end a process when this one is killed.
+
+    Otherwise it would go on unseen, and a second one beside it when the user
+    starts again.
+    """
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def explain_failure(returncode: int, log: Path) -> str:

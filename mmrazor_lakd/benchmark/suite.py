@@ -1,7 +1,5 @@
 """What a suite of trainings consists of, as configs/benchmark/ says it."""
 
-import hashlib
-import json
 import re
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
@@ -9,7 +7,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
 from mmengine.config import Config
 
 from ..errors import SettingError, nearest
-from .cost import load_training, training_args
+from .suite_configs import digest, fit_budget, load_config_with
 
 #: what a suite says, with the type of each value
 SETTINGS = dict(
@@ -23,25 +21,6 @@ SETTINGS = dict(
     teacher_checkpoints=dict,
     options=dict,
     threads=int,
-)
-#: the parts of a config that decide what a training ends with
-DECISIVE = (
-    'model',
-    'data_preprocessor',
-    'train_dataloader',
-    'val_dataloader',
-    'train_cfg',
-    'optim_wrapper',
-    'param_scheduler',
-    'randomness',
-)
-#: names of settings that say where things are and how they get here
-INCIDENTAL = (
-    'teacher_ckpt',
-    'data_root',
-    'pin_memory',
-    'num_workers',
-    'persistent_workers',
 )
 TEACHER = 'teacher'
 
@@ -227,10 +206,10 @@ def _trainings(
     teacher: Optional[str],
 ) -> List[Training]:
     """Read a config as tools/train.py will do it, for several seeds."""
-    cfg = _load(root, config, options)
+    cfg = load_config_with(root, config, options)
     if epochs is not None:
-        options = {**options, **_budget(cfg, epochs)}
-        cfg = _load(root, config, options)
+        options = {**options, **fit_budget(cfg, epochs)}
+        cfg = load_config_with(root, config, options)
     if cfg.get('val_cfg') is None or 'max_epochs' not in cfg.train_cfg:
         raise SettingError(
             f"The config '{config}' can't be part of a suite, which reads "
@@ -249,80 +228,10 @@ def _trainings(
                 options={'randomness.seed': seed, **options},
                 epochs=cfg.train_cfg.max_epochs,
                 teacher=teacher if 'teacher' in cfg.model else None,
-                digest=_digest(cfg),
+                digest=digest(cfg),
             )
         )
     return trainings
-
-
-def _load(root: Path, config: str, options: Dict[str, Any]) -> Config:
-    """Read a config with options, as tools/train.py would."""
-    return load_training(
-        training_args(
-            dict(
-                config=str(root / config),
-                options=format_options(options),
-                work_dir=None,
-            )
-        )
-    )
-
-
-def _budget(cfg: Config, epochs: int) -> Dict[str, Any]:
-    """Fit a config's training to another number of epochs.
-
-    The steps of a learning rate that falls at certain epochs move alike; a
-    cosine over the whole training stretches by itself.
-    """
-    options = {'train_cfg.max_epochs': epochs}
-    schedulers = cfg.get('param_scheduler')
-    if isinstance(schedulers, dict):
-        named = [('param_scheduler', schedulers)]
-    else:
-        named = [
-            (f'param_scheduler.{number}', scheduler)
-            for number, scheduler in enumerate(schedulers or ())
-        ]
-    ratio = epochs / cfg.train_cfg.max_epochs
-    for name, scheduler in named:
-        if 'milestones' in scheduler and scheduler.get('by_epoch', True):
-            options[f'{name}.milestones'] = [
-                round(epoch * ratio) for epoch in scheduler['milestones']
-            ]
-    return options
-
-
-def _digest(cfg: Config) -> str:
-    """Hash the settings that decide what a training ends with."""
-
-    def decisive(value):
-        if isinstance(value, dict):
-            return {
-                k: decisive(v) for k, v in value.items() if k not in INCIDENTAL
-            }
-        if isinstance(value, (list, tuple)):
-            return [decisive(item) for item in value]
-        return value
-
-    kept = {name: cfg.to_dict().get(name) for name in DECISIVE}
-    text = json.dumps(decisive(kept), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def format_options(options: Dict[str, Any]) -> List[str]:
-    """Write settings as arguments of --cfg-options.
-
-    Examples:
-        >>> format_options({'a.b': [1, 2], 'c': None, 'd': 'x'})
-        ['a.b=[1,2]', 'c=None', 'd=x']
-    """
-
-    def write(value) -> str:
-        if isinstance(value, (list, tuple)):
-            return '[' + ','.join(map(write, value)) + ']'
-        return str(value)
-
-    return [f'{name}={write(value)}' for name, value in options.items()]
 
 
 def select(

@@ -1,23 +1,20 @@
 """Trains what a suite lacks: several processes at once, each one resumable."""
 
-import ctypes
-import os
+import json
 import shlex
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Protocol, Sequence
 
-import torch
 from filelock import FileLock, Timeout
 
 from ..engine.bfloat16_optim_wrapper import has_fast_bfloat16
 from ..errors import SettingError
 from .cost_report import describe_commit, describe_machine
-from .processes import explain_failure
-from .suite import TEACHER, Suite, Training, format_options
+from .processes import explain_failure, start_python
+from .suite import TEACHER, Suite, Training
+from .suite_configs import format_options
 from .suite_results import (
     checkpoint_path,
     count_iterations,
@@ -32,6 +29,7 @@ from .suite_results import (
 )
 
 POLL_SECONDS = 0.5
+OUTPUT = 'output.log'
 # What a suite needs besides a config's own settings: two checkpoints, since
 # the newest one may be half written when a training is killed.
 KEEPING = {
@@ -44,7 +42,6 @@ KEEPING = {
 
 # what a result depends on, and not the reports beside it
 CODE = ('mmrazor_lakd', 'configs', 'tools')
-LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
 
 
 class Watcher(Protocol):
@@ -126,8 +123,32 @@ class SuiteRunner:
                 f'it, or give another --work-dir.'
             ) from None
         with lock:
+            self._check_teachers()
             self.watcher = watcher
             return self._run(list(missing))
+
+    def _check_teachers(self) -> None:
+        """Refuse to go on with another teacher than the results have.
+
+        Raises:
+            SettingError: If the weights of a teacher differ.
+        """
+        for student in self.suite.students:
+            path = self._result(student)
+            if not path.is_file() or self._is_given(student.teacher):
+                continue
+            known = json.loads(path.read_text())['teacher']
+            teacher = self.find_teacher(student.teacher)
+            if teacher and self._teacher_hash(student) != known:
+                raise SettingError(
+                    f'{path} was made with another teacher (weights {known}) '
+                    f'than {teacher} (weights {self._teacher_hash(student)}); '
+                    f'bring that one back, or give another --report.'
+                )
+
+    def _is_given(self, teacher: Optional[str]) -> bool:
+        """Tell whether the configs themselves say where a teacher is."""
+        return self.suite.teachers.get(teacher) is None
 
     def find_missing(self, students: Sequence[Training]) -> List[Training]:
         """List the students without a result, after teachers they lack."""
@@ -196,7 +217,7 @@ class SuiteRunner:
             if len(running) >= self.jobs:
                 return
             teacher = self.suite.teachers.get(training.teacher)
-            if teacher is None or self.find_teacher(training.teacher):
+            if not teacher or self.find_teacher(training.teacher):
                 waiting.remove(training)
                 slots = {process.slot for process in running}
                 free = min(set(range(self.jobs)) - slots)
@@ -214,24 +235,15 @@ class SuiteRunner:
         command += ['--work-dir', str(work_dir)]
         if start:
             command += ['--resume', str(checkpoint_path(work_dir, start))]
-        env = dict(os.environ)
-        threads = str(self.suite.settings['threads'])
-        env['OMP_NUM_THREADS'] = env['MKL_NUM_THREADS'] = threads
-        if torch.cuda.device_count() > 1:
-            gpu = slot % torch.cuda.device_count()
-            env['CUDA_VISIBLE_DEVICES'] = _visible_gpus()[gpu]
         work_dir.mkdir(parents=True, exist_ok=True)
-        log = work_dir / 'output.log'
-        with log.open('a' if start else 'w') as file:
-            popen = subprocess.Popen(
-                [sys.executable, *command],
-                cwd=self.root,
-                env=env,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                preexec_fn=_end_with_parent,
-            )
+        popen = start_python(
+            command,
+            folder=self.root,
+            log=work_dir / OUTPUT,
+            append=start > 0,
+            threads=self.suite.settings['threads'],
+            slot=slot,
+        )
         commit = describe_commit(self.root, CODE)
         return Process(
             training, work_dir, popen, slot, time.time(), start, commit
@@ -240,7 +252,7 @@ class SuiteRunner:
     def _command(self, training: Training) -> List[str]:
         """Write the command of a training, without its folder."""
         options = {**training.options, **KEEPING}
-        if self.suite.teachers.get(training.teacher) is not None:
+        if not self._is_given(training.teacher):
             path = self.find_teacher(training.teacher)
             if path.is_relative_to(self.root):
                 path = path.relative_to(self.root)
@@ -261,7 +273,7 @@ class SuiteRunner:
         accuracies = read_accuracies(work_dir)
         wanted = set(range(1, training.epochs + 1))
         if code:
-            reason = explain_failure(code, work_dir / 'output.log')
+            reason = explain_failure(code, work_dir / OUTPUT)
         elif set(accuracies) != wanted:
             reason = 'its logs lack the accuracy of some epochs'
         else:
@@ -300,7 +312,7 @@ class SuiteRunner:
     def _teacher_hash(self, training: Training) -> Optional[str]:
         """Hash the weights of a training's teacher, once a teacher."""
         name = training.teacher
-        if self.suite.teachers.get(name) is None:
+        if self._is_given(name):
             return None
         if name not in self.teacher_hashes:
             self.teacher_hashes[name] = hash_weights(self.find_teacher(name))
@@ -322,22 +334,3 @@ class SuiteRunner:
     ) -> None:
         failures.append(dict(name=training.name, reason=reason))
         self.watcher.failed(training, reason)
-
-
-def _visible_gpus() -> List[str]:
-    """List the GPUs that this process may use, as CUDA calls them."""
-    named = os.environ.get('CUDA_VISIBLE_DEVICES')
-    if named:
-        return named.split(',')
-    return [str(number) for number in range(torch.cuda.device_count())]
-
-
-def _end_with_parent() -> None:
-    """Have Linux end a training when the benchmark is killed.
-
-    Otherwise it would go on unseen, and a second one of the same name beside
-    it when the suite is started again.
-    """
-    if LIBC is not None:
-        pr_set_pdeathsig = 1
-        LIBC.prctl(pr_set_pdeathsig, signal.SIGKILL)

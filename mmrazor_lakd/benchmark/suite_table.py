@@ -64,7 +64,8 @@ def make_table(
     Returns:
         DataFrame: Accuracies in %; None where nothing is known. ``last`` and
         ``best`` are means over the seeds of the last epoch's and of the best
-        epoch's accuracy, ``std`` is the sample's standard deviation.
+        epoch's accuracy, ``std`` is the sample's standard deviation; ``seed
+        0`` and so on are the last accuracies of single seeds.
     """
     found: Dict[tuple, Dict[int, Dict[str, Any]]] = {}
     for result in results:
@@ -90,7 +91,7 @@ def make_table(
                     seeds=len(runs),
                     last=_mean(last),
                     std=_std(last),
-                    last_of_seeds=[last.get(s) for s in settings['seeds']],
+                    **{f'seed {s}': last.get(s) for s in settings['seeds']},
                     best=_mean(best),
                     best_std=_std(best),
                     difference=difference and difference.mean,
@@ -138,26 +139,28 @@ def read_published(root: Path) -> Dict[str, float]:
     return found
 
 
-def format_table(
-    table: pandas.DataFrame, reference: str, seeds: Sequence[int]
-) -> pandas.DataFrame:
+def seed_columns(table: pandas.DataFrame) -> List[str]:
+    """List the columns of :func:`make_table` that belong to single seeds."""
+    return [name for name in table.columns if name.startswith('seed ')]
+
+
+def format_table(table: pandas.DataFrame, reference: str) -> pandas.DataFrame:
     """Write one pair's rows as they stand in the report.
 
     Empty cells are what was not measured, or not published.
     """
+    seeds = seed_columns(table)
+    numbers = ', '.join(name[len('seed ') :] for name in seeds)
     rows: List[Dict[str, str]] = []
     for row in table.to_dict('records'):
         listed = ' / '.join(
-            '-' if value is None else f'{value:.2f}'
-            for value in row['last_of_seeds']
+            '-' if row[name] is None else f'{row[name]:.2f}' for name in seeds
         )
         rows.append(
             {
                 'method': row['method'],
                 'top-1, last epoch': _plus_minus(row['last'], row['std']),
-                f'seeds {", ".join(map(str, seeds))}': listed
-                if row['seeds']
-                else '',
+                f'seeds {numbers}': listed if row['seeds'] else '',
                 'best epoch': _plus_minus(row['best'], row['best_std']),
                 f'minus {reference}': ''
                 if row['method'] == reference

@@ -1,0 +1,102 @@
+"""How a suite reads the configs of its trainings."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Dict, List
+
+from mmengine.config import Config
+
+from .cost import load_training, training_args
+
+#: the parts of a config that decide what a training ends with
+DECISIVE = (
+    'model',
+    'data_preprocessor',
+    'train_dataloader',
+    'val_dataloader',
+    'train_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+    'randomness',
+)
+#: names of settings that say where things are and how they get here
+INCIDENTAL = (
+    'teacher_ckpt',
+    'data_root',
+    'pin_memory',
+    'num_workers',
+    'persistent_workers',
+)
+
+
+def load_config_with(
+    root: Path, config: str, options: Dict[str, Any]
+) -> Config:
+    """Read a config with options, as tools/train.py would."""
+    return load_training(
+        training_args(
+            dict(
+                config=str(root / config),
+                options=format_options(options),
+                work_dir=None,
+            )
+        )
+    )
+
+
+def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
+    """Fit a config's training to another number of epochs.
+
+    The steps of a learning rate that falls at certain epochs move alike; a
+    cosine over the whole training stretches by itself.
+    """
+    options = {'train_cfg.max_epochs': epochs}
+    schedulers = cfg.get('param_scheduler')
+    if isinstance(schedulers, dict):
+        named = [('param_scheduler', schedulers)]
+    else:
+        named = [
+            (f'param_scheduler.{number}', scheduler)
+            for number, scheduler in enumerate(schedulers or ())
+        ]
+    ratio = epochs / cfg.train_cfg.max_epochs
+    for name, scheduler in named:
+        if 'milestones' in scheduler and scheduler.get('by_epoch', True):
+            options[f'{name}.milestones'] = [
+                round(epoch * ratio) for epoch in scheduler['milestones']
+            ]
+    return options
+
+
+def digest(cfg: Config) -> str:
+    """Hash the settings that decide what a training ends with."""
+
+    def decisive(value):
+        if isinstance(value, dict):
+            return {
+                k: decisive(v) for k, v in value.items() if k not in INCIDENTAL
+            }
+        if isinstance(value, (list, tuple)):
+            return [decisive(item) for item in value]
+        return value
+
+    kept = {name: cfg.to_dict().get(name) for name in DECISIVE}
+    text = json.dumps(decisive(kept), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def format_options(options: Dict[str, Any]) -> List[str]:
+    """Write settings as arguments of --cfg-options.
+
+    Examples:
+        >>> format_options({'a.b': [1, 2], 'c': None, 'd': 'x'})
+        ['a.b=[1,2]', 'c=None', 'd=x']
+    """
+
+    def write(value) -> str:
+        if isinstance(value, (list, tuple)):
+            return '[' + ','.join(map(write, value)) + ']'
+        return str(value)
+
+    return [f'{name}={write(value)}' for name, value in options.items()]

@@ -1,0 +1,183 @@
+"""Pictures of a suite's results."""
+
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence
+
+import numpy as np
+import pandas
+from matplotlib.figure import Figure
+
+from .suite_table import seed_columns
+
+# Okabe and Ito's colours, told apart by colour-blind eyes, in two line styles;
+# the reference and LAKD stand out by the width of their lines.
+COLORS = (
+    '#999999',
+    '#000000',
+    '#E69F00',
+    '#56B4E9',
+    '#009E73',
+    '#F0E442',
+    '#0072B2',
+    '#CC79A7',
+)
+EMPHASIS = '#D55E00'
+EMPHASISED = 'LAKD'
+MARKERS = 'os^Dv<>Ph*X'
+
+
+def style(number: int, method: str) -> Dict[str, Any]:
+    """Choose how a method is drawn, the same in all pictures."""
+    if method == EMPHASISED:
+        return dict(color=EMPHASIS, linestyle='-', marker='o')
+    return dict(
+        color=COLORS[number % len(COLORS)],
+        linestyle='-' if number < len(COLORS) else '--',
+        marker=MARKERS[number % len(MARKERS)],
+    )
+
+
+def draw_accuracies(
+    path: Path,
+    table: pandas.DataFrame,
+    title: str,
+    teacher: Optional[float],
+) -> None:
+    """Draw each method's last accuracy: its seeds, mean and deviation.
+
+    Args:
+        path (Path): The picture to write.
+        table (DataFrame): One pair's rows of :func:`make_table`.
+        title (str): Above the picture.
+        teacher (float, optional): The teacher's accuracy in %.
+    """
+    rows = table[table['seeds'] > 0].sort_values('last', kind='stable')
+    figure = Figure(figsize=(8, 1.6 + 0.36 * len(rows)), layout='constrained')
+    axis = figure.subplots()
+    for place, row in enumerate(rows.to_dict('records')):
+        color = EMPHASIS if row['method'] == EMPHASISED else '#0072B2'
+        seeds = [row[name] for name in seed_columns(rows)]
+        seeds = [value for value in seeds if value is not None]
+        axis.plot(
+            seeds, [place] * len(seeds), 'o', color=color, alpha=0.35, ms=6
+        )
+        axis.errorbar(
+            row['last'],
+            place,
+            xerr=row['std'],
+            fmt='|',
+            color=color,
+            ms=16,
+            mew=2.5,
+            capsize=4,
+        )
+        axis.annotate(
+            f'{row["last"]:.2f}',
+            (1.01, place),
+            xycoords=axis.get_yaxis_transform(),
+            va='center',
+            fontsize=10,
+        )
+    axis.set_yticks(range(len(rows)), rows['method'])
+    axis.margins(y=0.08)
+    axis.grid(axis='x', color='#DDDDDD')
+    axis.set_axisbelow(True)
+    axis.spines[['top', 'right']].set_visible(False)
+    axis.set_xlabel(
+        'top-1 accuracy after the last epoch, % (dots: seeds; bar: mean; '
+        'whiskers: standard deviation)'
+    )
+    above = '' if teacher is None else f'\nteacher: {teacher:.2f} %'
+    axis.set_title(f'{title}{above}', fontsize=11)
+    figure.savefig(path, dpi=110)
+
+
+def draw_curves(
+    path: Path,
+    results: Sequence[Dict[str, Any]],
+    methods: Sequence[str],
+    title: str,
+    step_ms: Optional[Dict[str, float]] = None,
+) -> None:
+    """Draw the mean accuracy of the seeds over epochs, or over time.
+
+    Args:
+        path (Path): The picture to write.
+        results (Sequence[dict]): Of one pair's students.
+        methods (Sequence[str]): All methods of the suite, which fixes the
+            colours.
+        title (str): Above the picture.
+        step_ms (dict, optional): Time of a training step by method, in
+            milliseconds, for the horizontal axis. Defaults to None: epochs.
+    """
+    figure = Figure(figsize=(8.5, 5), layout='constrained')
+    axis = figure.subplots()
+    for number, method in enumerate(methods):
+        runs = [r for r in results if r['method'] == method]
+        if not runs or (step_ms is not None and method not in step_ms):
+            continue
+        mean = np.mean([run['top1'] for run in runs], axis=0)
+        places = np.arange(1, len(mean) + 1, dtype=float)
+        if step_ms is not None:
+            places *= runs[0]['iterations'] * step_ms[method] / 60e3
+        emphasised = method == EMPHASISED
+        axis.plot(
+            places,
+            mean,
+            **style(number, method),
+            label=f'{method} ({mean[-1]:.2f})',
+            linewidth=2.6 if emphasised else 1.4,
+            markersize=5 if len(mean) < 30 else 0,
+            zorder=3 if emphasised else 2,
+        )
+    axis.grid(color='#DDDDDD')
+    axis.spines[['top', 'right']].set_visible(False)
+    axis.set_ylabel('top-1 accuracy, %, mean of the seeds')
+    if step_ms is None:
+        axis.set_xlabel('epoch')
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    else:
+        axis.set_xlabel(
+            'time of the training steps, minutes (measured step time x steps)'
+        )
+    axis.set_title(title, fontsize=11)
+    figure.legend(loc='outside right upper', frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+def draw_memory(
+    path: Path, table: pandas.DataFrame, methods: Sequence[str], title: str
+) -> None:
+    """Draw accuracy against the peak memory of a training step.
+
+    Args:
+        path (Path): The picture to write.
+        table (DataFrame): One pair's rows of :func:`make_table`, with
+            ``memory``.
+        methods (Sequence[str]): All methods, which fixes the colours.
+        title (str): Above the picture.
+    """
+    figure = Figure(figsize=(8.5, 5), layout='constrained')
+    axis = figure.subplots()
+    for row in table.to_dict('records'):
+        if row['last'] is None or row['memory'] is None:
+            continue
+        look = style(methods.index(row['method']), row['method'])
+        axis.errorbar(
+            row['memory'],
+            row['last'],
+            yerr=row['std'],
+            fmt=look['marker'],
+            color=look['color'],
+            markersize=11 if row['method'] == EMPHASISED else 8,
+            capsize=3,
+            label=row['method'],
+        )
+    axis.grid(color='#DDDDDD')
+    axis.set_axisbelow(True)
+    axis.spines[['top', 'right']].set_visible(False)
+    axis.set_xlabel("peak memory of a training step / the reference's")
+    axis.set_ylabel('top-1 accuracy after the last epoch, %')
+    axis.set_title(title, fontsize=11)
+    figure.legend(loc='outside right upper', frameon=False)
+    figure.savefig(path, dpi=110)

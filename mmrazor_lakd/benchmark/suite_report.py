@@ -1,0 +1,237 @@
+"""The report of a suite: Markdown, CSV, one HTML page, pictures."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
+
+import pandas
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import SettingError
+from .suite import Suite
+from .suite_configs import format_options
+from .suite_figures import draw_accuracies, draw_curves, draw_memory
+from .suite_page import Section, markdown, page
+from .suite_results import count_others, is_teacher, read_results
+from .suite_table import format_table, make_table, read_published
+
+LEGEND = (
+    'top-1 accuracy in %, of the last epoch and of the best one: mean ± '
+    'standard deviation of the seeds. "minus {reference}": mean difference, '
+    'paired by seed, ± half of its 95 % interval (Student). "time", "memory": '
+    'of a training step, beside {reference} in one run of '
+    'tools/analyze_cost.py. "published": by the metafiles of the configs, for '
+    'the budget of the literature. An empty cell was not measured or not '
+    'found. The best epoch is chosen on the test set and is there only for '
+    'comparison with the literature, which does so.'
+)
+
+
+def write_report(
+    report: Path,
+    suite: Suite,
+    failures: Sequence[Dict[str, str]],
+    command: str,
+    measure: bool,
+    root: Path,
+    console: Console,
+) -> None:
+    """Write report.md, report.csv, report.html and the pictures.
+
+    Args:
+        report (Path): The folder, with the results in it.
+        suite (Suite): The suite.
+        failures (Sequence[dict]): What failed just now, ``name`` and
+            ``reason``.
+        command (str): What the user called.
+        measure (bool): Whether to measure the cost of a step anew.
+        root (Path): The project's folder.
+        console (Console): Where to print the tables.
+
+    Raises:
+        SettingError: If there is nothing to report.
+    """
+    results = [r for r in read_results(report, suite) if not is_teacher(r)]
+    if not results and not failures:
+        raise SettingError(
+            f'There are no results of the suite {suite.name} in '
+            f'{report / "results"}; train some, without --report-only.'
+        )
+    report.mkdir(parents=True, exist_ok=True)
+    if measure:
+        measure_costs(report, suite, root)
+    costs = {
+        pair: read_costs(report, pair) for pair in suite.settings['pairs']
+    }
+    table = make_table(
+        results,
+        suite.settings,
+        {pair: rows for pair, rows in costs.items() if rows},
+        read_published(root),
+    )
+    table.to_csv(report / 'report.csv', index=False)
+    sections = [
+        make_section(report, suite, pair, table, results, costs[pair])
+        for pair in suite.settings['pairs']
+    ]
+    facts = [f'This report: `{command}`.']
+    others = count_others(report, suite)
+    if others:
+        facts.append(
+            f'{others} more results in the folder have other settings and are '
+            f'not shown.'
+        )
+    facts += [f'{f["name"]} FAILED: {f["reason"]}' for f in failures]
+    title = suite.settings['title']
+    legend = LEGEND.format(reference=suite.settings['reference'])
+    (report / 'report.md').write_text(
+        markdown(title, legend, sections, facts), encoding='utf-8'
+    )
+    (report / 'report.html').write_text(
+        page(report, title, legend, sections, facts), encoding='utf-8'
+    )
+    for section in sections:
+        if section.results:
+            console.print(rich_table(section))
+    console.print(f'The report is {report / "report.html"}.', soft_wrap=True)
+
+
+def measure_costs(report: Path, suite: Suite, root: Path) -> None:
+    """Measure a step of each method of each pair, one after another."""
+    titles = [method['title'] for method in suite.settings['methods']]
+    for pair in suite.settings['pairs']:
+        jobs = {}
+        for training in suite.students:
+            if training.pair == pair and training.method not in jobs:
+                jobs[training.method] = ','.join(
+                    [
+                        training.config,
+                        *format_options(training.options),
+                        f'label={training.method}',
+                    ]
+                )
+        subprocess.run(
+            [
+                sys.executable,
+                'tools/analyze_cost.py',
+                *(jobs[title] for title in titles),
+                '--reference',
+                suite.settings['reference'],
+                '--out',
+                str((report / 'cost' / pair).resolve()),
+            ],
+            cwd=root,
+            check=False,  # it prints what failed; the rest is measured
+        )
+
+
+def read_costs(report: Path, pair: str) -> Dict[str, Dict[str, Any]]:
+    """Read the measured cost of a step, by method; empty if there is none."""
+    path = report / 'cost' / pair / 'cost.json'
+    if not path.is_file():
+        return {}
+    return {row['config']: row for row in json.loads(path.read_text())['rows']}
+
+
+def make_section(
+    report: Path,
+    suite: Suite,
+    pair: str,
+    table: pandas.DataFrame,
+    results: Sequence[Dict[str, Any]],
+    costs: Dict[str, Dict[str, Any]],
+) -> Section:
+    """Make one pair's table and pictures."""
+    settings = suite.settings
+    rows = table[table['pair'] == pair]
+    mine = [result for result in results if result['pair'] == pair]
+    methods = [method['title'] for method in settings['methods']]
+    pictures: List[Tuple[str, str]] = []
+    if mine:
+        title = f'{settings["title"]}\n{pair}'
+        teachers = [r['teacher_top1'] for r in mine if r['teacher_top1']]
+        teacher = median(teachers) if teachers else None
+
+        def add(name: str, text: str) -> Path:
+            pictures.append((f'{name}-{pair}.png', text))
+            return report / pictures[-1][0]
+
+        draw_accuracies(
+            add('accuracy', 'Accuracy of each method'), rows, title, teacher
+        )
+        draw_curves(
+            add('epochs', 'Accuracy over epochs'), mine, methods, title
+        )
+        if costs:
+            step_ms = {name: row['step ms'] for name, row in costs.items()}
+            draw_curves(
+                add('time', 'Accuracy over time'),
+                mine, methods, title, step_ms,
+            )  # fmt: skip
+            draw_memory(
+                add('memory', 'Accuracy against memory'), rows, methods, title
+            )
+    return Section(
+        pair=pair,
+        results=mine,
+        table=format_table(rows, settings['reference']),
+        pictures=pictures,
+        facts=list(describe(mine, report, pair)),
+    )
+
+
+def describe(
+    results: Sequence[Dict[str, Any]], report: Path, pair: str
+) -> Iterator[str]:
+    """Say in lines how one pair's results were made."""
+    if not results:
+        yield 'Not trained yet.'
+        return
+    teachers = {(r['teacher'], r['teacher_top1']) for r in results}
+    for digest, accuracy in sorted(t for t in teachers if t[0]):
+        yield f'Teacher: {accuracy:.2f} %, weights {digest}.'
+    epochs = sorted({len(result['top1']) for result in results})
+    yield (
+        f'Budget: {" or ".join(map(str, epochs))} epochs of '
+        f'{results[0]["iterations"]} iterations.'
+    )
+    parts: Dict[Tuple[str, ...], List[str]] = {}
+    for result in results:
+        machine = result['machine']
+        versions = ', '.join(
+            f'{k} {v}' for k, v in machine['versions'].items() if v
+        )
+        device = machine['device']
+        dirty = ', with changes' if result['dirty'] else ''
+        key = (
+            f'{machine["cpu"]}, {machine["threads"]} thread(s) a training'
+            + ('' if device == 'cpu' else f', {device}')
+            + f', {result["precision"]}',
+            versions,
+            f'commit {result["commit"]}{dirty}',
+        )
+        name = f'{result["method"]} {result["seed"]}'
+        parts.setdefault(key, []).append(name)
+    for key, names in parts.items():
+        which = 'all trainings' if len(parts) == 1 else ', '.join(names)
+        yield f'{"; ".join(key)}: {which}.'
+    cost = report / 'cost' / pair / 'cost.md'
+    if cost.is_file():
+        yield f'Time and memory: cost/{pair}/cost.md.'
+    for result in results:
+        name = f'{result["method"]}, seed {result["seed"]}'
+        yield f'{name}: `{result["command"]}`'
+
+
+def rich_table(section: Section) -> Table:
+    """Make one pair's table for the screen."""
+    table = Table(title=section.pair)
+    for number, name in enumerate(section.table.columns):
+        table.add_column(name, justify='right' if number else 'left')
+    for row in section.table.to_numpy().tolist():
+        table.add_row(*row)
+    return table

@@ -1,0 +1,185 @@
+"""tools/benchmark.py, as a user runs it, and kills it."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas
+import pytest
+import torch
+from conftest import ROOT
+
+SUITE = 'tests/benchmark/tiny_suite.py'
+ENV = dict(os.environ, PYTHONPATH=str(ROOT), COLUMNS='160')
+
+
+def start(folder, *arguments, suite=SUITE):
+    command = ['tools/benchmark.py', suite, '--work-dir', folder, *arguments]
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT,
+        env=ENV,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*arguments, suite=SUITE):
+    process = start(*arguments, suite=suite)
+    out, err = process.communicate(timeout=600)
+    return process.returncode, out, err
+
+
+@pytest.fixture(scope='module')
+def unbroken(tmp_path_factory):
+    """The suite's first seed, trained without a stop."""
+    folder = tmp_path_factory.mktemp('unbroken')
+    code, out, err = run(folder, '--seeds', 0, '--jobs', 2)
+    assert code == 0, err
+    return folder, out
+
+
+def accuracies(folder):
+    table = pandas.read_csv(folder / 'report' / 'report.csv')
+    return table.drop(columns=['time', 'memory'])
+
+
+def test_report(unbroken):
+    folder, out = unbroken
+    assert 'A few digits: 3 trainings, of which 0 are done.' in out
+    assert '4 of 4: ' in out and 'teacher resnet20_1xb64_digits: ' in out
+    table = accuracies(folder)
+    assert list(table['method']) == ['alone', 'KD', 'LAKD, no cuts']
+    assert table['last'].between(5, 60).all()
+    assert table['seed 1'].isna().all()
+    report = folder / 'report'
+    text = (report / 'report.md').read_text()
+    assert f'{table["last"][1]:.2f}' in text
+    assert 'python tools/train.py configs/kd/kd_resnet20_resnet8' in text
+    page = (report / 'report.html').read_text()
+    assert page.count('data:image/png;base64,') == 2
+    assert 'href' not in page and 'http' not in page
+    for name in ('accuracy', 'epochs'):
+        picture = report / f'{name}-resnet20_resnet8_1xb64_digits.png'
+        assert picture.read_bytes().startswith(b'\x89PNG')
+
+
+def test_result(unbroken):
+    folder, out = unbroken
+    (path,) = (folder / 'report' / 'results').glob('*-kd-seed0-*.json')
+    result = json.loads(path.read_text())
+    assert len(result['top1']) == 3 and result['iterations'] == 3
+    assert result['machine']['threads'] == 1
+    assert result['precision'] in ('float32', 'bfloat16')
+    assert 'randomness.seed=0' in result['command']
+    assert 'train_dataloader.dataset.indices=192' in result['command']
+    # The teacher's accuracy is that of its own training.
+    (path,) = (folder / 'report' / 'results').glob('*-teacher-*.json')
+    teacher = json.loads(path.read_text())
+    assert result['teacher_top1'] is not None
+    assert teacher['teacher'] is None and len(teacher['top1']) == 2
+
+
+def test_what_is_done_is_kept(unbroken):
+    folder, _ = unbroken
+    files = sorted((folder / 'report' / 'results').iterdir())
+    before = [path.stat().st_mtime_ns for path in files]
+    code, out, err = run(folder, '--seeds', 0)
+    assert code == 0, err
+    assert '3 trainings, of which 3 are done' in out
+    assert [path.stat().st_mtime_ns for path in files] == before
+
+
+def test_killed_three_times_it_ends_alike(unbroken, tmp_path):
+    moments = random.Random(0)
+    stops = 0
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
+        process = start(tmp_path, '--seeds', 0, '--jobs', 2)
+        marks = len(list(tmp_path.glob('*/epoch_*.pth')))
+        begin = time.time()
+        # Not before it has got anywhere: else three kills would do no more
+        # than one.
+        while time.time() - begin < 120 and process.poll() is None:
+            if len(list(tmp_path.glob('*/epoch_*.pth'))) > marks:
+                break
+            time.sleep(0.05)
+        time.sleep(moments.uniform(0, 1))
+        stops += process.poll() is None
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert stops == 3
+    assert not trainings_of(tmp_path)
+    code, out, err = run(tmp_path, '--seeds', 0, '--jobs', 2)
+    assert code == 0, err
+    logs = [log.read_text() for log in tmp_path.glob('*/output.log')]
+    assert any('resumed epoch: ' in log for log in logs)
+    pandas.testing.assert_frame_equal(
+        accuracies(tmp_path), accuracies(unbroken[0]), check_exact=True
+    )
+
+
+def trainings_of(folder):
+    """The processes at work below a folder, where the system tells."""
+    found = []
+    for path in Path('/proc').glob('[0-9]*/cmdline'):
+        try:
+            line = path.read_bytes().decode(errors='replace')
+        except OSError:  # it has ended
+            continue
+        if str(folder) in line and 'tools/train.py' in line:
+            found.append(line)
+    return found
+
+
+def test_a_failure_does_not_stop_the_others(unbroken, tmp_path):
+    suite = tmp_path / 'wrong.py'
+    suite.write_text(
+        f"_base_ = ['{ROOT / SUITE}']\n"
+        "kd = 'configs/kd/kd_{pair}.py'\n"
+        "wrong = {'model.distiller.type': 'LAKDDistillr'}\n"
+        "methods = [dict(title='wrong', config=kd, options=wrong),\n"
+        "           dict(title='KD', config=kd)]\n"
+        'del kd, wrong\n'
+    )
+    # KD and the teacher are there already.
+    report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    code, out, err = run(tmp_path, '--seeds', 0, suite=suite)
+    assert code == 1, err
+    assert 'wrong, seed 0, resnet20_resnet8_1xb64_digits FAILED: KeyErr' in out
+    assert '2 trainings, of which 1 are done' in out
+    text = (report / 'report.md').read_text()
+    assert 'FAILED: KeyError' in text and '2 more results' in text
+    kd = accuracies(unbroken[0]).set_index('method').loc['KD']
+    assert f'| KD | {kd["last"]:.2f} |' in text
+
+
+def test_another_teacher_is_refused(unbroken, tmp_path):
+    report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    (teacher,) = (report / 'teachers').iterdir()
+    weights = torch.load(teacher)
+    weights['state_dict']['head.fc.bias'] += 1
+    torch.save(weights, teacher)
+    code, out, err = run(tmp_path, '--seeds', 1, '--methods', 'KD')
+    assert code == 2
+    assert 'was made with another teacher (weights ' in err
+    assert 'Traceback' not in err
+
+
+def test_usage(tmp_path):
+    code, out, err = run(tmp_path, '--methods', 'kd')
+    assert code == 2
+    assert "error: The suite tiny_suite has no method 'kd'; it has" in err
+    code, out, err = run(tmp_path, '--report-only')
+    assert code == 2 and 'There are no results of the suite tiny_suite' in err
+    code, out, err = run(tmp_path, '--jobs', 0)
+    assert code == 2 and '--jobs must be at least 1' in err
+    code, out, err = run(tmp_path, suite='smok')
+    assert code == 2 and "no suite 'smok'; the nearest ones" in err

@@ -1,0 +1,136 @@
+"""What a suite's file becomes."""
+
+import pytest
+from conftest import ROOT
+
+from mmrazor_lakd.benchmark.cost import training_args
+from mmrazor_lakd.benchmark.suite import find_suite, load_suite, select
+from mmrazor_lakd.benchmark.suite_configs import format_options
+from mmrazor_lakd.errors import SettingError
+
+FOLDER = ROOT / 'configs' / 'benchmark'
+TINY = ROOT / 'tests' / 'benchmark' / 'tiny_suite.py'
+KD = ROOT / 'configs' / 'kd' / 'kd_resnet20_resnet8_1xb64_digits.py'
+SUITES = sorted(path.stem for path in FOLDER.glob('*.py'))
+
+
+@pytest.fixture(scope='module')
+def tiny():
+    return load_suite(TINY, ROOT)
+
+
+@pytest.mark.parametrize('name', [s for s in SUITES if s != 'imagenet'])
+def test_every_suite_resolves(name):
+    suite = load_suite(find_suite(name, FOLDER), ROOT, {'seeds': [0]})
+    pairs, methods = suite.settings['pairs'], suite.settings['methods']
+    assert len(suite.students) == len(pairs) * len(methods)
+    assert len({t.name for t in suite.students}) == len(suite.students)
+    for student in suite.students:
+        assert (student.teacher is None) == (student.method == 'alone')
+        # of the literature's teachers all can be trained
+        assert student.teacher is None or suite.teachers[student.teacher]
+
+
+def test_seed_by_seed(tiny):
+    assert [(t.seed, t.method) for t in tiny.students] == [
+        (seed, method)
+        for seed in (0, 1)
+        for method in ('alone', 'KD', 'LAKD, no cuts')
+    ]
+    (teacher,) = tiny.teachers.values()
+    assert teacher.epochs == 2 and teacher.teacher is None
+    assert {t.epochs for t in tiny.students} == {3}
+    isolate = 'model.distiller.local_modules.0.isolate'
+    assert tiny.students[2].options[isolate] is False
+    assert tiny.students[2].name.startswith(
+        'resnet20_resnet8_1xb64_digits-lakd-no-cuts-seed0-'
+    )
+
+
+def digest(**options):
+    settings = {'epochs': 3, 'seeds': [0], **options}
+    return load_suite(TINY, ROOT, settings).students[1].digest
+
+
+def test_names_tell_settings_apart_and_not_places():
+    same = digest()
+    assert digest() == same
+    for name, value in (
+        ('model.teacher_ckpt', 'elsewhere.pth'),
+        ('train_dataloader.num_workers', 2),
+        ('default_hooks.logger.interval', 1),
+        ('work_dir', 'elsewhere'),
+    ):
+        assert digest(options={**OPTIONS, name: value}) == same
+    for name, value in (
+        ('optim_wrapper.optimizer.lr', 0.3),
+        ('train_dataloader.batch_size', 32),
+        ('model.architecture.head.loss.loss_weight', 0.2),
+    ):
+        assert digest(options={**OPTIONS, name: value}) != same
+    assert digest(epochs=4) != same
+    assert digest(seeds=[1]) != same
+
+
+OPTIONS = {
+    'train_dataloader.dataset.indices': 192,
+    'val_dataloader.dataset.indices': 200,
+}
+
+
+def test_steps_of_the_learning_rate_move_with_the_budget():
+    suite = load_suite(FOLDER / 'cifar10.py', ROOT, {'epochs': 24})
+    options = suite.students[0].options
+    assert options['param_scheduler.milestones'] == [15, 18, 21]
+    assert options['train_cfg.max_epochs'] == 24
+    unchanged = load_suite(FOLDER / 'cifar10.py', ROOT).students[0]
+    assert unchanged.epochs == 240
+    assert unchanged.options == {'randomness.seed': 0}
+
+
+def test_options_as_the_tools_read_them():
+    options = {'a': [1, 2.5, 'x'], 'b.c': None, 'd': True, 'e': 'text', 'f': 3}
+    args = training_args(
+        dict(config='', options=format_options(options), work_dir=None)
+    )
+    assert args.cfg_options == options
+
+
+def test_selection(tiny):
+    chosen = select(tiny, ['KD'], [1])
+    assert [(t.method, t.seed) for t in chosen] == [('KD', 1)]
+    assert list(select(tiny, None, None)) == tiny.students
+    with pytest.raises(SettingError, match="no method 'kd'; it has: alone"):
+        list(select(tiny, ['kd'], None))
+    with pytest.raises(SettingError, match="no seed '7'; it has: 0, 1"):
+        list(select(tiny, None, [7]))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(seeds=[]), 'has no seeds'),
+        (dict(seeds=3), 'has seeds=3, but a list is expected'),
+        (dict(epochs='ten'), "epochs='ten', but a int or NoneType"),
+        (dict(epoch=3), "unknown setting 'epoch'; the nearest ones are: epoc"),
+        (dict(reference='Kd'), "no method 'Kd', .* one of: alone, KD, LAKD"),
+        (dict(pairs=['resnet20']), 'not of the form teacher_student_recipe'),
+        (dict(pairs=['a_b_c']), "no config '.*/b_c.py'; the nearest ones"),
+        (
+            dict(methods=[dict(title='KD', config=str(KD))] * 2),
+            "two methods called 'KD'",
+        ),
+        (
+            dict(options={'val_cfg': None}),
+            "can't be part of a suite, which reads the accuracy of every",
+        ),
+    ],
+)
+def test_refusals(options, message):
+    with pytest.raises(SettingError, match=message):
+        load_suite(TINY, ROOT, options)
+
+
+def test_unknown_suite():
+    with pytest.raises(SettingError, match="no suite 'cifar'; the nearest"):
+        find_suite('cifar', FOLDER)

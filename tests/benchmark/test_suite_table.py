@@ -1,0 +1,120 @@
+"""The figures of a suite's report."""
+
+import numpy as np
+import pandas
+import pytest
+from conftest import ROOT
+from scipy import stats
+
+from mmrazor_lakd.benchmark.suite_compare import compare
+from mmrazor_lakd.benchmark.suite_table import (
+    format_table,
+    make_table,
+    paired_difference,
+    read_published,
+)
+from mmrazor_lakd.errors import SettingError
+
+PAIR = 'resnet56_resnet20_1xb64_cifar100'
+SETTINGS = dict(
+    pairs=[PAIR],
+    methods=[
+        dict(title='alone', config='configs/teachers/{student}_{recipe}.py'),
+        dict(title='KD', config='configs/kd/kd_{pair}.py'),
+        dict(title='LAKD', config='configs/lakd/lakd_{pair}.py'),
+    ],
+    seeds=[0, 1, 2],
+    reference='KD',
+)
+
+
+def result(method, seed, *top1):
+    return dict(pair=PAIR, method=method, seed=seed, top1=list(top1))
+
+
+RESULTS = [
+    result('KD', 0, 50.0, 70.0),
+    result('KD', 1, 50.0, 71.0),
+    result('KD', 2, 50.0, 69.0),
+    result('LAKD', 0, 60.0, 70.5),
+    result('LAKD', 2, 72.0, 71.5),
+]
+COSTS = {PAIR: {'LAKD': {'time/reference': 1.02, 'peak/reference': 0.756}}}
+
+
+def test_interval_is_that_of_a_paired_t_test():
+    generator = np.random.default_rng(0)
+    a, b = generator.normal(size=(2, 5))
+    found = paired_difference(dict(enumerate(a)), dict(enumerate(b)))
+    test = stats.ttest_rel(a, b).confidence_interval(0.95)
+    assert np.isclose(found.mean - found.half, test.low)
+    assert np.isclose(found.mean + found.half, test.high)
+
+
+def test_interval_by_hand():
+    # differences 0.5 and 2.5: mean 1.5, deviation sqrt(2), error 1; Student's
+    # factor for 1 degree of freedom is 12.706
+    found = paired_difference({0: 70.5, 2: 71.5}, {0: 70.0, 1: 71.0, 2: 69.0})
+    assert found.mean == 1.5
+    assert abs(found.half - 12.706) < 1e-3
+    assert paired_difference({0: 70.5}, {0: 70.0}) == (0.5, None)
+    assert paired_difference({0: 70.5}, {1: 70.0}) is None
+
+
+@pytest.fixture(scope='module')
+def table():
+    published = read_published(ROOT)
+    return make_table(RESULTS, SETTINGS, COSTS, published)
+
+
+def test_table(table):
+    alone, kd, lakd = table.to_dict('records')
+    assert (kd['last'], kd['std'], kd['best']) == (70.0, 1.0, 70.0)
+    assert (kd['seed 0'], kd['seed 1'], kd['seed 2']) == (70, 71, 69)
+    assert kd['difference'] == 0 and kd['time'] is None
+    assert kd['published'] == 70.66
+    assert (lakd['last'], lakd['best']) == (71.0, 71.25)
+    assert lakd['seed 1'] is None and lakd['seeds'] == 2
+    assert (lakd['time'], lakd['memory']) == (1.02, 0.756)
+    assert lakd['published'] is None
+    assert alone['seeds'] == 0 and alone['last'] is None
+
+
+def test_texts(table):
+    alone, kd, lakd = format_table(table, 'KD').to_dict('records')
+    assert lakd == {
+        'method': 'LAKD',
+        'top-1, last epoch': '71.00 ± 0.71',
+        'seeds 0, 1, 2': '70.50 / - / 71.50',
+        'best epoch': '71.25 ± 1.06',
+        'minus KD': '+1.50 ± 12.71',
+        'time / KD': '1.020',
+        'memory / KD': '0.756',
+        'published': '',
+    }
+    assert kd['minus KD'] == '' and kd['published'] == '70.66'
+    assert set(alone.values()) == {'alone', '', '69.06'}
+
+
+def test_comparison(table, tmp_path):
+    for name, results in (('a', RESULTS), ('b', RESULTS[1:])):
+        (tmp_path / name).mkdir()
+        rows = make_table(results, SETTINGS, {}, {})
+        rows.to_csv(tmp_path / name / 'report.csv', index=False)
+    found = compare(tmp_path / 'a', tmp_path / 'b')
+    columns = [list(column.cells) for column in found.columns]
+    assert columns[1:] == [
+        ['KD', 'LAKD'],
+        ['70.00', '71.00'],
+        ['70.00', '71.00'],
+        ['+0.00 ± 0.00', '+0.00 ± 0.00'],
+        ['2', '2'],
+    ]
+    with pytest.raises(SettingError, match='no report.csv in .*/c; give'):
+        compare(tmp_path / 'a', tmp_path / 'c')
+    (tmp_path / 'c').mkdir()
+    empty = make_table([], SETTINGS, {}, {})
+    assert isinstance(empty, pandas.DataFrame) and len(empty) == 3
+    empty.to_csv(tmp_path / 'c' / 'report.csv', index=False)
+    with pytest.raises(SettingError, match='no trained method'):
+        compare(tmp_path / 'a', tmp_path / 'c')
