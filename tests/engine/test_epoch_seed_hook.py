@@ -8,7 +8,6 @@ from mmengine.runner import Runner
 
 from mmrazor_lakd.engine.epoch_seed_hook import mix_seed
 
-
 CRD = 'model.distiller.distill_losses.loss_crd'
 
 
