@@ -9,15 +9,15 @@ from matplotlib.figure import Figure
 
 from .suite_table import seed_columns
 
-# Okabe and Ito's colours, told apart by colour-blind eyes, in two line styles;
-# the reference and LAKD stand out by the width of their lines.
+# Okabe and Ito's colours, told apart by colour-blind eyes (their yellow, too
+# faint for lines, is Tol's wine here), in two line styles. LAKD has its own.
 COLORS = (
     '#999999',
     '#000000',
     '#E69F00',
     '#56B4E9',
     '#009E73',
-    '#F0E442',
+    '#882255',
     '#0072B2',
     '#CC79A7',
 )
@@ -146,7 +146,11 @@ def draw_curves(
 
 
 def draw_memory(
-    path: Path, table: pandas.DataFrame, methods: Sequence[str], title: str
+    path: Path,
+    table: pandas.DataFrame,
+    methods: Sequence[str],
+    reference: str,
+    title: str,
 ) -> None:
     """Draw accuracy against the peak memory of a training step.
 
@@ -155,6 +159,7 @@ def draw_memory(
         table (DataFrame): One pair's rows of :func:`make_table`, with
             ``memory``.
         methods (Sequence[str]): All methods, which fixes the colours.
+        reference (str): The method whose memory counts as 1.
         title (str): Above the picture.
     """
     figure = Figure(figsize=(8.5, 5), layout='constrained')
@@ -176,7 +181,7 @@ def draw_memory(
     axis.grid(color='#DDDDDD')
     axis.set_axisbelow(True)
     axis.spines[['top', 'right']].set_visible(False)
-    axis.set_xlabel("peak memory of a training step / the reference's")
+    axis.set_xlabel(f'peak memory of a training step / that of {reference}')
     axis.set_ylabel('top-1 accuracy after the last epoch, %')
     axis.set_title(title, fontsize=11)
     figure.legend(loc='outside right upper', frameon=False)

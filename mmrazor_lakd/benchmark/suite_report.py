@@ -173,8 +173,9 @@ def make_section(
                 mine, methods, title, step_ms,
             )  # fmt: skip
             draw_memory(
-                add('memory', 'Accuracy against memory'), rows, methods, title
-            )
+                add('memory', 'Accuracy against memory'),
+                rows, methods, settings['reference'], title,
+            )  # fmt: skip
     return Section(
         pair=pair,
         results=mine,

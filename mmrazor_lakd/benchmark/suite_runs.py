@@ -28,7 +28,7 @@ from .suite_results import (
     write_result,
 )
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1
 OUTPUT = 'output.log'
 # What a suite needs besides a config's own settings: two checkpoints, since
 # the newest one may be half written when a training is killed.
@@ -48,7 +48,7 @@ class Watcher(Protocol):
     """Shows how far a suite is."""
 
     def update(self, running: Sequence['Process'], waiting: int) -> None:
-        """Show what runs now; called every half second."""
+        """Show what runs now; called every second."""
 
     def finished(self, process: 'Process', accuracy: float) -> None:
         """Show that a training is done."""

@@ -47,6 +47,8 @@ class SuiteView:
 
     def update(self, running: Sequence[Process], waiting: int) -> None:
         """Show what runs now."""
+        if not self.console.is_terminal:
+            return
         table = Table(box=None, pad_edge=False)
         for name in ('at work', 'epoch', 'top-1 %', 'elapsed', 'left'):
             table.add_column(
@@ -70,8 +72,6 @@ class SuiteView:
                 duration(elapsed),
                 duration(speed and speed * (training.epochs - epoch)),
             )
-        if not self.console.is_terminal:
-            return
         left = duration(self.time_left(speeds))
         head = Text(
             f'{self.done} of {self.total} trainings done, {waiting} waiting, '
