@@ -18,6 +18,7 @@ from mmrazor_lakd.losses import NegativeSampler
 CONFIGS = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / 'configs').glob('[a-z]*/*.py')
+    if path.parent.name != 'benchmark'  # suites, of these configs
 )
 # Those of a pair; the folders `teachers` and `memory_growth` are none.
 OF_PAIRS = [

@@ -5,3 +5,6 @@ _base_ = ['./_base_/methods.py']
 
 title = 'CIFAR-10, ResNet56 -> ResNet20'
 pairs = ['resnet56_resnet20_1xb128_cifar10']
+methods = _base_.methods
+# resnet20_1xb128_cifar10 is the small pair's teacher, with a short schedule.
+methods[0].update(config='configs/teachers/{student}_240e_{recipe}.py')

@@ -2,12 +2,27 @@
 
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence
+from typing import (
+    Any,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from mmengine.config import Config
 
 from ..errors import SettingError, nearest
-from .suite_configs import digest, fit_budget, load_config_with
+from .suite_configs import (
+    SHARED,
+    decisive_part,
+    digest,
+    fit_budget,
+    load_config_with,
+)
 
 #: what a suite says, with the type of each value
 SETTINGS = dict(
@@ -114,19 +129,52 @@ def load_suite(
         teacher = f'{parts["teacher"]}_{parts["recipe"]}'
         if teacher not in teachers:
             teachers[teacher] = _teacher(root, teacher, settings)
+        shared = {}
         for method in settings['methods']:
-            students += _trainings(
+            own = method.get('options', {})
+            cfg, trainings = _trainings(
                 root=root,
                 pair=pair,
                 method=method['title'],
                 seeds=settings['seeds'],
                 config=method['config'].format(**parts),
-                options={**settings['options'], **method.get('options', {})},
+                options={**settings['options'], **own},
                 epochs=settings['epochs'],
                 teacher=teacher,
             )
+            _check_shared(trainings[0], cfg, own, shared)
+            students += trainings
     students.sort(key=lambda t: settings['seeds'].index(t.seed))
     return Suite(path.stem, settings, teachers, students)
+
+
+def _check_shared(
+    training: Training,
+    cfg: Config,
+    own: Dict[str, Any],
+    shared: Dict[str, Any],
+) -> None:
+    """Refuse to compare methods that differ in more than the distillation.
+
+    Args:
+        training (Training): One of a method's.
+        cfg (Config): Its config.
+        own (dict): The method's options; what they change may differ.
+        shared (dict): The parts of the pair's methods before it, by name;
+            the method's are added.
+    """
+    changed = {name.split('.')[0] for name in own}
+    for name in SHARED:
+        if name in changed:
+            continue
+        part = decisive_part(cfg, name)
+        if shared.setdefault(name, part) != part:
+            raise SettingError(
+                f"The config '{training.config}' of {training.method} has "
+                f'another {name} than the other methods of {training.pair}: '
+                f'{part} and not {shared[name]}; give it the same, or write '
+                f"what shall differ into the method's options."
+            )
 
 
 def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
@@ -192,7 +240,7 @@ def _teacher(
         options={},
         epochs=settings['teacher_epochs'],
         teacher=None,
-    )[0]
+    )[1][0]
 
 
 def _trainings(
@@ -204,7 +252,7 @@ def _trainings(
     options: Dict[str, Any],
     epochs: Optional[int],
     teacher: Optional[str],
-) -> List[Training]:
+) -> Tuple[Config, List[Training]]:
     """Read a config as tools/train.py will do it, for several seeds."""
     cfg = load_config_with(root, config, options)
     if epochs is not None:
@@ -231,7 +279,7 @@ def _trainings(
                 digest=digest(cfg),
             )
         )
-    return trainings
+    return cfg, trainings
 
 
 def select(

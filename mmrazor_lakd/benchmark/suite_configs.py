@@ -9,17 +9,17 @@ from mmengine.config import Config
 
 from .cost import load_training, training_args
 
-#: the parts of a config that decide what a training ends with
-DECISIVE = (
-    'model',
+#: the parts of a config that the methods of a pair have in common
+SHARED = (
     'data_preprocessor',
     'train_dataloader',
     'val_dataloader',
     'train_cfg',
     'optim_wrapper',
     'param_scheduler',
-    'randomness',
 )
+#: the parts of a config that decide what a training ends with
+DECISIVE = ('model', *SHARED, 'randomness')
 #: names of settings that say where things are and how they get here
 INCIDENTAL = (
     'teacher_ckpt',
@@ -71,6 +71,13 @@ def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
 
 def digest(cfg: Config) -> str:
     """Hash the settings that decide what a training ends with."""
+    kept = {name: decisive_part(cfg, name) for name in DECISIVE}
+    text = json.dumps(kept, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def decisive_part(cfg: Config, name: str) -> Any:
+    """Take a part of a config without what says where things are."""
 
     def decisive(value):
         if isinstance(value, dict):
@@ -81,9 +88,7 @@ def digest(cfg: Config) -> str:
             return [decisive(item) for item in value]
         return value
 
-    kept = {name: cfg.to_dict().get(name) for name in DECISIVE}
-    text = json.dumps(decisive(kept), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return decisive(cfg.to_dict().get(name))
 
 
 def format_options(options: Dict[str, Any]) -> List[str]:

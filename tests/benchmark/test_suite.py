@@ -88,6 +88,14 @@ def test_steps_of_the_learning_rate_move_with_the_budget():
     assert unchanged.options == {'randomness.seed': 0}
 
 
+def test_what_a_method_changes_itself_may_differ():
+    lr = {'optim_wrapper.optimizer.lr': 0.5}
+    methods = load_suite(TINY, ROOT).settings['methods']
+    methods[1]['options'] = lr
+    suite = load_suite(TINY, ROOT, {'methods': methods})
+    assert suite.students[1].options.items() >= lr.items()
+
+
 def test_options_as_the_tools_read_them():
     options = {'a': [1, 2.5, 'x'], 'b.c': None, 'd': True, 'e': 'text', 'f': 3}
     args = training_args(
@@ -119,6 +127,14 @@ def test_selection(tiny):
         (
             dict(methods=[dict(title='KD', config=str(KD))] * 2),
             "two methods called 'KD'",
+        ),
+        (
+            {'methods.1.config': 'configs/kd/kd_{pair}_other.py'},
+            "no config '.*_other.py'; the nearest ones",
+        ),
+        (
+            {'methods.0.config': 'configs/teachers/resnet8_1xb128_cifar10.py'},
+            "'configs/kd/.*' of KD has another data_preprocessor",
         ),
         (
             dict(options={'val_cfg': None}),
