@@ -115,8 +115,12 @@ def test_killed_three_times_it_ends_alike(unbroken, tmp_path):
         stops += process.poll() is None
         process.send_signal(number)
         process.communicate(timeout=60)
+        # Its trainings end with it.
+        begin = time.time()
+        while trainings_of(tmp_path) and time.time() - begin < 30:
+            time.sleep(0.05)
+        assert not trainings_of(tmp_path)
     assert stops == 3
-    assert not trainings_of(tmp_path)
     code, out, err = run(tmp_path, '--seeds', 0, '--jobs', 2)
     assert code == 0, err
     logs = [log.read_text() for log in tmp_path.glob('*/output.log')]
