@@ -23,7 +23,8 @@ from .relational_kd_loss import (
     angles,
     relative_distances,
 )
-from .warmup_loss import WarmupLoss, warmup_factor
+from .warmup import Warmup, warmup_factor
+from .warmup_loss import WarmupLoss
 
 __all__ = [
     'AttentionTransferLoss',
@@ -39,6 +40,7 @@ __all__ = [
     'RelationalAngleLoss',
     'RelationalDistanceLoss',
     'StrongerTeacherLoss',
+    'Warmup',
     'WarmupLoss',
     'angles',
     'attention_map',

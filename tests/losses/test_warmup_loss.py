@@ -65,6 +65,7 @@ def test_epochs_where_there_are_none():
         dict(iters=-1),
         dict(fraction=1.5),
         dict(epochs='20'),
+        dict(fraction=0),
     ],
 )
 def test_nonsense_is_refused(lengths):

@@ -1,0 +1,94 @@
+"""A factor that grows from 0 to 1 while training goes on."""
+
+from typing import Dict, Optional
+
+from mmengine.logging import MessageHub
+
+from ..errors import SettingError
+
+LENGTHS = ('epochs', 'iters', 'fraction')
+
+
+def warmup_factor(
+    progress: Dict[str, int],
+    epochs: Optional[float] = None,
+    iters: Optional[int] = None,
+    fraction: Optional[float] = None,
+) -> float:
+    """Compute the factor of a linear warm-up, from 0 to 1.
+
+    One of ``epochs``, ``iters`` and ``fraction`` is given.
+
+    Args:
+        progress (dict): What is known of the training: ``epoch`` and
+            ``iter``, both from 0, ``max_epochs`` and ``max_iters``. Without
+            these the factor is 1.
+        epochs (float, optional): Length in epochs; one step an epoch, whose
+            first is 1 / epochs.
+        iters (int, optional): Length in iterations; one step an iteration.
+        fraction (float, optional): Length as a part of the whole training;
+            one step an iteration.
+
+    Raises:
+        SettingError: If epochs are to be counted where there is only one.
+    """
+    if 'iter' not in progress:
+        return 1.0
+    if epochs is None:
+        length = iters or fraction * progress['max_iters']
+        return min((progress['iter'] + 1) / length, 1.0)
+    if progress.get('max_epochs') == 1 and epochs > 1:
+        raise SettingError(
+            f'A warm-up of epochs={epochs} counts epochs, but this training '
+            f'has one (a loop by iterations counts none); write iters=... or '
+            f'fraction=1/12 in its place.'
+        )
+    return min((progress['epoch'] + 1) / epochs, 1.0)
+
+
+class Warmup:
+    """The factor of a linear warm-up in the training that is under way.
+
+    How far the training is it reads from MMEngine's MessageHub, which the
+    Runner keeps, also when a training is resumed. Outside of a Runner's
+    training the factor is 1.
+
+    Args:
+        owner (str): Whose warm-up it is, for the message.
+        lengths (dict): One of ``epochs``, ``iters`` and ``fraction``, see
+            :func:`warmup_factor`.
+
+    Raises:
+        SettingError: If not exactly one length is given, or it is not
+            positive, or a fraction is above 1.
+    """
+
+    def __init__(self, owner: str, lengths: Dict) -> None:
+        given = lengths
+        if isinstance(lengths, dict):
+            given = {k: v for k, v in lengths.items() if v is not None}
+        if not _is_one_length(given):
+            raise SettingError(
+                f'{owner} takes one positive length, epochs, iters or '
+                f'fraction (at most 1), not {given or "none"}; write '
+                f'fraction=0.5, for example, or leave it out.'
+            )
+        self.lengths = given
+
+    def factor(self) -> float:
+        """Compute the factor of this iteration."""
+        hub = MessageHub.get_current_instance()
+        return warmup_factor(hub.runtime_info, **self.lengths)
+
+
+def _is_one_length(given) -> bool:
+    """Tell whether these are the arguments of one warm-up."""
+    if not isinstance(given, dict) or len(given) != 1:
+        return False
+    ((name, value),) = given.items()
+    return (
+        name in LENGTHS
+        and isinstance(value, (int, float))
+        and value > 0
+        and (name != 'fraction' or value <= 1)
+    )
