@@ -11,6 +11,7 @@ from .hierarchical_context_loss import (
     HierarchicalContextLoss,
     hierarchical_context,
 )
+from .local_classifier_loss import LocalClassifierLoss
 from .local_feature_loss import LocalFeatureLoss, local_feature_loss
 from .logits_kd_loss import LogitsKDLoss, StrongerTeacherLoss
 from .memory_bank import MemoryBank
@@ -31,6 +32,7 @@ __all__ = [
     'ContrastiveLoss',
     'DecoupledKDLoss',
     'HierarchicalContextLoss',
+    'LocalClassifierLoss',
     'LocalFeatureLoss',
     'LogitsKDLoss',
     'MemoryBank',

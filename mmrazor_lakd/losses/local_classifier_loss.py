@@ -1,0 +1,126 @@
+"""A classifier at a boundary, which teaches the module before it."""
+
+from typing import List, Optional
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import BaseDataElement
+from mmrazor.registry import MODELS
+from torch import nn
+
+from ..errors import SettingError, check_choice
+from .logits_kd_loss import LogitsKDLoss
+from .ndam_loss import ACTIVATIONS
+from .weighted_square import at_least_float32
+
+
+def targets_of(data_samples: List[BaseDataElement]) -> torch.Tensor:
+    """Collect the labels of a batch, as mmpretrain's heads do.
+
+    Args:
+        data_samples (list): Of mmpretrain's, with ``gt_label``, or with
+            ``gt_score`` where Mixup or CutMix has made soft labels.
+
+    Returns:
+        torch.Tensor: Class indices (N, ), or soft labels (N, K).
+    """
+    if 'gt_score' in data_samples[0]:
+        return torch.stack([sample.gt_score for sample in data_samples])
+    return torch.cat([sample.gt_label for sample in data_samples])
+
+
+@MODELS.register_module()
+class LocalClassifierLoss(nn.Module):
+    r"""The loss of an auxiliary classifier on a local module's map.
+
+    .. math::
+        L = w_{label} \, CE(z, y)
+            + w_{kd} \, T^2 \, KL(softmax(z_T / T) || softmax(z / T)),
+        \quad z = A \, avgpool(relu(F_S)) + b
+
+    Global average pooling and one linear layer make logits :math:`z` of the
+    student's map :math:`F_S`. The layer is trained with the student, and is
+    no part of it: it belongs to the distiller, like a connector.
+
+    Source: local classifiers are those of Nokland and Eidnes, "Training
+    Neural Networks with Local Error Signals", arXiv 1901.06656. To teach
+    them by the teacher's logits is ours; the LAKD paper has none.
+
+    Args:
+        in_channels (int): Channels of the student's map. Found by
+            :class:`~mmrazor_lakd.distillers.LAKDDistiller`.
+        num_classes (int): Classes of the student. Found likewise.
+        label_weight (float): Weight of the cross-entropy. Defaults to 0.1.
+        kd_weight (float): Weight of the logits KD. Defaults to 0.9; the two
+            are those of KD at the head.
+        tau (float): Temperature of the logits KD. Defaults to 4.0.
+        activation (str): What the map goes through first: ``'relu'`` (no
+            change for a map behind a ReLU; a map before it is classified by
+            what the next module sees), ``'abs'`` or ``'none'``. Defaults to
+            ``'relu'``.
+        loss_weight (float): Weight of both. Defaults to 1.0.
+
+    Raises:
+        SettingError: If a weight is negative or both are 0, or if the number
+            of classes is neither found nor given.
+
+    Examples:
+        >>> distiller = dict(
+        ...     type='LAKDDistiller',
+        ...     num_modules=3,
+        ...     classifier_loss=dict(type='LocalClassifierLoss'),
+        ... )
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: Optional[int],
+        label_weight: float = 0.1,
+        kd_weight: float = 0.9,
+        tau: float = 4.0,
+        activation: str = 'relu',
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        owner = type(self).__name__
+        check_choice(owner, 'activation', activation, tuple(ACTIVATIONS))
+        if min(label_weight, kd_weight) < 0 or label_weight + kd_weight == 0:
+            raise SettingError(
+                f'{owner} needs a label_weight and a kd_weight of 0 or more, '
+                f'and one of them above 0, not {label_weight} and '
+                f'{kd_weight}; write label_weight=1.0, kd_weight=0.0 for '
+                f'labels alone.'
+            )
+        if num_classes is None:
+            raise SettingError(
+                f'{owner} finds no number of classes, since the student '
+                f'gives no logits (N, K); write num_classes=10, for example.'
+            )
+        self.fc = nn.Linear(in_channels, num_classes)
+        self.kd = LogitsKDLoss(tau=tau)
+        self.label_weight = label_weight
+        self.kd_weight = kd_weight
+        self.activation = activation
+        self.loss_weight = loss_weight
+
+    def forward(
+        self,
+        feature: torch.Tensor,
+        t_logits: torch.Tensor,
+        data_samples: List[BaseDataElement],
+    ) -> torch.Tensor:
+        """Classify a map (N, C, H, W) and compare; return a scalar.
+
+        Args:
+            feature (torch.Tensor): The student's map.
+            t_logits (torch.Tensor): The teacher's logits, (N, K).
+            data_samples (list): The labels, see :func:`targets_of`.
+        """
+        activated = ACTIVATIONS[self.activation](feature)
+        logits = at_least_float32(self.fc(activated.mean((2, 3))))
+        label_loss = F.cross_entropy(logits, targets_of(data_samples))
+        kd_loss = self.kd(logits, t_logits)
+        return self.loss_weight * (
+            self.label_weight * label_loss + self.kd_weight * kd_loss
+        )

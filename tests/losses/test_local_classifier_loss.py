@@ -1,0 +1,128 @@
+"""The local classifier's loss against a slow float64 version."""
+
+import pytest
+import slow_losses
+import torch
+from mmpretrain.structures import DataSample
+
+from mmrazor_lakd import SettingError
+from mmrazor_lakd.losses import LocalClassifierLoss
+
+ACTIVATIONS = dict(
+    relu=lambda value: value * (value > 0), abs=abs, none=lambda value: value
+)
+
+
+def slow_loss(feature, weight, bias, t_logits, targets, options):
+    """w (w_label CE(z, y) + w_kd T^2 KL(z_T || z)), image by image.
+
+    Args:
+        targets (list[list[float]]): Each image's probabilities of the
+            classes.
+    """
+    activate = ACTIVATIONS[options['activation']]
+    count, channels, height, width = feature.shape
+    cross_entropy, logits = 0.0, []
+    for n in range(count):
+        pooled = [
+            sum(
+                activate(feature[n, c, y, x])
+                for y in range(height)
+                for x in range(width)
+            )
+            / (height * width)
+            for c in range(channels)
+        ]
+        row = [
+            sum(w * v for w, v in zip(weight[k], pooled)) + bias[k]
+            for k in range(len(bias))
+        ]
+        chances = slow_losses.softmax(row, 1.0)
+        for target, chance in zip(targets[n], chances):
+            cross_entropy = cross_entropy - target * torch.log(chance) / count
+        logits.append(row)
+    kd = slow_losses.kd(logits, t_logits, options['tau'])
+    return options['loss_weight'] * (
+        options['label_weight'] * cross_entropy + options['kd_weight'] * kd
+    )
+
+
+def make_case(soft=False, seed=0):
+    """A map, the teacher's logits, data samples and their probabilities."""
+    generator = torch.Generator().manual_seed(seed)
+    feature, t_logits, scores = (
+        torch.randn(shape, generator=generator, dtype=torch.float64)
+        for shape in ((3, 4, 2, 5), (3, 6), (3, 6))
+    )
+    labels = [2, 0, 5]
+    if soft:
+        targets = scores.softmax(1)
+        samples = [DataSample().set_gt_score(score) for score in targets]
+        return feature, t_logits, samples, targets.tolist()
+    samples = [DataSample().set_gt_label(label) for label in labels]
+    targets = [[float(k == label) for k in range(6)] for label in labels]
+    return feature, t_logits, samples, targets
+
+
+@pytest.mark.parametrize('activation', ['relu', 'abs', 'none'])
+@pytest.mark.parametrize('soft', [False, True])
+@pytest.mark.parametrize(
+    'label_weight, kd_weight, tau, loss_weight',
+    [(0.1, 0.9, 4.0, 1.0), (1.0, 0.0, 1.0, 0.5), (0.0, 2.0, 3.0, 2.0)],
+)
+def test_values_and_gradients(
+    activation, soft, label_weight, kd_weight, tau, loss_weight
+):
+    feature, t_logits, samples, targets = make_case(soft)
+    options = dict(
+        label_weight=label_weight,
+        kd_weight=kd_weight,
+        tau=tau,
+        activation=activation,
+        loss_weight=loss_weight,
+    )
+    torch.manual_seed(0)
+    loss = LocalClassifierLoss(4, 6, **options).double()
+    feature.requires_grad_()
+    inputs = [feature, loss.fc.weight, loss.fc.bias]
+    actual = loss(feature, t_logits, samples)
+    expected = slow_loss(*inputs, t_logits, targets, options)
+    torch.testing.assert_close(actual, expected, rtol=1e-12, atol=0)
+    for ours, slow in zip(
+        torch.autograd.grad(actual, inputs),
+        torch.autograd.grad(expected, inputs),
+    ):
+        torch.testing.assert_close(ours, slow, rtol=1e-9, atol=1e-14)
+
+
+def test_defaults_are_those_of_the_head():
+    loss = LocalClassifierLoss(4, 6)
+    assert (loss.label_weight, loss.kd_weight, loss.kd.tau) == (0.1, 0.9, 4)
+    assert (loss.loss_weight, loss.activation) == (1.0, 'relu')
+
+
+def test_half_precision_logits_are_compared_in_float32():
+    """A student that nearly agrees: in bfloat16, KD may be negative."""
+    feature, t_logits, samples, _ = make_case()
+    loss = LocalClassifierLoss(4, 6, label_weight=0.0, kd_weight=1.0)
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        logits = loss.fc(feature.float().relu().mean((2, 3)))
+        close = logits.float() + 3e-2 * t_logits.float()
+        actual = loss(feature.float(), close, samples)
+    assert actual.dtype == torch.float32
+    expected = slow_losses.kd(logits.double(), close.double(), 4.0)
+    assert actual.item() == pytest.approx(expected.item(), rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(label_weight=-1.0), 'label_weight and a kd_weight'),
+        (dict(label_weight=0.0, kd_weight=0.0), 'one of them above 0'),
+        (dict(activation='gelu'), "no activation='gelu'"),
+        (dict(num_classes=None), 'write num_classes=10'),
+    ],
+)
+def test_nonsense_is_refused(options, message):
+    with pytest.raises(SettingError, match=message):
+        LocalClassifierLoss(4, **dict(dict(num_classes=6), **options))
