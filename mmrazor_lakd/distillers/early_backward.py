@@ -12,6 +12,7 @@ from typing import Dict, List, Optional, Set, Tuple
 
 import torch
 from mmengine.runner.amp import autocast
+from torch import nn
 from torch.autograd.function import once_differentiable
 
 from ..errors import SettingError
@@ -172,13 +173,16 @@ def _is_float16(device: torch.device) -> bool:
     return enabled and dtype == torch.float16
 
 
-def prefer_non_reentrant_checkpoints() -> None:
+def prefer_non_reentrant_checkpoints(student: nn.Module) -> None:
     """Make ``use_reentrant=False`` the default of activation checkpointing.
 
+    Where the student checkpoints activations; nothing changes elsewhere.
     mmpretrain's ``with_cp`` doesn't say which of PyTorch's two kinds it
     wants. The older one, still the default, works with a backward pass of
     the whole model only; PyTorch advises against it.
     """
+    if not any(getattr(part, 'with_cp', False) for part in student.modules()):
+        return
     from torch.utils import checkpoint as module
 
     checkpoint = module.checkpoint

@@ -1,7 +1,6 @@
 """A distiller whose connectors find the shapes of the maps by themselves."""
 
-from inspect import signature
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 import torch
 from mmrazor.models.distillers import ConfigurableDistiller
@@ -11,31 +10,8 @@ from torch import nn
 
 from ..errors import SettingError, nearest
 from .dry_run import eval_mode, find_image
+from .parts import Shape, fill_in, shape_arguments
 from .records import release_records
-
-Shape = Tuple[int, ...]
-
-
-def shape_arguments(
-    in_shape: Union[Shape, List[Shape]], out_shape: Union[Shape, List[Shape]]
-) -> Dict[str, Any]:
-    """Name two shapes in all the ways in which connectors take them.
-
-    Args:
-        in_shape (tuple | list[tuple]): Shape (C, H, W) of what a connector
-            takes, or a list of them.
-        out_shape (tuple | list[tuple]): Of what it is compared with.
-
-    Returns:
-        dict: The arguments of ours and of MMRazor's connectors.
-    """
-    if isinstance(in_shape, list):
-        return dict(in_shapes=in_shape, out_shapes=out_shape)
-    arguments = dict(in_shape=in_shape, out_shape=out_shape)
-    for name in ('channel', 'channels'):
-        arguments[f'in_{name}'] = in_shape[0]
-        arguments[f'out_{name}'] = out_shape[0]
-    return arguments
 
 
 @MODELS.register_module()
@@ -220,9 +196,6 @@ class FeatureDistiller(ConfigurableDistiller):
         """Build a connector with the shapes that its class asks for."""
         cfg = self._connector_cfgs[name]
         if isinstance(cfg, dict):
-            kind = cfg['type']
-            cls = MODELS.get(kind) if isinstance(kind, str) else kind
-            accepted = signature(cls).parameters if cls else {}
             others = [
                 other
                 for other in mapping.values()
@@ -237,8 +210,7 @@ class FeatureDistiller(ConfigurableDistiller):
                 arguments.update(
                     shape_arguments(shape, self._shape(others[0]))
                 )
-            known = {k: v for k, v in arguments.items() if k in accepted}
-            cfg = {'_scope_': 'mmrazor', **known, **cfg}
+            cfg = {'_scope_': 'mmrazor', **fill_in(cfg, **arguments)}
         return super().build_connectors({name: cfg})[name]
 
     def _shape(self, record: Dict) -> Union[Shape, List[Shape]]:

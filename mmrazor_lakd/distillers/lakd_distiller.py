@@ -1,30 +1,23 @@
 """The LAKD distiller: local modules, each taught by one teacher map."""
 
 from functools import partial
-from typing import Dict, List, Optional, Set
+from typing import Dict, List, Optional, Union
 
 import torch
 from mmengine.logging import print_log
 from mmrazor.models.distillers import ConfigurableDistiller
-from mmrazor.models.task_modules.recorder import ModuleOutputsRecorder
 from mmrazor.registry import MODELS
 from torch import nn
 from torch.profiler import record_function
 
-from ..connectors import match_size
 from ..errors import SettingError
-from ..losses.weighted_square import weighted_square
+from .curriculum import Curriculum
 from .dry_run import find_modules
-from .early_backward import EarlyBackward, prefer_non_reentrant_checkpoints
-from .local_modules import (
-    build_connector,
-    build_part,
-    check_entries,
-    check_models,
-    describe,
-)
+from .early_backward import prefer_non_reentrant_checkpoints
+from .local_modules import check_entries, check_models, describe
+from .local_teaching import LocalTeaching
 from .partition import partition
-from .records import has_graph, release_records
+from .records import RecordWatch, release_records
 
 
 @MODELS.register_module()
@@ -53,10 +46,9 @@ class LAKDDistiller(ConfigurableDistiller):
               the boundary lies. It must give one map (N, C, H, W).
             - ``teacher`` (str): Name of the teacher's module that gives the
               map to learn.
-            - ``isolate`` (bool): Whether the gradient ends here. False
-              teaches the map without a cut. Defaults to True.
-            - ``connector``, ``feature_loss``, ``attention_loss`` (dict |
-              None): In place of the common ones below.
+            - ``isolate``, ``connector``, ``feature_loss``,
+              ``attention_loss``, ``classifier_loss``: In place of the
+              common ones below.
 
             What follows the last boundary is the last module. An empty list
             leaves a :class:`ConfigurableDistiller`.
@@ -64,15 +56,31 @@ class LAKDDistiller(ConfigurableDistiller):
             number of modules. Where the boundaries lie, and which maps of
             the teacher's they learn, is found by :func:`partition` and
             logged in a form that can be pasted.
+        isolate (bool): Whether the gradient ends at the boundaries. False
+            teaches the maps without a cut. Defaults to True.
         connector (dict, optional): Connector of each module; one of ours or
-            of MMRazor's. ``in_channels`` and ``out_channels`` are filled in
-            where its class takes them. None needs maps of equal width.
+            of MMRazor's. Widths are filled in where its class takes them,
+            as in :class:`FeatureDistiller`. None needs maps of equal width.
             Defaults to ``dict(type='LocalModuleConnector')``.
         feature_loss (dict, optional): Loss of each module, called as
             ``loss(s_feature, t_feature)``; None for none. Defaults to
             ``dict(type='LocalFeatureLoss')``.
         attention_loss (dict, optional): As ``feature_loss``. Defaults to
             ``dict(type='NDAMLoss')``.
+        classifier_loss (dict, optional): Loss of a classifier at each
+            boundary, called as ``loss(s_feature, t_logits, data_samples)``
+            with the map before the connector, such as
+            ``dict(type='LocalClassifierLoss')``. ``in_channels`` and
+            ``num_classes`` are filled in where its class takes them; the
+            logits are the output of the teacher's ``head``. Defaults to None.
+        progressive (dict, optional): Opens the modules from shallow to deep,
+            by weights of their losses that grow from 0 to 1 one after
+            another, such as ``dict(fraction=0.5)`` in the first half of the
+            training. See :class:`Curriculum`. Defaults to None: no weights.
+        feed (str | dict): What a boundary hands on in training:
+            ``'student'``, the student's own map; ``'teacher'``, the
+            teacher's; or a mixture that turns from the teacher's to the
+            student's. See :class:`Curriculum`. Defaults to ``'student'``.
         input_size (int | tuple, optional): Size of the image of the dry
             forward pass in which the widths are found. Defaults to None,
             found by itself.
@@ -86,8 +94,9 @@ class LAKDDistiller(ConfigurableDistiller):
     Raises:
         SettingError: Before training, if a module is unknown, doubled, out
             of order or gives no map, if information passes around a
-            boundary, if the connector can't align two maps,
-            or if teacher and student have different numbers of classes.
+            boundary, if the connector can't align two maps or ``feed`` can't
+            mix them, or if teacher and student have different numbers of
+            classes.
 
     Examples:
         >>> distiller = dict(
@@ -106,36 +115,32 @@ class LAKDDistiller(ConfigurableDistiller):
         self,
         local_modules: Optional[List[Dict]] = None,
         num_modules: Optional[int] = None,
+        isolate: bool = True,
         connector: Optional[Dict] = dict(type='LocalModuleConnector'),
         feature_loss: Optional[Dict] = dict(type='LocalFeatureLoss'),
         attention_loss: Optional[Dict] = dict(type='NDAMLoss'),
+        classifier_loss: Optional[Dict] = None,
+        progressive: Optional[Dict] = None,
+        feed: Union[str, Dict] = 'student',
         input_size: Optional[int] = None,
         early_backward: bool = True,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        if (local_modules is None) == (num_modules is None):
-            raise SettingError(
-                'LAKDDistiller takes either local_modules, a list of '
-                'boundaries, or num_modules, the number of modules to choose '
-                'them for; write one of the two.'
-            )
-        if local_modules is not None:
-            check_entries(local_modules)
+        check_entries(local_modules, num_modules)
         self.local_modules = local_modules
         self.num_modules = num_modules
         self.defaults = dict(
-            isolate=True,
+            isolate=isolate,
             connector=connector,
             feature_loss=feature_loss,
             attention_loss=attention_loss,
+            classifier_loss=classifier_loss,
         )
+        self.curriculum = Curriculum(progressive, feed)
         self.input_size = input_size
         self.early_backward = early_backward
-        self.local_connectors = nn.ModuleList()
-        self.feature_losses = nn.ModuleList()
-        self.attention_losses = nn.ModuleList()
-        self._early_backwards: List[EarlyBackward] = []
+        self.teachings = nn.ModuleList()
         # The student, between the two calls that prepare the distiller.
         self._student: List[nn.Module] = []
         # Whether a student's forward pass belongs to a training loss. The
@@ -144,10 +149,10 @@ class LAKDDistiller(ConfigurableDistiller):
         self._collecting = False
         self._stopped = False
         self._local_losses: Dict[str, torch.Tensor] = {}
-        # How many losses wait for a cut, and what stock recorders hold of the
-        # student.
+        # How many losses wait for a cut.
         self._pending = 0
-        self._records: Set[int] = set()
+        # Tells whether a stock loss will need the module that now ends.
+        self._watch = RecordWatch()
 
     def prepare_from_student(self, model: nn.Module) -> None:
         """Take the student; the teacher decides on its boundaries.
@@ -169,21 +174,15 @@ class LAKDDistiller(ConfigurableDistiller):
         self.local_modules = [
             {**self.defaults, **entry} for entry in self.local_modules
         ]
-        shapes = check_models(
+        shapes, num_classes = check_models(
             student, model, self.local_modules, self.input_size
         )
         for index, entry in enumerate(self.local_modules):
-            self.local_connectors.append(
-                build_connector(entry['connector'], index, *shapes[index])
+            teaching = LocalTeaching(
+                entry, index, shapes[index], num_classes, self.curriculum.feeds
             )
-            self.feature_losses.append(build_part(entry['feature_loss']))
-            self.attention_losses.append(build_part(entry['attention_loss']))
-            self._early_backwards.append(EarlyBackward())
-            # Under a name that can't be one of the user's: those are Python
-            # identifiers in a dict().
-            self.teacher_recorders.recorders[f'module{index + 1}.teacher'] = (
-                ModuleOutputsRecorder(entry['teacher'])
-            )
+            teaching.add_recorders(self.teacher_recorders, model)
+            self.teachings.append(teaching)
         super().prepare_from_teacher(model)
         self._set_boundaries(student)
         if self.local_modules and self.num_modules is None:
@@ -191,10 +190,8 @@ class LAKDDistiller(ConfigurableDistiller):
 
     def _set_boundaries(self, student: nn.Module) -> None:
         """Have the student's forward pass stop by at each boundary."""
-        if self.early_backward and any(
-            getattr(module, 'with_cp', False) for module in student.modules()
-        ):
-            prefer_non_reentrant_checkpoints()
+        if self.early_backward:
+            prefer_non_reentrant_checkpoints(student)
         names = [entry['student'] for entry in self.local_modules]
         # Behind the recorders' hooks: those shall see the map with its graph.
         for index, module in enumerate(
@@ -219,7 +216,7 @@ class LAKDDistiller(ConfigurableDistiller):
     def _at_boundary(
         self, index: int, module: nn.Module, inputs, output: torch.Tensor
     ) -> Optional[torch.Tensor]:
-        """Compute a module's loss and hand on its output without graph."""
+        """Compute a module's loss, and hand on its output without graph."""
         if not (self._collecting and self.training):
             return None
         if getattr(module, '_is_replica', False):
@@ -229,60 +226,49 @@ class LAKDDistiller(ConfigurableDistiller):
                 '(tools/dist_train.sh).'
             )
         name = f'module{index + 1}'
-        entry = self.local_modules[index]
+        teaching = self.teachings[index]
         with record_function(f'lakd/{name}.loss'):
             loss = self._module_loss(index, output)
         if loss is not None:
             self._local_losses[f'{name}.loss'] = loss
             self._pending += 1
-        if not entry['isolate']:
-            return None
-        if self._may_go_early(loss):
-            with record_function(f'lakd/{name}.backward'):
-                loss = self._early_backwards[index](loss)
-            self._local_losses[f'{name}.loss'] = loss
-        self._pending = 0
-        return output.detach()
+        if self.local_modules[index]['isolate']:
+            if self._may_go_early(loss):
+                with record_function(f'lakd/{name}.backward'):
+                    loss = teaching.early_backward(loss)
+                self._local_losses[f'{name}.loss'] = loss
+            self._pending = 0
+            output = output.detach()
+        if self.curriculum.feeds:
+            share = self.curriculum.share()
+            self._log('student_share', share, output.device)
+            output = teaching.hand_on(output, self.teacher_recorders, share)
+        return output
 
     def _module_loss(
         self, index: int, output: torch.Tensor
     ) -> Optional[torch.Tensor]:
         """Compute the weighted sum of a module's losses, and log each."""
         name = f'module{index + 1}'
-        recorder = self.teacher_recorders.get_recorder(f'{name}.teacher')
-        t_feature = recorder.get_record_data()
-        recorder.reset_data_buffer()
-        s_feature = match_size(
-            self.local_connectors[index](output), t_feature.shape[-2:]
-        )
-        values, weights = {}, {}
-        for kind, loss in (
-            ('feature', self.feature_losses[index]),
-            ('attention', self.attention_losses[index]),
-        ):
-            if self.local_modules[index][f'{kind}_loss'] is None:
-                continue
-            weight = None
-            if hasattr(loss, 'position_weight'):
-                weight = loss.position_weight(t_feature)
-            if weight is None:
-                values[kind] = loss(s_feature, t_feature)
-            else:
-                weights[kind] = weight
-        if weights:
-            squares = weighted_square(
-                s_feature, t_feature, list(weights.values())
-            )
-            values.update(zip(weights, squares))
+        values = self.teachings[index](output, self.teacher_recorders)
         for kind, value in values.items():
             # Without 'loss' in its name, MMEngine logs it and no more.
             self._local_losses[f'{name}.{kind}'] = value.detach()
-        return sum(values.values()) if values else None
+        loss = sum(values.values()) if values else None
+        weight = self.curriculum.weight(index, len(self.teachings))
+        if loss is not None and weight is not None:
+            self._log(f'{name}.open', weight, output.device)
+            loss = weight * loss
+        return loss
+
+    def _log(self, name: str, value: float, device: torch.device) -> None:
+        """Log a number beside the losses."""
+        self._local_losses[name] = torch.full((), value, device=device)
 
     def _may_go_early(self, loss: Optional[torch.Tensor]) -> bool:
         """Tell whether nothing else will need the graph of a module."""
         # Asked for in any case, to know the next module's records.
-        observed = self._observed()
+        observed = self._watch.sees_new(self.student_recorders)
         return (
             self.early_backward
             and not observed
@@ -291,22 +277,14 @@ class LAKDDistiller(ConfigurableDistiller):
             and loss.requires_grad
         )
 
-    def _observed(self) -> bool:
-        """Tell whether a stock loss will need the module that now ends."""
-        known = self._records
-        self._records = {
-            id(record)
-            for recorder in self.student_recorders.recorders.values()
-            for record in recorder.data_buffer
-            if has_graph(record)
-        }
-        return not self._records <= known
-
     def compute_distill_losses(self) -> Dict[str, torch.Tensor]:
         """Return the stock losses and those of the local modules.
 
-        ``module1.loss`` is what module 1 minimises; ``module1.feature`` and
-        ``module1.attention``, of which it is the sum, are there for the log.
+        ``module1.loss`` is what module 1 minimises; ``module1.feature``,
+        ``module1.attention`` and ``module1.classifier``, of which it is the
+        sum, are there for the log. So are ``module1.open``, the weight of
+        the sum in a progressive opening, and ``student_share``, where the
+        modules are fed a mixture.
         """
         losses = {**super().compute_distill_losses(), **self._local_losses}
         self._reset()
@@ -317,5 +295,5 @@ class LAKDDistiller(ConfigurableDistiller):
         self._collecting = False
         self._local_losses = {}
         self._pending = 0
-        self._records = set()
+        self._watch = RecordWatch()
         release_records(self)

@@ -1,10 +1,8 @@
-"""The entries of ``local_modules``: checked, and made into parts."""
+"""The entries of ``local_modules``, checked and described."""
 
-from inspect import signature
 from typing import Dict, List, Optional, Tuple
 
 import torch
-from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import SettingError
@@ -18,18 +16,28 @@ ENTRY_KEYS = {
     'connector',
     'feature_loss',
     'attention_loss',
+    'classifier_loss',
 }
 
 
-def check_entries(local_modules: List[Dict]) -> None:
-    """Refuse entries that can be seen to be wrong without the models.
+def check_entries(
+    local_modules: Optional[List[Dict]], num_modules: Optional[int]
+) -> None:
+    """Refuse boundaries that can be seen to be wrong without the models.
 
     Raises:
-        SettingError: If a key is unknown or missing, or a module is doubled.
+        SettingError: If not one of the two is given, a key is unknown or
+            missing, or a module is doubled.
     """
+    if (local_modules is None) == (num_modules is None):
+        raise SettingError(
+            'LAKDDistiller takes either local_modules, a list of '
+            'boundaries, or num_modules, the number of modules to choose '
+            'them for; write one of the two.'
+        )
     seen = set()
-    for number, entry in enumerate(local_modules, 1):
-        where = f'local_modules[{number - 1}]'
+    for index, entry in enumerate(local_modules or []):
+        where = f'local_modules[{index}]'
         unknown = sorted(set(entry) - ENTRY_KEYS)
         missing = sorted({'student', 'teacher'} - set(entry))
         if unknown or missing:
@@ -37,7 +45,7 @@ def check_entries(local_modules: List[Dict]) -> None:
             raise SettingError(
                 f'{where} {problem}; it takes student and teacher (names '
                 f'of modules) and, if need be, isolate, connector, '
-                f'feature_loss and attention_loss.'
+                f'feature_loss, attention_loss and classifier_loss.'
             )
         if entry['student'] in seen:
             raise SettingError(
@@ -52,12 +60,13 @@ def check_models(
     teacher: nn.Module,
     local_modules: List[Dict],
     input_size: Optional[int],
-) -> List[Tuple[torch.Size, torch.Size]]:
+) -> Tuple[List[Tuple[torch.Size, torch.Size]], Optional[int]]:
     """Look at the maps of both models, and refuse what can't be taught.
 
     Returns:
-        list[tuple]: For each boundary the shapes of the student's and of
-        the teacher's map.
+        tuple[list[tuple], int]: For each boundary the shapes of the
+        student's and of the teacher's map; the student's number of classes,
+        or None where its output is not one tensor of logits.
     """
     traces = [
         dry_run(
@@ -77,72 +86,15 @@ def check_models(
         )
     cuts = [e['student'] for e in local_modules if e['isolate']]
     check_boundaries(student, cuts, 'student', input_size)
-    return list(zip(*(trace.shapes for trace in traces)))
-
-
-def build_part(cfg: Optional[Dict], **default_args) -> nn.Module:
-    """Build a part in MMRazor's scope, whatever the config's is."""
-    if cfg is None:
-        return nn.Identity()
-    return MODELS.build({'_scope_': 'mmrazor', **cfg, **default_args})
-
-
-def build_connector(
-    cfg: Optional[Dict], index: int, s_shape: torch.Size, t_shape: torch.Size
-) -> nn.Module:
-    """Build a module's connector and see that it aligns the widths.
-
-    Args:
-        cfg (dict, optional): Its config; None for maps of equal width.
-        index (int): Which of the ``local_modules`` it belongs to.
-        s_shape (torch.Size): Of the student's map, (N, C, H, W).
-        t_shape (torch.Size): Of the teacher's map.
-
-    Raises:
-        SettingError: If the connector gives another width than the teacher's.
-    """
-    s_width, t_width = s_shape[1], t_shape[1]
-    widths = {}
-    if cfg is not None:
-        kind = cfg['type']
-        cls = MODELS.get(kind) if isinstance(kind, str) else kind
-        accepted = signature(cls).parameters if cls else {}
-        widths = {
-            key: cfg.get(key, width)
-            for key, width in (
-                ('in_channels', s_width),
-                ('out_channels', t_width),
-            )
-            if key in accepted
-        }
-    connector = build_part(cfg, **widths)
-    training = connector.training
-    connector.eval()
-    try:
-        with torch.no_grad():
-            width = connector(torch.zeros(s_shape)).shape[1]
-        reason = f'gives {width}'
-    except RuntimeError as error:
-        width = None
-        reason = f'fails ({str(error).splitlines()[0]})'
-    connector.train(training)
-    if width != t_width:
-        kind = 'None' if cfg is None else cfg['type']
-        raise SettingError(
-            f"local_modules[{index}]: the student's map has "
-            f"{s_width} channels and the teacher's {t_width}, but "
-            f'connector={kind} {reason}; write '
-            f"connector=dict(type='LocalModuleConnector') without widths, "
-            f'which finds them by itself.'
-        )
-    return connector
+    shapes = list(zip(*(trace.shapes for trace in traces)))
+    return shapes, s_logits[-1] if s_logits else None
 
 
 def describe(local_modules: List[Dict], shapes: List[Tuple]) -> str:
     """Say which module learns what.
 
     Args:
-        local_modules (list[dict]): The boundaries.
+        local_modules (list[dict]): The boundaries, with all of their keys.
         shapes (list[tuple]): From :func:`check_models`.
     """
     lines = ['LAKD trains these local modules:']
@@ -150,10 +102,15 @@ def describe(local_modules: List[Dict], shapes: List[Tuple]) -> str:
         zip(local_modules, shapes), 1
     ):
         cut = 'cut' if entry['isolate'] else 'no cut'
+        teachers = []
+        if entry['feature_loss'] or entry['attention_loss']:
+            teachers.append(f'{entry["teacher"]} {tuple(t_shape[1:])}')
+        if entry['classifier_loss']:
+            teachers.append('a local classifier')
         lines.append(
             f'  module {number}: up to {entry["student"]} '
-            f'{tuple(s_shape[1:])} ({cut}), taught by {entry["teacher"]} '
-            f'{tuple(t_shape[1:])}'
+            f'{tuple(s_shape[1:])} ({cut}), taught by '
+            f'{" and ".join(teachers) or "nothing"}'
         )
     lines.append(f'  module {len(local_modules) + 1}: the rest, with the head')
     return '\n'.join(lines)

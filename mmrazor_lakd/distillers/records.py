@@ -1,6 +1,6 @@
 """What MMRazor's recorders hold."""
 
-from typing import List
+from typing import List, Set
 
 import torch
 from mmrazor.models.distillers import ConfigurableDistiller
@@ -40,3 +40,21 @@ def tensors_in(record) -> List[torch.Tensor]:
 def has_graph(record) -> bool:
     """Tell whether a record is, or holds, a tensor with a graph."""
     return any(tensor.grad_fn is not None for tensor in tensors_in(record))
+
+
+class RecordWatch:
+    """Notices records with a graph, which somebody will want to go through."""
+
+    def __init__(self) -> None:
+        self._known: Set[int] = set()
+
+    def sees_new(self, manager: RecorderManager) -> bool:
+        """Tell whether there are records that weren't there last time."""
+        known = self._known
+        self._known = {
+            id(record)
+            for recorder in manager.recorders.values()
+            for record in recorder.data_buffer
+            if has_graph(record)
+        }
+        return not self._known <= known

@@ -264,7 +264,7 @@ def test_the_losses_get_maps_of_one_layout(build, batch, last):
     if last:
         model.to(memory_format=torch.channels_last)
     seen = []
-    model.distiller.feature_losses[0].register_forward_pre_hook(
+    model.distiller.teachings[0].losses['feature'].register_forward_pre_hook(
         lambda module, maps: seen.extend(maps)
     )
     for _ in range(2):

@@ -127,7 +127,7 @@ def test_a_learned_connector_gets_its_gradients(build, batch):
     )
     actual = gradients(early, batch)
     assert_equal(actual, gradients(summed, batch))
-    assert sum('local_connectors' in name for name in actual) == 6
+    assert sum('.connector.' in name for name in actual) == 6
 
 
 @pytest.mark.parametrize('frozen_stages', [-1, 0, 1, 2])
@@ -290,7 +290,7 @@ def test_float16_overflow_skips_the_step_and_lowers_the_scale(
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-9)
     scaler = torch.amp.GradScaler('cpu', init_scale=2.0**10)
     weighted = {
-        'module1': model.distiller.feature_losses[0],
+        'module1': model.distiller.teachings[0].losses['feature'],
         'head': model.student.head.loss_module,
     }[where]
 

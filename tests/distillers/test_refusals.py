@@ -102,8 +102,9 @@ def test_connectors_that_do_not_align(build, connector, message):
         )
 
 
-def test_mmrazors_connectors_do(build, batch):
-    connector = dict(type='ConvModuleConnector', in_channel=16, out_channel=64)
+@pytest.mark.parametrize('widths', [{}, dict(in_channel=16, out_channel=64)])
+def test_mmrazors_connectors_do(build, batch, widths):
+    connector = dict(type='ConvModuleConnector', **widths)
     model = build(
         lakd([entry(connector=connector)]),
         teacher=classifier('8x4', width=256),

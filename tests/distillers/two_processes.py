@@ -61,6 +61,7 @@ def make_model(**kwargs):
     kwargs = dict(
         feature_loss=dict(type='LocalFeatureLoss', normalize='none'),
         attention_loss=dict(type='NDAMLoss', scale='none'),
+        classifier_loss=dict(type='LocalClassifierLoss'),
         **LOGITS_KD,
         **kwargs,
     )

@@ -1,0 +1,93 @@
+"""From simple to complex: what changes in the course of a training."""
+
+from typing import Dict, Optional, Union
+
+import torch
+
+from ..errors import check_choice
+from ..losses import Warmup
+
+
+def opening(progress: float, index: int, count: int) -> float:
+    r"""Compute the weight of a module's loss while the modules open.
+
+    .. math:: w_i = \min(\max(L p - i, 0), 1), \quad i = 0, ..., L - 1
+
+    The first grows from 0 to 1 in the first of :math:`L` equal parts of the
+    opening, the second in the second part, and so on to the deepest.
+
+    Source: ours. The paper names "progressive interaction training", from
+    simple to complex; its rule is not known.
+
+    Args:
+        progress (float): How much of the opening is over, from 0 to 1.
+        index (int): The module, from 0, the one at the input.
+        count (int): The number of modules that open.
+    """
+    return min(max(count * progress - index, 0.0), 1.0)
+
+
+def mixture(
+    s_feature: torch.Tensor, t_feature: torch.Tensor, share: float
+) -> torch.Tensor:
+    """Mix two maps of one shape (N, C, H, W), element by element.
+
+    Source: ours.
+
+    Args:
+        s_feature (torch.Tensor): The student's map.
+        t_feature (torch.Tensor): The teacher's map. It is not returned
+            itself: a layer of the student may overwrite what it is fed.
+        share (float): Share of the student's map, from 0 to 1.
+    """
+    t_feature = (1 - share) * t_feature.to(s_feature.dtype)
+    return torch.add(t_feature, s_feature, alpha=share)
+
+
+class Curriculum:
+    """What of :class:`LAKDDistiller` depends on the iteration.
+
+    The lengths are those of :class:`~mmrazor_lakd.losses.Warmup`: a dict with
+    one of ``epochs``, ``iters`` and ``fraction`` (of the whole training).
+
+    Args:
+        progressive (dict, optional): Length of the opening, in which the
+            weight of each module's loss grows, see :func:`opening`. The
+            gradients of a module that is not open are 0: weight decay acts on
+            it, and its batch normalisation takes statistics. The last
+            module, behind the last boundary, has no such weight. None for
+            none at all.
+        feed (str | dict): ``'student'`` or ``'teacher'`` for the one's or the
+            other's map at each boundary, in training; a length for a
+            mixture, see :func:`mixture`, in which the student's share grows
+            from 0 to 1. What is recorded of the teacher must be a map of the
+            same kind, such as ``layer1.preact`` for ``layer1.preact``:
+            whatever follows the boundary, such as a ReLU, acts on the
+            mixture. Without a cut, the gradient from behind is multiplied by
+            the student's share.
+    """
+
+    def __init__(
+        self, progressive: Optional[Dict], feed: Union[str, Dict]
+    ) -> None:
+        owner = 'LAKDDistiller'
+        self._opening: Optional[Warmup] = None
+        if progressive is not None:
+            self._opening = Warmup(f'{owner}.progressive', progressive)
+        self._turning: Optional[Warmup] = None
+        if isinstance(feed, dict):
+            self._turning = Warmup(f'{owner}.feed', feed)
+        else:
+            check_choice(owner, 'feed', feed, ('student', 'teacher'))
+        # Whether the next module gets anything but the student's own map.
+        self.feeds = feed != 'student'
+
+    def weight(self, index: int, count: int) -> Optional[float]:
+        """Compute the weight of a module's loss; None if it is constant."""
+        if self._opening is None:
+            return None
+        return opening(self._opening.factor(), index, count)
+
+    def share(self) -> float:
+        """Compute the student's share of the maps that are handed on."""
+        return 0.0 if self._turning is None else self._turning.factor()

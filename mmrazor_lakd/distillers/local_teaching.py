@@ -1,0 +1,185 @@
+"""What happens at one boundary: the losses, and what is handed on."""
+
+from typing import Dict, Optional, Tuple
+
+import torch
+from mmrazor.models.task_modules import (
+    ModuleInputsRecorder,
+    ModuleOutputsRecorder,
+    RecorderManager,
+)
+from torch import nn
+
+from ..connectors import match_size
+from ..errors import SettingError
+from ..losses.weighted_square import weighted_square
+from .curriculum import mixture
+from .dry_run import eval_mode, find_modules
+from .early_backward import EarlyBackward
+from .parts import build_connector, build_part
+
+# Losses between two maps; the third kind is one of the student's map alone.
+MAP_KINDS = ('feature', 'attention')
+KINDS = (*MAP_KINDS, 'classifier')
+
+
+class LocalTeaching(nn.Module):
+    """What a local module is taught with, and the next one is fed.
+
+    Args:
+        entry (dict): One of the ``local_modules``, with all of its keys.
+        index (int): Which one, for messages.
+        shapes (tuple[torch.Size, torch.Size]): Of the student's map and of
+            the teacher's, (N, C, H, W).
+        num_classes (int, optional): Of the student, if that is known.
+        feeds (bool): Whether :meth:`hand_on` will be called.
+    """
+
+    def __init__(
+        self,
+        entry: Dict,
+        index: int,
+        shapes: Tuple[torch.Size, torch.Size],
+        num_classes: Optional[int],
+        feeds: bool,
+    ) -> None:
+        super().__init__()
+        s_shape, t_shape = shapes
+        cfgs = {kind: entry[f'{kind}_loss'] for kind in KINDS}
+        self.early_backward = EarlyBackward()
+        self.compares_maps = any(cfgs[kind] is not None for kind in MAP_KINDS)
+        self.classifies = cfgs['classifier'] is not None
+        self.t_source = entry['teacher']
+        # Names of recorders that can't be the user's: those are Python
+        # identifiers in a dict().
+        self.t_map = f'module{index + 1}.teacher'
+        # A learned one that no loss needs would have no gradient.
+        self.connector = nn.Identity()
+        if self.compares_maps:
+            self.connector = build_connector(
+                entry['connector'], index, s_shape, t_shape
+            )
+        self.feeds = feeds
+        if feeds:
+            self._check_feed(index, s_shape, t_shape)
+        known = dict(in_channels=s_shape[1], num_classes=num_classes)
+        self.losses = nn.ModuleDict(
+            {
+                kind: build_part(cfg, **known)
+                for kind, cfg in cfgs.items()
+                if cfg is not None
+            }
+        )
+
+    def _check_feed(
+        self, index: int, s_shape: torch.Size, t_shape: torch.Size
+    ) -> None:
+        """Refuse to feed the student a map that is none of its own kind."""
+        image = torch.zeros(s_shape)
+        with eval_mode(self.connector), torch.no_grad():
+            identity = self.connector(image) is image
+        if not identity or s_shape != t_shape:
+            raise SettingError(
+                f'local_modules[{index}]: feed mixes two maps of one shape '
+                f'without a connector, but the student has '
+                f'{tuple(s_shape[1:])}, the teacher {tuple(t_shape[1:])} and '
+                f'the connector {"is" if identity else "is not"} the '
+                f"identity; write feed='student', or choose modules whose "
+                f'maps agree.'
+            )
+
+    def add_recorders(
+        self, recorders: RecorderManager, teacher: nn.Module
+    ) -> None:
+        """Record what the losses need of the teacher.
+
+        Args:
+            recorders (RecorderManager): The teacher's, not yet initialised.
+            teacher (nn.Module): The teacher.
+
+        Raises:
+            SettingError: If a classifier needs the output of the teacher's
+                ``head``, and there is none.
+        """
+        if self.compares_maps or self.feeds:
+            recorders.recorders[self.t_map] = ModuleOutputsRecorder(
+                self.t_source
+            )
+        if self.classifies:
+            find_modules(teacher, ['head'], 'teacher')
+            recorders.recorders['head.logits'] = ModuleOutputsRecorder('head')
+            # Of the whole teacher: images and data samples.
+            recorders.recorders['model.inputs'] = ModuleInputsRecorder('')
+
+    def forward(
+        self, output: torch.Tensor, recorders: RecorderManager
+    ) -> Dict[str, torch.Tensor]:
+        """Compute each loss, a scalar, and let go of the teacher's map.
+
+        Where it is still to be fed, :meth:`hand_on` lets go of it.
+
+        Args:
+            output (torch.Tensor): The student's map, (N, C, H, W).
+            recorders (RecorderManager): The teacher's, which has been run.
+        """
+        values = {}
+        if self.compares_maps:
+            recorder = recorders.get_recorder(self.t_map)
+            t_feature = recorder.get_record_data()
+            if not self.feeds:
+                recorder.reset_data_buffer()
+            s_feature = match_size(
+                self.connector(output), t_feature.shape[-2:]
+            )
+            values = self._compare(s_feature, t_feature)
+        if self.classifies:
+            logits = recorders.get_recorder('head.logits')
+            inputs = recorders.get_recorder('model.inputs')
+            values['classifier'] = self.losses['classifier'](
+                output,
+                logits.get_record_data(),
+                inputs.get_record_data(data_idx=1),
+            )
+        return values
+
+    def hand_on(
+        self, output: torch.Tensor, recorders: RecorderManager, share: float
+    ) -> torch.Tensor:
+        """Mix the teacher's map into what the next module is fed.
+
+        Args:
+            output (torch.Tensor): The student's map, (N, C, H, W).
+            recorders (RecorderManager): The teacher's, which has been run.
+            share (float): See :func:`mixture`; 1 gives ``output`` itself.
+        """
+        recorder = recorders.get_recorder(self.t_map)
+        t_feature = recorder.get_record_data()
+        recorder.reset_data_buffer()
+        return output if share == 1 else mixture(output, t_feature, share)
+
+    def _compare(
+        self, s_feature: torch.Tensor, t_feature: torch.Tensor
+    ) -> Dict[str, torch.Tensor]:
+        """Compute the losses between two maps of one shape.
+
+        Those that are weighted squares of the difference are computed in one
+        go, from one difference.
+        """
+        values, weights = {}, {}
+        for kind in MAP_KINDS:
+            if kind not in self.losses:
+                continue
+            loss = self.losses[kind]
+            weight = None
+            if hasattr(loss, 'position_weight'):
+                weight = loss.position_weight(t_feature)
+            if weight is None:
+                values[kind] = loss(s_feature, t_feature)
+            else:
+                weights[kind] = weight
+        if weights:
+            squares = weighted_square(
+                s_feature, t_feature, list(weights.values())
+            )
+            values.update(zip(weights, squares))
+        return values

@@ -1,0 +1,96 @@
+"""Parts that are built from configs, with what the models tell of them."""
+
+from inspect import signature
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import torch
+from mmrazor.registry import MODELS
+from torch import nn
+
+from ..errors import SettingError
+from .dry_run import eval_mode
+
+Shape = Tuple[int, ...]
+
+
+def shape_arguments(
+    in_shape: Union[Shape, List[Shape]], out_shape: Union[Shape, List[Shape]]
+) -> Dict[str, Any]:
+    """Name two shapes in all the ways in which connectors take them.
+
+    Args:
+        in_shape (tuple | list[tuple]): Shape (C, H, W) of what a connector
+            takes, or a list of them.
+        out_shape (tuple | list[tuple]): Of what it is compared with.
+
+    Returns:
+        dict: The arguments of ours and of MMRazor's connectors.
+    """
+    if isinstance(in_shape, list):
+        return dict(in_shapes=in_shape, out_shapes=out_shape)
+    arguments = dict(in_shape=in_shape, out_shape=out_shape)
+    for name in ('channel', 'channels'):
+        arguments[f'in_{name}'] = in_shape[0]
+        arguments[f'out_{name}'] = out_shape[0]
+    return arguments
+
+
+def fill_in(cfg: Dict, **known: Any) -> Dict:
+    """Add the arguments that a part's class takes and its config lacks.
+
+    Args:
+        cfg (dict): Config of the part.
+        known (Any): Arguments by their names; those that the class doesn't
+            take are left out.
+    """
+    kind = cfg['type']
+    cls = MODELS.get(kind) if isinstance(kind, str) else kind
+    accepted = signature(cls).parameters if cls else {}
+    return {**{k: v for k, v in known.items() if k in accepted}, **cfg}
+
+
+def build_part(cfg: Optional[Dict], **known: Any) -> nn.Module:
+    """Build a part in MMRazor's scope, whatever the config's is.
+
+    Args:
+        cfg (dict, optional): Its config; None for the identity.
+        known (Any): See :func:`fill_in`.
+    """
+    if cfg is None:
+        return nn.Identity()
+    return MODELS.build({'_scope_': 'mmrazor', **fill_in(cfg, **known)})
+
+
+def build_connector(
+    cfg: Optional[Dict], index: int, s_shape: torch.Size, t_shape: torch.Size
+) -> nn.Module:
+    """Build a module's connector and see that it aligns the widths.
+
+    Args:
+        cfg (dict, optional): Its config; None for maps of equal width.
+        index (int): Which of the ``local_modules`` it belongs to.
+        s_shape (torch.Size): Of the student's map, (N, C, H, W).
+        t_shape (torch.Size): Of the teacher's map.
+
+    Raises:
+        SettingError: If the connector gives another width than the teacher's.
+    """
+    s_width, t_width = s_shape[1], t_shape[1]
+    connector = build_part(cfg, **shape_arguments(s_shape[1:], t_shape[1:]))
+    try:
+        with eval_mode(connector), torch.no_grad():
+            width = connector(torch.zeros(s_shape)).shape[1]
+        reason = f'gives {width}'
+    except RuntimeError as error:
+        width = None
+        reason = f'fails ({str(error).splitlines()[0]})'
+    if width != t_width:
+        kind = 'None' if cfg is None else cfg['type']
+        raise SettingError(
+            f"local_modules[{index}]: the student's map has "
+            f"{s_width} channels and the teacher's {t_width}, but "
+            f'connector={kind} {reason}; write '
+            f"connector=dict(type='LocalModuleConnector') without widths, "
+            f'which finds them by itself.'
+        )
+    return connector
