@@ -137,21 +137,6 @@ def test_gradients_equal_a_joint_loss(build, batch, isolate):
         )
 
 
-def test_cuts_can_be_left_out_at_once(build, batch):
-    """And kept where an entry says so."""
-    entries = [LOCAL_MODULES[0], dict(LOCAL_MODULES[1], isolate=True)]
-    model = build(lakd(entries, isolate=False))
-    losses = model(*batch, mode='loss')
-    for name, modules in (
-        ('distill.module1.loss', {1}),
-        ('distill.module2.loss', {1, 2}),
-        ('student.loss', {3}),
-    ):
-        reached = gradients(losses[name], model)
-        found = {module_of(p) for p, g in reached.items() if g is not None}
-        assert found == modules, name
-
-
 def test_outside_of_the_training_loss_nothing_is_cut(build, batch):
     images, samples = batch
     model = build(lakd(**LOGITS_KD))

@@ -1,4 +1,4 @@
-"""What a module is taught with: a classifier at the boundary."""
+"""What a module is taught with, and which modules that teaches."""
 
 import weakref
 
@@ -6,6 +6,8 @@ import pytest
 import torch
 from conftest import LOCAL_MODULES, LOGITS_KD, classifier, lakd, total
 from mmpretrain.structures import DataSample
+from test_lakd_distiller import gradients as reach
+from test_lakd_distiller import module_of
 
 from mmrazor_lakd import SettingError
 
@@ -160,3 +162,18 @@ def test_a_teacher_without_a_head_is_refused(build):
     del teacher['head']
     with pytest.raises(SettingError, match="no module 'head'"):
         build(lakd(**ALONE), teacher=teacher)
+
+
+def test_cuts_can_be_left_out_at_once(build, batch):
+    """And kept where an entry says so."""
+    entries = [LOCAL_MODULES[0], dict(LOCAL_MODULES[1], isolate=True)]
+    model = build(lakd(entries, isolate=False))
+    losses = model(*batch, mode='loss')
+    for name, modules in (
+        ('distill.module1.loss', {1}),
+        ('distill.module2.loss', {1, 2}),
+        ('student.loss', {3}),
+    ):
+        reached = reach(losses[name], model)
+        found = {module_of(p) for p, g in reached.items() if g is not None}
+        assert found == modules, name
