@@ -1,0 +1,99 @@
+# Which of LAKD's choices pay: one factor at a time, from the configs' defaults.
+# It looks at the last 5,000 training images, on which no student is trained,
+# and never at the test set. (The teacher has been trained on them, for all rows
+# alike.) Screen with --seeds 0, then give the rows that decide more seeds.
+_base_ = ['./_base_/methods.py']
+
+title = 'LAKD, one factor at a time: CIFAR-10, ResNet20 -> ResNet8'
+pairs = ['resnet20_resnet8_1xb128_cifar10']
+epochs = 5
+teacher_epochs = 20
+options = {
+    'train_dataloader.dataset.indices': 45000,
+    'val_dataloader.dataset.split': 'train',
+    'val_dataloader.dataset.indices': -5000,
+}
+
+d = 'model.distiller'
+kd = f'{d}.distill_losses.loss_kd.loss_weight'
+label = 'model.architecture.head.loss.loss_weight'
+rows = {
+    # where gradients end
+    'no cuts': {f'{d}.isolate': False},
+    'cut behind stage 1 only': {f'{d}.local_modules.1.isolate': False},
+    'cut behind stage 1 only, stage 2 untaught': {
+        f'{d}.local_modules.1.isolate': False,
+        f'{d}.local_modules.1.feature_loss': None,
+        f'{d}.local_modules.1.attention_loss': None,
+    },
+    # what NDAM adds
+    'NDAM off': {f'{d}.attention_loss': None},
+    'NDAM alone': {f'{d}.feature_loss': None},
+    'NDAM matched': {f'{d}.attention_loss.mode': 'match'},
+    'NDAM matched, alone': {
+        f'{d}.attention_loss.mode': 'match',
+        f'{d}.feature_loss': None,
+    },
+    # the weight W
+    'pooling 5': {f'{d}.attention_loss.kernel_size': 5},
+    'pooling of the whole map': {f'{d}.attention_loss.kernel_size': None},
+    'average pooling alone': {
+        f'{d}.attention_loss.alpha': 1.0,
+        f'{d}.attention_loss.beta': 0.0,
+    },
+    'maximum pooling alone': {
+        f'{d}.attention_loss.alpha': 0.0,
+        f'{d}.attention_loss.beta': 1.0,
+    },
+    'W by softmax': {f'{d}.attention_loss.normalize': 'softmax'},
+    'W as it is': {f'{d}.attention_loss.normalize': 'none'},
+    'absolute values in W': {f'{d}.attention_loss.activation': 'abs'},
+    # the maps, and the scale of their losses
+    'maps behind the ReLU': {
+        f'{d}.local_modules.0.student': 'backbone.layer1',
+        f'{d}.local_modules.0.teacher': 'backbone.layer1',
+        f'{d}.local_modules.1.student': 'backbone.layer2',
+        f'{d}.local_modules.1.teacher': 'backbone.layer2',
+    },
+    'mean over instances': {f'{d}.feature_loss.reduction': 'instance'},
+    'scale as it is': {f'{d}.feature_loss.normalize': 'none'},
+    'map losses x 0.25': {
+        f'{d}.feature_loss.loss_weight': 0.25,
+        f'{d}.attention_loss.loss_weight': 0.25,
+    },
+    'map losses x 4': {
+        f'{d}.feature_loss.loss_weight': 4.0,
+        f'{d}.attention_loss.loss_weight': 4.0,
+    },
+    # the number of modules (a ResNet8 has three blocks; its K = 3 is the row
+    # of the maps behind the ReLU)
+    'K = 2': {f'{d}.local_modules': None, f'{d}.num_modules': 2},
+    # what the last module learns from
+    'labels alone at the head': {kd: 0.0, label: 1.0},
+    'logits alone at the head': {kd: 1.0, label: 0.0},
+    'labels x 1 and logits at the head': {label: 1.0},
+    # simple to complex, and more to learn from
+    'progressive, first half': {f'{d}.progressive.fraction': 0.5},
+    'fed a mixture, first half': {f'{d}.feed.fraction': 0.5},
+    'fed the teacher': {f'{d}.feed': 'teacher'},
+    'local classifiers': {f'{d}.classifier_loss.type': 'LocalClassifierLoss'},
+    'local classifiers, no maps': {
+        f'{d}.classifier_loss.type': 'LocalClassifierLoss',
+        f'{d}.feature_loss': None,
+        f'{d}.attention_loss': None,
+    },
+}
+
+lakd = 'configs/lakd/lakd_{pair}.py'
+methods = [
+    dict(title='alone', config='configs/teachers/{student}_{recipe}.py'),
+    dict(title='KD', config='configs/kd/kd_{pair}.py'),
+    dict(title='LAKD', config=lakd),
+    dict(
+        title='the literal reading',
+        config='configs/lakd_literal/lakd_literal_{pair}.py',
+    ),
+    *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
+]
+reference = 'LAKD'
+del d, kd, label, lakd, rows
