@@ -20,6 +20,11 @@ label = 'model.architecture.head.loss.loss_weight'
 rows = {
     # where gradients end
     'no cuts': {f'{d}.isolate': False},
+    'no cuts, map losses x 0.1': {
+        f'{d}.isolate': False,
+        f'{d}.feature_loss.loss_weight': 0.1,
+        f'{d}.attention_loss.loss_weight': 0.1,
+    },
     'cut behind stage 1 only': {f'{d}.local_modules.1.isolate': False},
     'cut behind stage 1 only, stage 2 untaught': {
         f'{d}.local_modules.1.isolate': False,
@@ -36,6 +41,7 @@ rows = {
     },
     # the weight W
     'pooling 5': {f'{d}.attention_loss.kernel_size': 5},
+    # its W is 1 everywhere: the feature loss twice
     'pooling of the whole map': {f'{d}.attention_loss.kernel_size': None},
     'average pooling alone': {
         f'{d}.attention_loss.alpha': 1.0,
@@ -55,8 +61,18 @@ rows = {
         f'{d}.local_modules.1.student': 'backbone.layer2',
         f'{d}.local_modules.1.teacher': 'backbone.layer2',
     },
-    'mean over instances': {f'{d}.feature_loss.reduction': 'instance'},
-    'scale as it is': {f'{d}.feature_loss.normalize': 'none'},
+    # A sum over the elements of a map: module 1 has 16,384 of them and weighs
+    # as much as before, module 2 half of it.
+    'mean over instances': {
+        f'{d}.feature_loss.reduction': 'instance',
+        f'{d}.feature_loss.loss_weight': 1 / 16384,
+        f'{d}.attention_loss.reduction': 'instance',
+        f'{d}.attention_loss.loss_weight': 1 / 16384,
+    },
+    'scale as it is': {
+        f'{d}.feature_loss.normalize': 'none',
+        f'{d}.attention_loss.scale': 'none',
+    },
     'map losses x 0.25': {
         f'{d}.feature_loss.loss_weight': 0.25,
         f'{d}.attention_loss.loss_weight': 0.25,
