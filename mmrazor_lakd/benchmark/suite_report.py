@@ -82,8 +82,8 @@ def write_report(
     others = count_others(report, suite)
     if others:
         facts.append(
-            f'{others} more results in the folder have other settings and are '
-            f'not shown.'
+            f'Results in the folder that have other settings, not shown: '
+            f'{others}.'
         )
     facts += [f'{f["name"]} FAILED: {f["reason"]}' for f in failures]
     title = suite.settings['title']

@@ -16,6 +16,8 @@ import torch
 from conftest import ROOT
 
 SUITE = 'tests/benchmark/tiny_suite.py'
+# Part of it, and so a report with empty cells.
+PART = ('--seeds', 0, '--methods', 'KD', 'LAKD, no cuts')
 ENV = dict(os.environ, PYTHONPATH=str(ROOT), COLUMNS='160')
 
 
@@ -42,7 +44,7 @@ def run(*arguments, suite=SUITE):
 def unbroken(tmp_path_factory):
     """The suite's first seed, trained without a stop."""
     folder = tmp_path_factory.mktemp('unbroken')
-    code, out, err = run(folder, '--seeds', 0, '--jobs', 2)
+    code, out, err = run(folder, *PART, '--jobs', 2)
     assert code == 0, err
     return folder, out
 
@@ -54,11 +56,12 @@ def accuracies(folder):
 
 def test_report(unbroken):
     folder, out = unbroken
-    assert 'A few digits: 3 trainings, of which 0 are done.' in out
-    assert '4 of 4: ' in out and 'teacher resnet20_1xb64_digits: ' in out
+    assert 'A few digits: 2 trainings, of which 0 are done.' in out
+    assert '3 of 3: ' in out and 'teacher resnet20_1xb64_digits: ' in out
     table = accuracies(folder)
     assert list(table['method']) == ['alone', 'KD', 'LAKD, no cuts']
-    assert table['last'].between(5, 60).all()
+    assert table['last'][1:].between(5, 60).all()
+    assert table['last'].isna().tolist() == [True, False, False]
     assert table['seed 1'].isna().all()
     report = folder / 'report'
     text = (report / 'report.md').read_text()
@@ -92,9 +95,9 @@ def test_what_is_done_is_kept(unbroken):
     folder, _ = unbroken
     files = sorted((folder / 'report' / 'results').iterdir())
     before = [path.stat().st_mtime_ns for path in files]
-    code, out, err = run(folder, '--seeds', 0)
+    code, out, err = run(folder, *PART)
     assert code == 0, err
-    assert '3 trainings, of which 3 are done' in out
+    assert '2 trainings, of which 2 are done' in out
     assert [path.stat().st_mtime_ns for path in files] == before
 
 
@@ -102,7 +105,7 @@ def test_killed_three_times_it_ends_alike(unbroken, tmp_path):
     moments = random.Random(0)
     stops = 0
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
-        process = start(tmp_path, '--seeds', 0, '--jobs', 2)
+        process = start(tmp_path, *PART, '--jobs', 2)
         marks = len(list(tmp_path.glob('*/epoch_*.pth')))
         begin = time.time()
         # Not before it has got anywhere: else three kills would do no more
@@ -121,7 +124,7 @@ def test_killed_three_times_it_ends_alike(unbroken, tmp_path):
             time.sleep(0.05)
         assert not trainings_of(tmp_path)
     assert stops == 3
-    code, out, err = run(tmp_path, '--seeds', 0, '--jobs', 2)
+    code, out, err = run(tmp_path, *PART, '--jobs', 2)
     assert code == 0, err
     logs = [log.read_text() for log in tmp_path.glob('*/output.log')]
     assert any('resumed epoch: ' in log for log in logs)
@@ -160,7 +163,7 @@ def test_a_failure_does_not_stop_the_others(unbroken, tmp_path):
     assert 'wrong, seed 0, resnet20_resnet8_1xb64_digits FAILED: KeyErr' in out
     assert '2 trainings, of which 1 are done' in out
     text = (report / 'report.md').read_text()
-    assert 'FAILED: KeyError' in text and '2 more results' in text
+    assert 'FAILED: KeyError' in text and 'not shown: 1.' in text
     kd = accuracies(unbroken[0]).set_index('method').loc['KD']
     assert f'| KD | {kd["last"]:.2f} |' in text
 
@@ -178,12 +181,8 @@ def test_another_teacher_is_refused(unbroken, tmp_path):
 
 
 def test_usage(tmp_path):
-    code, out, err = run(tmp_path, '--methods', 'kd')
-    assert code == 2
-    assert "error: The suite tiny_suite has no method 'kd'; it has" in err
     code, out, err = run(tmp_path, '--report-only')
-    assert code == 2 and 'There are no results of the suite tiny_suite' in err
+    assert code == 2 and 'Traceback' not in err
+    assert 'error: There are no results of the suite tiny_suite in ' in err
     code, out, err = run(tmp_path, '--jobs', 0)
     assert code == 2 and '--jobs must be at least 1' in err
-    code, out, err = run(tmp_path, suite='smok')
-    assert code == 2 and "no suite 'smok'; the nearest ones" in err
