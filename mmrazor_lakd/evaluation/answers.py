@@ -1,0 +1,92 @@
+"""What several classifiers answer, and where they differ."""
+
+from typing import Dict
+
+import torch
+
+
+class Answers:
+    """Counts over all images of who answered what together with whom.
+
+    Args:
+        num_models (int): Number of classifiers, M.
+        num_classes (int): Number of classes, K.
+
+    Attributes:
+        images (torch.Tensor): Images of each class, (K,).
+        right (torch.Tensor): Right answers, (M, K).
+        same (torch.Tensor): Equal answers of two models, (M, M), of these
+        same_wrong (torch.Tensor): equal and wrong ones.
+        only (torch.Tensor): (M, M, K); at [i, j, k] the images of class k
+            that model i answers rightly and model j wrongly.
+    """
+
+    def __init__(self, num_models: int, num_classes: int) -> None:
+        self.images = torch.zeros(num_classes, dtype=torch.long)
+        self.right = torch.zeros(num_models, num_classes, dtype=torch.long)
+        square = (num_models, num_models)
+        self.same = torch.zeros(square, dtype=torch.long)
+        self.same_wrong = torch.zeros(square, dtype=torch.long)
+        self.only = torch.zeros(*square, num_classes, dtype=torch.long)
+
+    def update(self, answers: torch.Tensor, labels: torch.Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            answers (torch.Tensor): Predicted classes, (M, N), int64.
+            labels (torch.Tensor): True classes, (N,), int64.
+        """
+        answers, labels = answers.cpu(), labels.cpu()
+        right = answers == labels
+        same = answers[:, None] == answers
+        self.images.index_add_(0, labels, torch.ones_like(labels))
+        self.right.index_add_(1, labels, right.long())
+        self.same += same.sum(2)
+        self.same_wrong += (same & ~right).sum(2)
+        only = right[:, None] & ~right
+        self.only.index_add_(2, labels, only.long())
+
+    def accuracy(self, model: int) -> float:
+        """Tell a model's share of right answers, 0 to 1."""
+        return (self.right[model].sum() / self.images.sum()).item()
+
+    def agreement(self, model: int, other: int) -> Dict[str, float]:
+        """Tell how often a model answers as another does.
+
+        Returns:
+            dict: ``all``: the share of images with equal answers; ``right``:
+            the same where the other one is right, ``wrong``: where it is
+            wrong; nan where there is no such image.
+        """
+        images, right = self.images.sum(), self.right[other].sum()
+        same = self.same[model, other]
+        wrong = self.same_wrong[model, other]
+        shares = dict(
+            all=same / images,
+            right=(same - wrong) / right,
+            wrong=wrong / (images - right),
+        )
+        return {name: share.item() for name, share in shares.items()}
+
+    def gain(self, model: int, other: int, label: int) -> Dict[str, float]:
+        """Compare two models on the images of one class.
+
+        Returns:
+            dict: ``gain``: difference of the two shares of right answers;
+            ``only_model`` and ``only_other``: images that one of them alone
+            answers rightly; ``p``: how probable a difference of at least
+            this size is where none of the two is better (exact McNemar
+            test, two-sided).
+        """
+        # A second that a training need not wait for.
+        from scipy.stats import binomtest
+
+        won = self.only[model, other, label].item()
+        lost = self.only[other, model, label].item()
+        differing = won + lost
+        return dict(
+            gain=(won - lost) / max(self.images[label].item(), 1),
+            only_model=won,
+            only_other=lost,
+            p=binomtest(won, differing).pvalue if differing else 1.0,
+        )
