@@ -1,6 +1,11 @@
 """Algorithms of distillation: who is trained, and by whom."""
 
-from .checkpoint import check_checkpoint, load_teacher
+from .checkpoint import check_checkpoint, load_network, load_teacher
 from .frozen_teacher_distill import FrozenTeacherDistill
 
-__all__ = ['FrozenTeacherDistill', 'check_checkpoint', 'load_teacher']
+__all__ = [
+    'FrozenTeacherDistill',
+    'check_checkpoint',
+    'load_network',
+    'load_teacher',
+]

@@ -83,14 +83,22 @@ def check_state_dict(
         )
 
 
-def load_teacher(teacher: nn.Module, path: str) -> None:
-    """Load a teacher, from its own checkpoint or that of its distillation.
+def load_network(
+    network: nn.Module, path: str, option: str, role: str
+) -> None:
+    """Load a classifier, from its own checkpoint or that of its distillation.
+
+    Args:
+        network (nn.Module): The classifier.
+        path (str): A checkpoint of a training in which it was trained, by
+            itself or as the student.
+        option (str): The option that names it, for the messages.
+        role (str): ``'student'`` or ``'teacher'``, for the messages.
 
     Raises:
         SettingError: If the checkpoint is missing, truncated or of another
             architecture.
     """
-    option = 'model.teacher_ckpt'
     state_dict = read_state_dict(path, option)
     student = {
         key[len(STUDENT_PREFIX) :]: value
@@ -98,9 +106,14 @@ def load_teacher(teacher: nn.Module, path: str) -> None:
         if key.startswith(STUDENT_PREFIX)
     }
     state_dict = student or state_dict
-    check_state_dict(teacher, state_dict, path, option, 'teacher')
-    load_state_dict(teacher, state_dict, strict=False)
-    print_log(f'Loaded the teacher from {path}', logger='current')
+    check_state_dict(network, state_dict, path, option, role)
+    load_state_dict(network, state_dict, strict=False)
+    print_log(f'Loaded the {role} from {path}', logger='current')
+
+
+def load_teacher(teacher: nn.Module, path: str) -> None:
+    """Load a distillation's teacher, see :func:`load_network`."""
+    load_network(teacher, path, 'model.teacher_ckpt', 'teacher')
 
 
 def check_checkpoint(model: nn.Module, path: str, option: str) -> None:

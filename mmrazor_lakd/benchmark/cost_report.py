@@ -89,10 +89,10 @@ def write_markdown(path: Path, report: Dict[str, Any]) -> None:
     lines = ['# What the configs cost']
     for part in PARTS:
         lines += ['', f'## {part.title}', '']
-        lines.append(_markdown_line(['config', *part.columns]))
+        lines.append(markdown_line(['config', *part.columns]))
         lines.append('|---' + '|---:' * len(part.columns) + '|')
         lines += [
-            _markdown_line([row['config'], *format_row(row, part.columns)])
+            markdown_line([row['config'], *format_row(row, part.columns)])
             for row in report['rows']
         ]
         lines += ['', part.legend]
@@ -101,12 +101,19 @@ def write_markdown(path: Path, report: Dict[str, Any]) -> None:
     path.write_text('\n'.join(lines) + '\n')
 
 
-def _markdown_line(cells: Sequence[str]) -> str:
+def markdown_line(cells: Sequence[str]) -> str:
+    """Write a row of a table."""
     return '| ' + ' | '.join(cells) + ' |'
 
 
-def describe(report: Dict[str, Any]) -> List[str]:
-    """Say in lines what a reader of the tables must know."""
+def describe_origin(report: Dict[str, Any]) -> List[str]:
+    """Say in lines with what, and on what, a report was made.
+
+    Args:
+        report (dict): With ``machine`` from :func:`describe_machine` or
+            None, ``commit`` and ``dirty`` from :func:`describe_commit`, and
+            ``command``.
+    """
     lines = []
     machine = report['machine']
     if machine is not None:
@@ -124,6 +131,12 @@ def describe(report: Dict[str, Any]) -> List[str]:
         dirty = ', with changes' if report['dirty'] else ''
         lines.append(f'commit {report["commit"]}{dirty}')
     lines.append(f'`{report["command"]}`')
+    return lines
+
+
+def describe(report: Dict[str, Any]) -> List[str]:
+    """Say in lines what a reader of the tables must know."""
+    lines = describe_origin(report)
     lines.append(f'reference: {report["reference"]}')
     floors = {r['floor']: [] for r in report['results']}
     for result in report['results']:

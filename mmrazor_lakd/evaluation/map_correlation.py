@@ -3,6 +3,16 @@
 import torch
 
 
+# Relative change over a map's positions that is taken for float32's rounding.
+ROUNDING = 1e-6
+
+
+def is_constant(maps: torch.Tensor) -> torch.Tensor:
+    """Tell which maps (N, P) have one value in all positions: (N,), bool."""
+    spread = maps.amax(1) - maps.amin(1)
+    return spread <= ROUNDING * maps.abs().amax(1)
+
+
 def map_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Correlate two maps of each image over their positions (Pearson's r).
 
@@ -12,11 +22,10 @@ def map_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
     Returns:
         torch.Tensor: (N,), float64, from -1 to 1; nan for an image one of
-        whose maps is constant.
+        whose maps is constant, but for float32's rounding.
     """
     a, b = (maps.double().flatten(1) for maps in (first, second))
-    # Rounding would make a constant map's mean another number than the map.
-    constant = (a == a[:, :1]).all(1) | (b == b[:, :1]).all(1)
+    constant = is_constant(a) | is_constant(b)
     a, b = (maps - maps.mean(1, keepdim=True) for maps in (a, b))
     r = (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))
     return r.masked_fill(constant, float('nan'))

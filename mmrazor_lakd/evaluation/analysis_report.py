@@ -1,0 +1,298 @@
+"""The report of an analysis: Markdown, CSV, JSON, pictures, one HTML page."""
+
+import base64
+import html
+import json
+import math
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..benchmark.cost_report import describe_origin, markdown_line
+
+
+class Section(NamedTuple):
+    """A part of the report.
+
+    Attributes:
+        title (str): Its title.
+        text (str): What a reader must know of it.
+        header (list[str]): Names of the table's columns; the first columns
+            are texts, the others numbers.
+        rows (list[list[str]]): The table.
+        texts (int): How many columns are texts.
+        picture (str, optional): A file beside the report.
+    """
+
+    title: str
+    text: str
+    header: List[str]
+    rows: List[List[str]]
+    texts: int = 1
+    picture: Optional[str] = None
+
+
+def number(value: Optional[float], digits: int = 2, factor: float = 1) -> str:
+    """Write a number; nothing for None and nan."""
+    if value is None or math.isnan(value):
+        return ''
+    return f'{factor * value:.{digits}f}'
+
+
+def make_sections(report: Dict[str, Any]) -> List[Section]:
+    """Make the parts of a report.
+
+    Args:
+        report (dict): What :meth:`Analysis.measure` gave, with ``networks``,
+            each with its ``label``, ``config`` and ``checkpoint``.
+    """
+    sections = [
+        Section(
+            'Networks',
+            f'top-1: on {report["images"]:,} test images, in %.',
+            ['network', 'config', 'checkpoint', 'top-1'],
+            [
+                [n['label'], n['config'], n['checkpoint']]
+                + [number(accuracy, 2, 100)]
+                for n, accuracy in zip(
+                    report['networks'], report['accuracies']
+                )
+            ],
+            texts=3,
+        ),
+        _modules(report),
+        Section(
+            'Depth against depth',
+            'Linear CKA of every block of the student (rows) with every '
+            "block of the teacher (columns). The frames are a module's two "
+            'ends. analysis.json has the numbers.',
+            [],
+            [],
+            picture='cka.png',
+        ),
+        Section(
+            'Answers',
+            "In % of the images: the student's answer is the teacher's on all "
+            'images, on those that the teacher answers rightly, and on those '
+            'that it answers wrongly (the same wrong class).',
+            ['student', 'all', 'teacher right', 'teacher wrong'],
+            [
+                [row['student']]
+                + [number(row[k], 1, 100) for k in ('all', 'right', 'wrong')]
+                for row in report['agreement']
+            ],
+        ),
+    ]
+    for other in dict.fromkeys(row['against'] for row in report['gains']):
+        sections.append(_gains(report, other))
+    return sections
+
+
+def _modules(report: Dict[str, Any]) -> Section:
+    """The table of the modules."""
+    probe = (
+        'Probe: top-1 in % of a linear classifier on the map, of the student '
+        f'and of the teacher, fitted to {report["probe_images"]:,} training '
+        'images.'
+        if report['probe_images']
+        else ''
+    )
+    header = ['student', 'module', 'student map', 'teacher map']
+    header += ['CKA', 'NDAM r']
+    if probe:
+        header += ['probe', 'probe of teacher']
+    rows = []
+    for row in report['modules']:
+        cells = [row['student'], str(row['module'])]
+        cells += [row['student_map'], row['teacher_map']]
+        cells += [number(row['cka'], 3), number(row['ndam_r'], 3)]
+        if probe:
+            cells += [
+                number(row[f'probe_{role}'], 1, 100)
+                for role in ('student', 'teacher')
+            ]
+        rows.append(cells)
+    grid = report['grid']
+    text = (
+        f'CKA: linear CKA of the two maps, with the {grid}x{grid} cells of '
+        f'each image as samples; 1 where they differ by a rotation of the '
+        f'channels and a scale. NDAM r: mean over the images of the '
+        f'correlation of the two NDAM maps: do they look at the same places? '
+        f'{probe}'
+    )
+    return Section('Modules', text.strip(), header, rows, 4, 'modules.png')
+
+
+def _gains(report: Dict[str, Any], other: str) -> Section:
+    """The table of the classes gained and lost against one student."""
+    rows = [row for row in report['gains'] if row['against'] == other]
+    first = rows[0] is report['gains'][0]
+    student = report['networks'][1]['label']
+    return Section(
+        f'Classes against {other}',
+        f"Right answers in % of the class's test images. gain: {student} "
+        f'less {other}, in points; only: images that one of the two alone '
+        f'answers rightly; p: how probable a difference of at least this '
+        f'size is where none of the two is better (exact McNemar test). Of '
+        f'{len(rows)} classes, {0.05 * len(rows):.1f} have p < 0.05 by '
+        f'chance.',
+        ['class', 'images', 'teacher', student, other, 'gain']
+        + [f'only {student}', f'only {other}', 'p'],
+        [
+            [row['label'], str(row['images'])]
+            + [
+                number(row[key], 1, 100)
+                for key in ('teacher', 'student', 'other', 'gain')
+            ]
+            + [str(row['only_model']), str(row['only_other'])]
+            + [number(row['p'], 3)]
+            for row in sorted(rows, key=lambda row: -row['gain'])
+        ],
+        picture='classes.png' if first else None,
+    )
+
+
+def to_markdown(title: str, sections: Sequence[Section], end) -> str:
+    """Write the report as Markdown."""
+    lines = [f'# {title}']
+    for section in sections:
+        lines += ['', f'## {section.title}', '', section.text]
+        if section.picture:
+            lines += ['', f'![{section.title}]({section.picture})']
+        if section.rows:
+            numbers = len(section.header) - section.texts
+            lines += ['', markdown_line(section.header)]
+            lines.append('|---' * section.texts + '|---:' * numbers + '|')
+            lines += [markdown_line(row) for row in section.rows]
+    lines += ['', '## How it was made', '']
+    lines += [f'- {line}' for line in end]
+    return '\n'.join(lines) + '\n'
+
+
+STYLE = """
+body { font: 15px/1.45 sans-serif; color: #111; background: #fff;
+       max-width: 72em; margin: 2em auto; padding: 0 1em; }
+table { border-collapse: collapse; margin: 1em 0; display: block;
+        overflow-x: auto; }
+th, td { padding: .25em .7em; border-bottom: 1px solid #ccc; }
+th { text-align: left; border-bottom: 2px solid #111; }
+td.number, th.number { text-align: right;
+                       font-variant-numeric: tabular-nums; }
+img { max-width: 100%; height: auto; }
+"""
+
+
+def to_html(title: str, sections: Sequence[Section], end, out: Path) -> str:
+    """Write the report as one page that needs no other file.
+
+    Args:
+        title (str): Its title.
+        sections (Sequence[Section]): Its parts.
+        end (Sequence[str]): How it was made.
+        out (Path): The folder of the pictures.
+    """
+    parts = [
+        '<!doctype html>',
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width">',
+        f'<title>{html.escape(title)}</title><style>{STYLE}</style></head>',
+        f'<body><h1>{html.escape(title)}</h1>',
+    ]
+    for section in sections:
+        name = html.escape(section.title)
+        parts += [f'<h2>{name}</h2>', f'<p>{html.escape(section.text)}</p>']
+        if section.picture:
+            content = base64.b64encode((out / section.picture).read_bytes())
+            parts.append(
+                f'<img alt="{name}" src="data:image/png;base64,'
+                f'{content.decode()}">'
+            )
+        if section.rows:
+            parts.append('<table>')
+            parts.append(_html_row(section.header, section.texts, 'th'))
+            parts += [
+                _html_row(row, section.texts, 'td') for row in section.rows
+            ]
+            parts.append('</table>')
+    parts.append('<h2>How it was made</h2><ul>')
+    parts += [f'<li>{html.escape(line)}</li>' for line in end]
+    parts.append('</ul></body></html>')
+    return '\n'.join(parts) + '\n'
+
+
+def _html_row(cells: Sequence[str], texts: int, tag: str) -> str:
+    """Write a row of a table."""
+    done = [
+        f'<{tag}{"" if place < texts else " class=number"}>'
+        f'{html.escape(cell)}</{tag}>'
+        for place, cell in enumerate(cells)
+    ]
+    return '<tr>' + ''.join(done) + '</tr>'
+
+
+def write_report(out: Path, report: Dict[str, Any], console: Console) -> None:
+    """Write all files of an analysis, and print its tables.
+
+    Args:
+        out (Path): The folder for analysis.md, .csv, .json and .html,
+            modules.png, cka.png and, where students are compared,
+            classes.png.
+        report (dict): As :func:`make_sections` takes it, with what
+            :func:`describe_origin` takes, ``grid`` and ``probe_images``.
+        console (Console): Where to print.
+    """
+    import pandas
+
+    from ..visualization import analysis_figures
+
+    (out / 'analysis.json').write_text(
+        json.dumps(_plain(report), indent=1) + '\n'
+    )
+    pandas.DataFrame(report['modules']).to_csv(
+        out / 'analysis.csv', index=False
+    )
+    analysis_figures.draw_modules(out / 'modules.png', report['modules'])
+    analysis_figures.draw_matrices(
+        out / 'cka.png', report['matrices'], report['modules']
+    )
+    student = report['networks'][1]['label']
+    if report['gains']:
+        analysis_figures.draw_gains(
+            out / 'classes.png', student, report['gains']
+        )
+    title = f'What {student} learned from its teacher'
+    sections = make_sections(report)
+    end = [*describe_origin(report), f'{report["seconds"]:.0f} s in all']
+    (out / 'analysis.md').write_text(to_markdown(title, sections, end))
+    (out / 'analysis.html').write_text(to_html(title, sections, end, out))
+    for section in sections:
+        if section.rows:
+            console.print(_rich_table(section))
+    for line in end:
+        console.print(line, highlight=False, markup=False)
+    console.print(f'Tables, pictures and analysis.html are in {out}.')
+
+
+def _plain(value: Any) -> Any:
+    """Write nan as None, for which JSON has a word."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _rich_table(section: Section) -> Table:
+    """Make a table for the screen."""
+    table = Table(title=section.title)
+    for place, name in enumerate(section.header):
+        if place < section.texts:
+            table.add_column(escape(name), overflow='fold')
+        else:
+            table.add_column(escape(name), justify='right')
+    for row in section.rows:
+        table.add_row(*map(escape, row))
+    return table

@@ -1,0 +1,125 @@
+"""The images of an analysis: test images, and training images as they are."""
+
+import copy
+from typing import Any, Dict, Optional
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpretrain.registry import DATASETS
+from torch.utils.data import DataLoader, Subset
+
+from ..errors import SettingError
+
+
+def evenly_spaced(count: int, total: int) -> torch.Tensor:
+    """Choose so many of a row, in equal steps: (count,), int64."""
+    return torch.arange(count) * total // count
+
+
+def make_test_loader(
+    cfg: Config, num_images: Optional[int] = None
+) -> DataLoader:
+    """Load the test images in their order.
+
+    Args:
+        cfg (Config): A config of a training.
+        num_images (int, optional): So many of them, evenly spaced; all by
+            default.
+
+    Raises:
+        SettingError: If the config has no test images.
+    """
+    settings = _loader_settings(cfg)
+    return _make_loader(settings, settings['dataset'], num_images)
+
+
+def make_probe_loader(
+    cfg: Config, num_images: Optional[int] = None
+) -> DataLoader:
+    """Load training images in their order, without augmentation.
+
+    They go through the pipeline of the test images.
+
+    Args:
+        cfg (Config): A config of a training.
+        num_images (int, optional): So many of them, evenly spaced; all by
+            default.
+
+    Raises:
+        SettingError: If the config has no training images.
+    """
+    if cfg.get('train_dataloader') is None:
+        raise SettingError(
+            'The config has no train_dataloader, from whose images the '
+            'linear probes learn; write --probe-images 0 to do without.'
+        )
+    settings = _loader_settings(cfg)
+    dataset = copy.deepcopy(cfg.train_dataloader.dataset)
+    inner = dataset
+    while 'pipeline' not in inner and 'dataset' in inner:  # RepeatDataset
+        inner = inner.dataset
+    inner.pipeline = _pipeline(settings['dataset'])
+    return _make_loader(settings, dataset, num_images)
+
+
+def _loader_settings(cfg: Config) -> Dict[str, Any]:
+    """Find out how the test images are loaded."""
+    settings = cfg.get('test_dataloader') or cfg.get('val_dataloader')
+    if settings is None:
+        raise SettingError(
+            'The config has neither test_dataloader nor val_dataloader, so '
+            'that there are no images to analyse; add one.'
+        )
+    return settings
+
+
+def _pipeline(dataset) -> list:
+    """Look up a data set's pipeline, or that of the one in it."""
+    while 'pipeline' not in dataset and 'dataset' in dataset:
+        dataset = dataset.dataset
+    return copy.deepcopy(dataset.get('pipeline', []))
+
+
+def _make_loader(settings, dataset, num_images) -> DataLoader:
+    """Build a loader that gives the images in their order."""
+    dataset = DATASETS.build(dataset)
+    if hasattr(dataset, 'full_init'):
+        dataset.full_init()
+    if num_images is not None and num_images < len(dataset):
+        chosen = evenly_spaced(num_images, len(dataset)).tolist()
+        dataset = Subset(dataset, chosen)
+    return Runner.build_dataloader(
+        {
+            **settings,
+            'dataset': dataset,
+            'sampler': dict(type='DefaultSampler', shuffle=False),
+            'drop_last': False,
+        }
+    )
+
+
+def labels_of(batch: Dict[str, Any]) -> torch.Tensor:
+    """Collect the labels of a batch, (N,), int64.
+
+    Raises:
+        SettingError: If the images don't have one label each.
+    """
+    samples = batch['data_samples']
+    found = [sample.get('gt_label') for sample in samples]
+    if any(label is None or label.numel() != 1 for label in found):
+        raise SettingError(
+            'The images need one label each, but some have none or several; '
+            'give a data set for classification into one class.'
+        )
+    return torch.cat([label.view(1) for label in found])
+
+
+def class_names(loader: DataLoader, num_classes: int) -> list:
+    """Name the classes, by their numbers where the data set has no names."""
+    dataset = loader.dataset
+    dataset = dataset.dataset if isinstance(dataset, Subset) else dataset
+    names = getattr(dataset, 'metainfo', {}).get('classes')
+    if names is None or len(names) != num_classes:
+        names = range(num_classes)
+    return [str(name) for name in names]

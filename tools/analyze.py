@@ -1,0 +1,228 @@
+"""Shows what a student learned from its teacher, module by module.
+
+For example, LAKD's student beside one that was trained alone::
+
+    python tools/analyze.py \
+        configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py \
+        work_dirs/lakd_resnet20_resnet8_1xb64_digits/epoch_15.pth \
+        --compare work_dirs/resnet8_1xb64_digits/epoch_15.pth,label=alone
+
+Tables, pictures and one HTML page go to the folder --out.
+"""
+
+import argparse
+import shlex
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog='A network is written [CONFIG.py,]CHECKPOINT[,label=NAME]. '
+        "Without a config it has the analysed student's architecture (or the "
+        "teacher's); without a label it is called by its config, or by the "
+        "checkpoint's folder.",
+    )
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument('checkpoint', help="path of the student's checkpoint")
+    parser.add_argument('--label', help='what the student is called')
+    parser.add_argument(
+        '--compare',
+        nargs='+',
+        default=[],
+        metavar='NETWORK',
+        help='other students, such as one that was trained alone',
+    )
+    parser.add_argument(
+        '--teacher',
+        metavar='NETWORK',
+        help="another teacher, or another checkpoint, than the config's",
+    )
+    parser.add_argument(
+        '--num-images',
+        type=positive,
+        metavar='N',
+        help='so many test images, evenly spaced (default: all)',
+    )
+    parser.add_argument(
+        '--probe-images',
+        type=natural,
+        default=10_000,
+        metavar='N',
+        help='training images for the linear probes, evenly spaced; 0 for no '
+        'probes (default: 10000)',
+    )
+    parser.add_argument(
+        '--grid',
+        type=positive,
+        default=4,
+        metavar='N',
+        help='CKA compares N x N cells of each image (default: 4)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='settings that override those of the config',
+    )
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/analyze'))
+    return parser.parse_args()
+
+
+def natural(text: str) -> int:
+    """Parse a number of at least 0."""
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def positive(text: str) -> int:
+    """Parse a number of at least 1."""
+    number = natural(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def load_networks(args: argparse.Namespace, cfg) -> List:
+    """Load the teacher, the student and those to compare it with."""
+    from mmrazor_lakd.evaluation import networks
+
+    choices = [
+        networks.parse_choice(text, '--compare') for text in args.compare
+    ]
+    teacher = None
+    if args.teacher:
+        teacher = networks.parse_choice(args.teacher, '--teacher')
+    label = args.label or Path(args.config).stem
+    own = networks.Choice(args.config, args.checkpoint, label)
+    found = [networks.load_teacher(cfg, args.config, teacher)]
+    found.append(networks.load_student(cfg, own, 'checkpoint'))
+    for choice in choices:
+        other = cfg
+        if choice.config is None:
+            choice = choice._replace(config=args.config)
+        else:
+            other = networks.read_config(choice.config)
+        found.append(networks.load_student(other, choice, '--compare'))
+    networks.check_labels(found)
+    return found
+
+
+def make_analysis(cfg, networks, loader, grid: int, watch: Callable):
+    """Find the places to look at, on a first batch."""
+    from mmengine.device import get_device
+
+    from mmrazor_lakd.evaluation.analysis import Analysis
+    from mmrazor_lakd.evaluation.module_ends import find_places
+
+    images = networks[1].preprocessor(next(iter(loader)), False)['inputs']
+    ends, blocks = find_places(
+        cfg.model.get('distiller', {}),
+        {network.label: network.model for network in networks},
+        tuple(images.shape[-2:]),
+    )
+    # Other devices have no float64.
+    device = 'cuda' if get_device() == 'cuda' else 'cpu'
+    return Analysis(networks, ends, blocks, grid, device, watch)
+
+
+def analyze(
+    args: argparse.Namespace, cfg, networks: List, console: Console
+) -> Dict[str, Any]:
+    """Look at all images, showing the time left."""
+    from mmrazor_lakd.evaluation.data import (
+        make_probe_loader,
+        make_test_loader,
+    )
+
+    test = make_test_loader(cfg, args.num_images)
+    probe, readouts = None, None
+    if args.probe_images:
+        probe = make_probe_loader(cfg, args.probe_images)
+    columns = (
+        TextColumn('{task.description:13}'),
+        BarColumn(),
+        TextColumn('{task.percentage:3.0f} %'),
+        TimeElapsedColumn(),
+        TextColumn('left'),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        passes = [('linear probes', probe), ('comparison', test)]
+        tasks = [
+            progress.add_task(
+                name,
+                total=len(networks) * len(loader.dataset),
+                start=False,
+            )
+            for name, loader in passes
+            if loader is not None
+        ]
+
+        def watch(images: int) -> None:
+            progress.advance(tasks[0], images)
+
+        analysis = make_analysis(cfg, networks, test, args.grid, watch)
+        progress.start_task(tasks[0])
+        if probe is not None:
+            readouts = analysis.fit_probes(probe)
+            tasks.pop(0)
+            progress.start_task(tasks[0])
+        found = analysis.measure(test, readouts)
+    probed = 0 if probe is None else len(probe.dataset)
+    return dict(found, grid=args.grid, probe_images=probed)
+
+
+def main(args: argparse.Namespace) -> None:
+    """Analyse and report."""
+    from mmrazor_lakd.benchmark.cost_report import (
+        describe_commit,
+        describe_machine,
+    )
+    from mmrazor_lakd.evaluation.analysis_report import write_report
+    from mmrazor_lakd.evaluation.networks import read_config
+
+    begin = time.time()
+    console = Console()
+    cfg = read_config(args.config, args.cfg_options)
+    networks = load_networks(args, cfg)
+    found = analyze(args, cfg, networks, console)
+    report = dict(
+        command=shlex.join(['python', 'tools/analyze.py', *sys.argv[1:]]),
+        **describe_commit(ROOT),
+        machine=describe_machine(),
+        networks=[
+            dict(label=n.label, config=n.config, checkpoint=n.checkpoint)
+            for n in networks
+        ],
+        seconds=time.time() - begin,
+        **found,
+    )
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_report(args.out, report, console)
+
+
+if __name__ == '__main__':
+    arguments = parse_args()
+    # Seconds of imports that a wrong option need not wait for.
+    from mmrazor_lakd.engine.command_line import run_tool
+
+    run_tool(partial(main, arguments))
