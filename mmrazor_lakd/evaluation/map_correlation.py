@@ -2,7 +2,6 @@
 
 import torch
 
-
 # Relative change over a map's positions that is taken for float32's rounding.
 ROUNDING = 1e-6
 

@@ -1,6 +1,6 @@
 """NDAM maps of trained models, as arrays and as pictures."""
 
-from typing import Dict, List, Sequence
+from typing import Dict, Iterable, List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -61,10 +61,16 @@ def map_correlation(first: np.ndarray, second: np.ndarray) -> float:
     return float(((a * b).sum(1)[valid] / norm[valid]).mean())
 
 
+def high_end(maps: Iterable[np.ndarray]) -> float:
+    """Find what 99 in 100 positions of some maps stay below."""
+    return float(np.percentile(np.concatenate([m.ravel() for m in maps]), 99))
+
+
 def plot_ndam_maps(
     figure,
     images: np.ndarray,
     modules: Dict[str, Dict[str, np.ndarray]],
+    top: Optional[float] = None,
 ) -> None:
     """Draw a row an image: the image, then each module's maps side by side.
 
@@ -75,6 +81,8 @@ def plot_ndam_maps(
         images (np.ndarray): (N, H, W, 3), 0 to 255.
         modules (dict): For each module's title a dict that gives, for each
             model's title, the maps (N, H', W').
+        top (float, optional): Upper end of the colour scale. Defaults to the
+            highest of the maps, but for one in a hundred positions.
     """
     titles = [
         (module, model) for module, maps in modules.items() for model in maps
@@ -94,12 +102,8 @@ def plot_ndam_maps(
     for axis in axes.flat:
         axis.set_axis_off()
     columns = [i for i, width in enumerate(widths) if width == 1.0][1:]
-    top = np.percentile(
-        np.concatenate(
-            [m.ravel() for maps in modules.values() for m in maps.values()]
-        ),
-        99,
-    )
+    if top is None:
+        top = high_end(m for maps in modules.values() for m in maps.values())
     for row, image in zip(axes, images):
         row[0].imshow(image.astype(np.uint8))
     axes[0, 0].set_title('image', fontsize=9)
@@ -111,3 +115,35 @@ def plot_ndam_maps(
             )
     bar = figure.colorbar(shown, ax=axes, shrink=0.8, pad=0.01, aspect=30)
     bar.set_label("attention, 1 = the image's mean")
+
+
+def draw_ndam_maps(
+    images: np.ndarray,
+    modules: Dict[str, Dict[str, np.ndarray]],
+    top: Optional[float] = None,
+    title: str = '',
+) -> np.ndarray:
+    """Draw what :func:`plot_ndam_maps` draws, into an array.
+
+    Args:
+        images (np.ndarray): As there.
+        modules (dict): As there.
+        top (float, optional): As there.
+        title (str): Above the picture.
+
+    Returns:
+        np.ndarray: RGB, (H, W, 3), uint8.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = 1.2 + sum(0.3 + len(maps) for maps in modules.values())
+    figure = Figure(
+        figsize=(1.15 * columns + 0.8, 1.15 * len(images) + 0.8),
+        layout='constrained',
+    )
+    figure.suptitle(title, fontsize=11)
+    plot_ndam_maps(figure, images, modules, top)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
