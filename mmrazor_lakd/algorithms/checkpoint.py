@@ -17,12 +17,15 @@ STUDENT_PREFIX = 'architecture.'
 TEACHER_PREFIX = 'teacher.'
 
 
-def read_state_dict(path: str, option: str) -> Dict[str, torch.Tensor]:
-    """Read the weights of a checkpoint.
+def read_checkpoint(path: str, option: str) -> Dict:
+    """Read a checkpoint.
 
     Args:
         path (str): A file, or whatever address MMEngine can load.
         option (str): The option that names it, for the messages.
+
+    Returns:
+        dict: With the weights as ``state_dict``, whatever else it holds.
 
     Raises:
         SettingError: If the file doesn't exist or can't be read.
@@ -41,7 +44,28 @@ def read_state_dict(path: str, option: str) -> Dict[str, torch.Tensor]:
             f"{option}='{path}' is truncated or no checkpoint of PyTorch "
             f'({reason}); copy or train it anew.'
         ) from error
-    return checkpoint.get('state_dict', checkpoint)
+    if not isinstance(checkpoint, dict):
+        raise SettingError(
+            f"{option}='{path}' holds a {type(checkpoint).__name__} instead "
+            f'of weights; give a checkpoint such as tools/train.py writes.'
+        )
+    if 'state_dict' not in checkpoint:
+        checkpoint = dict(state_dict=checkpoint)
+    return checkpoint
+
+
+def read_state_dict(path: str, option: str) -> Dict[str, torch.Tensor]:
+    """Read the weights of a checkpoint; see :func:`read_checkpoint`."""
+    return read_checkpoint(path, option)['state_dict']
+
+
+def part_of(state_dict: Dict, prefix: str) -> Dict[str, torch.Tensor]:
+    """Take the weights of one network out of those of a distillation."""
+    return {
+        key[len(prefix) :]: value
+        for key, value in state_dict.items()
+        if key.startswith(prefix)
+    }
 
 
 def check_state_dict(
@@ -84,36 +108,36 @@ def check_state_dict(
 
 
 def load_network(
-    network: nn.Module, path: str, option: str, role: str
+    network: nn.Module, state_dict: Dict, path: str, option: str, role: str
 ) -> None:
-    """Load a classifier, from its own checkpoint or that of its distillation.
+    """Load a network from its own weights or those of its distillation.
 
     Args:
-        network (nn.Module): The classifier.
-        path (str): A checkpoint of a training in which it was trained, by
-            itself or as the student.
-        option (str): The option that names it, for the messages.
-        role (str): ``'student'`` or ``'teacher'``, for the messages.
+        network (nn.Module): The network that was trained.
+        state_dict (dict): The weights, as :func:`read_state_dict` gives them.
+        path (str): Where they are from, for the messages.
+        option (str): The option that names them, for the messages.
+        role (str): What the network is called there.
+
+    Raises:
+        SettingError: If the weights are of another architecture.
+    """
+    state_dict = part_of(state_dict, STUDENT_PREFIX) or state_dict
+    check_state_dict(network, state_dict, path, option, role)
+    load_state_dict(network, state_dict, strict=False)
+
+
+def load_teacher(teacher: nn.Module, path: str) -> None:
+    """Load a teacher, from its own checkpoint or that of its distillation.
 
     Raises:
         SettingError: If the checkpoint is missing, truncated or of another
             architecture.
     """
+    option = 'model.teacher_ckpt'
     state_dict = read_state_dict(path, option)
-    student = {
-        key[len(STUDENT_PREFIX) :]: value
-        for key, value in state_dict.items()
-        if key.startswith(STUDENT_PREFIX)
-    }
-    state_dict = student or state_dict
-    check_state_dict(network, state_dict, path, option, role)
-    load_state_dict(network, state_dict, strict=False)
-    print_log(f'Loaded the {role} from {path}', logger='current')
-
-
-def load_teacher(teacher: nn.Module, path: str) -> None:
-    """Load a distillation's teacher, see :func:`load_network`."""
-    load_network(teacher, path, 'model.teacher_ckpt', 'teacher')
+    load_network(teacher, state_dict, path, option, 'teacher')
+    print_log(f'Loaded the teacher from {path}', logger='current')
 
 
 def check_checkpoint(model: nn.Module, path: str, option: str) -> None:

@@ -24,7 +24,10 @@ class Trace(NamedTuple):
 
 
 def find_modules(
-    model: nn.Module, names: Sequence[str], role: str
+    model: nn.Module,
+    names: Sequence[str],
+    role: str,
+    option: str = 'local_modules',
 ) -> List[nn.Module]:
     """Look up modules by name.
 
@@ -32,6 +35,7 @@ def find_modules(
         model (nn.Module): The model to look in.
         names (Sequence[str]): Names as in ``model.named_modules()``.
         role (str): ``'student'`` or ``'teacher'``, for the messages.
+        option (str): Where the names are from, for the messages.
 
     Raises:
         SettingError: If a name is not in the model.
@@ -40,7 +44,7 @@ def find_modules(
     for name in names:
         if not name or name not in known:
             raise SettingError(
-                f"local_modules: the {role} has no module '{name}'; the "
+                f"{option}: the {role} has no module '{name}'; the "
                 f'nearest names are: {nearest(str(name), known)}.'
             )
     return [known[name] for name in names]
@@ -51,6 +55,7 @@ def dry_run(
     names: Sequence[str],
     role: str,
     input_size: Optional[int] = None,
+    option: str = 'local_modules',
 ) -> Trace:
     """Run a model once and record the outputs of some of its modules.
 
@@ -65,12 +70,13 @@ def dry_run(
         input_size (int, optional): Height and width of the image. Defaults
             to the backbone's ``img_size``, and without one to 32, or 224 if
             the model refuses 32.
+        option (str): Where the names are from, for the messages.
 
     Raises:
         SettingError: If a module is unknown, doesn't run exactly once, runs
             out of order, or its output is not one map (N, C, H, W).
     """
-    modules = find_modules(model, names, role)
+    modules = find_modules(model, names, role, option)
     outputs: Dict[str, torch.Tensor] = {}
     calls: Counter = Counter()
 
@@ -95,8 +101,8 @@ def dry_run(
             hook.remove()
 
     for name in names:
-        check_output(name, role, calls[name], outputs.get(name))
-    _check_order(names, list(outputs), role)
+        check_output(name, role, calls[name], outputs.get(name), option)
+    _check_order(names, list(outputs), role, option)
     return Trace(
         shapes=[outputs[name].shape for name in names],
         logits=logits.shape if isinstance(logits, torch.Tensor) else None,
@@ -157,17 +163,19 @@ def _candidate_sizes(model, input_size) -> List[Tuple[int, int]]:
     return [(size, size) if isinstance(size, int) else tuple(size)]
 
 
-def check_output(name, role, calls, output) -> None:
+def check_output(
+    name, role, calls, output, option: str = 'local_modules'
+) -> None:
     """Refuse a module that doesn't give exactly one map."""
     if calls == 0:
         raise SettingError(
-            f"local_modules: the {role}'s module '{name}' never runs, so its "
+            f"{option}: the {role}'s module '{name}' never runs, so its "
             f'map never appears; name a module whose own forward is called '
             f'(a list of modules is not, its last item is).'
         )
     if calls > 1:
         raise SettingError(
-            f"local_modules: the {role}'s module '{name}' runs {calls} times "
+            f"{option}: the {role}'s module '{name}' runs {calls} times "
             f'in one forward pass; name one that runs once.'
         )
     if not isinstance(output, torch.Tensor) or output.dim() != 4:
@@ -177,18 +185,18 @@ def check_output(name, role, calls, output) -> None:
             else f'a {type(output).__name__}'
         )
         raise SettingError(
-            f"local_modules: the {role}'s module '{name}' gives {kind}, "
+            f"{option}: the {role}'s module '{name}' gives {kind}, "
             f'which the connector cannot align; name a module that gives one '
             f'map (N, C, H, W).'
         )
 
 
-def _check_order(names, order, role) -> None:
+def _check_order(names, order, role, option) -> None:
     """Refuse names that are not listed in the order in which they run."""
     for first, second in zip(names, names[1:]):
         if order.index(first) > order.index(second):
             raise SettingError(
-                f"local_modules: the {role}'s module '{second}' runs before "
+                f"{option}: the {role}'s module '{second}' runs before "
                 f"'{first}', but is listed behind it; list the modules from "
                 f'the input to the output.'
             )

@@ -10,7 +10,7 @@ from mmengine.registry import init_default_scope
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..algorithms.checkpoint import load_network
+from ..algorithms.checkpoint import load_network, read_state_dict
 from ..engine.command_line import load_config
 from ..errors import SettingError
 
@@ -174,7 +174,8 @@ def _load(cfg, model_cfg, choice, option, role) -> Network:
         or {}
     )
     model = MODELS.build(model_cfg)
-    load_network(model, choice.checkpoint, option, role)
+    weights = read_state_dict(choice.checkpoint, option)
+    load_network(model, weights, choice.checkpoint, option, role)
     return Network(
         label='teacher' if role == 'teacher' else choice.label,
         model=model.eval(),
