@@ -164,7 +164,7 @@ class LocalModuleHook(Hook):
     def _log_maps(self, runner, found: List[Comparison]) -> None:
         """Draw the NDAM maps of some of the images."""
         # A second of imports that only those who use this hook wait for.
-        from ..visualization.ndam_maps import draw_ndam_maps, high_end
+        from ..visualization.map_figures import draw_ndam_maps, high_end
 
         chosen = self._images.places(self.num_maps)
         maps = {

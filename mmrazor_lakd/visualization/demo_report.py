@@ -10,7 +10,8 @@ from mmpretrain.apis import get_model
 from mmpretrain.registry import DATASETS
 from torch import nn
 
-from .ndam_maps import collect_ndam_maps, map_correlation, plot_ndam_maps
+from .map_figures import plot_ndam_maps
+from .ndam_maps import collect_ndam_maps, map_correlation
 
 # Okabe and Ito's colours, told apart by colour-blind eyes too.
 COLORS = ['#000000', '#E69F00', '#56B4E9', '#009E73']
