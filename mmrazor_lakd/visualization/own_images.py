@@ -1,0 +1,177 @@
+"""A user's own image files, read into arrays or refused with a reason."""
+
+import warnings
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..errors import nearest
+
+# Longer sides would be nothing but a strip of the image after the resizing.
+MAX_ASPECT = 50
+# Images are made smaller by a whole factor while their short side keeps this.
+ENOUGH_PIXELS = 1024
+ORIENTATION = 0x0112  # EXIF's
+WHITE = (255, 255, 255, 255)
+
+
+class UnusableImage(ValueError):
+    """A file is no image that can be shown; the message says why."""
+
+
+class Found(NamedTuple):
+    """What the user's paths lead to.
+
+    Attributes:
+        files (list[Path]): In their order; those of a folder sorted.
+        refused (dict): Paths that lead to no image, with the reasons.
+        left_out (dict): For each folder the files that are not called like
+            an image.
+    """
+
+    files: List[Path]
+    refused: Dict[str, str]
+    left_out: Dict[str, List[Path]]
+
+
+def find_images(paths: Sequence[str]) -> Found:
+    """Look for image files.
+
+    Args:
+        paths (Sequence[str]): Files, whatever they are called, and folders,
+            which are searched with all below them for files that are called
+            like an image; hidden ones are left out.
+    """
+    Image.init()
+    endings = set(Image.registered_extensions())
+    found = Found([], {}, {})
+    for text in paths:
+        path = Path(text)
+        if path.is_dir():
+            inside = [
+                file
+                for file in sorted(path.rglob('*'))
+                if file.is_file()
+                and not any(
+                    part.startswith('.')
+                    for part in file.relative_to(path).parts
+                )
+            ]
+            images = [f for f in inside if f.suffix.lower() in endings]
+            others = [f for f in inside if f not in images]
+            if not images:
+                found.refused[text] = 'is a folder without images'
+            elif others:
+                found.left_out[text] = others
+            found.files.extend(images)
+        elif path.exists():
+            found.files.append(path)
+        else:
+            found.refused[text] = f'does not exist{_neighbours(path)}'
+    return found
+
+
+def _neighbours(path: Path) -> str:
+    """Name the files that a wrong path may mean."""
+    folder = path.parent
+    if not folder.is_dir():
+        return ''
+    names = sorted(file.name for file in folder.iterdir())
+    close = nearest(path.name, names)
+    return f'; the nearest names are: {close}' if close else ''
+
+
+def read_image(path: Path) -> Tuple[np.ndarray, List[str]]:
+    """Read an image file as 8-bit RGB, upright, on white.
+
+    Args:
+        path (Path): A file of any format that Pillow reads; of several
+            frames the first one counts.
+
+    Returns:
+        tuple: The image, uint8 (H, W, 3), and what was converted, in words.
+        A side may be shorter than the file's: see ``ENOUGH_PIXELS``.
+
+    Raises:
+        UnusableImage: If the file is no image, damaged, or of a kind whose
+            brightness is not known.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise UnusableImage('is empty')
+        with warnings.catch_warnings():
+            # Pillow warns of large files, and of tags that nobody needs here.
+            warnings.simplefilter('ignore')
+            with Image.open(path) as image:
+                return _convert(image)
+    except UnusableImage:
+        raise
+    except UnidentifiedImageError:
+        raise UnusableImage('is no image that Pillow can read') from None
+    except Image.DecompressionBombError:
+        limit = 2 * Image.MAX_IMAGE_PIXELS // 10**6
+        raise UnusableImage(
+            f'has more than {limit} million pixels; make it smaller'
+        ) from None
+    except Exception as error:  # a decoder can raise anything
+        reason = str(error).strip().split('\n')[0] or type(error).__name__
+        raise UnusableImage(f'is damaged ({reason})') from error
+
+
+def _convert(image: Image.Image) -> Tuple[np.ndarray, List[str]]:
+    """See :func:`read_image`."""
+    width, height = image.size
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise UnusableImage(
+            f'is {width}x{height}, a strip; cut a part out of it'
+        )
+    # Only JPEG: decode no more than is needed.
+    image.draft(image.mode, (2 * ENOUGH_PIXELS, 2 * ENOUGH_PIXELS))
+    image.load()
+    notes = []
+    if image.getexif().get(ORIENTATION, 1) != 1:
+        image = ImageOps.exif_transpose(image)
+        notes.append('turned upright')
+    if image.mode == 'F' or image.mode[0] == 'I':
+        image = _to_8_bits(image)
+        notes.append('16 bits to 8')
+    if image.mode in ('P', 'PA'):
+        transparent = image.mode == 'PA' or 'transparency' in image.info
+        image = image.convert('RGBA' if transparent else 'RGB')
+        notes.append('palette to RGB')
+    elif image.mode != 'RGB':
+        notes.append(f'{_name(image.mode)} to RGB')
+    factor = min(image.size) // ENOUGH_PIXELS
+    if factor > 1 and image.mode != '1':
+        image = image.reduce(factor)
+    if (width, height) not in (image.size, image.size[::-1]):
+        size = 'x'.join(map(str, image.size))
+        notes.append(f'{width}x{height} to {size} pixels')
+    if image.mode in ('RGBA', 'LA', 'La', 'RGBa') or (
+        'transparency' in image.info
+    ):
+        image = image.convert('RGBA')
+        if image.getchannel('A').getextrema()[0] < 255:
+            notes.append('transparency laid on white')
+        page = Image.new('RGBA', image.size, WHITE)
+        image = Image.alpha_composite(page, image)
+    return np.array(image.convert('RGB')), notes
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit grey, 0 to 65535, to 0 to 255."""
+    values = np.asarray(image)
+    if image.mode == 'F' or values.min() < 0 or values.max() > 65535:
+        raise UnusableImage(
+            f'has pixels from {values.min():g} to {values.max():g}, of which '
+            f'it is not known what is black and white; save it with 8 or 16 '
+            f'bits'
+        )
+    scaled = (values.astype(np.int64) * 255 + 32767) // 65535
+    return Image.fromarray(scaled.astype(np.uint8))
+
+
+def _name(mode: str) -> str:
+    return {'1': 'black and white', 'L': 'grey', 'LA': 'grey'}.get(mode, mode)
