@@ -45,7 +45,12 @@ def find_images(paths: Sequence[str]) -> Found:
             like an image; hidden ones are left out.
     """
     Image.init()
-    endings = set(Image.registered_extensions())
+    # Not those that Pillow can only write, such as .pdf.
+    endings = {
+        ending
+        for ending, kind in Image.registered_extensions().items()
+        if kind in Image.OPEN
+    }
     found = Found([], {}, {})
     for text in paths:
         path = Path(text)
@@ -143,8 +148,10 @@ def _convert(image: Image.Image) -> Tuple[np.ndarray, List[str]]:
         notes.append('palette to RGB')
     elif image.mode != 'RGB':
         notes.append(f'{_name(image.mode)} to RGB')
+    if image.mode == '1':
+        image = image.convert('L')  # single bits can't be averaged
     factor = min(image.size) // ENOUGH_PIXELS
-    if factor > 1 and image.mode != '1':
+    if factor > 1:
         image = image.reduce(factor)
     if (width, height) not in (image.size, image.size[::-1]):
         size = 'x'.join(map(str, image.size))

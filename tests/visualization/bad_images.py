@@ -1,5 +1,8 @@
 """Files of every kind that users have, good and bad."""
 
+import struct
+import zlib
+
 import numpy as np
 from PIL import Image
 
@@ -33,7 +36,7 @@ def write_good(folder):
     exif[0x0112] = 6  # turned right by 90 degrees to be upright
     image.save(folder / 'turned.jpg', exif=exif, quality=95)
     photo(1, 1).save(folder / 'tiny.png')
-    Image.new('L', (9500, 9500), 90).save(folder / 'huge.png')
+    Image.new('1', (9500, 9500), 1).save(folder / 'huge.png')
     image.save(folder / 'named wrongly.dat', format='PNG')
     image.save(folder / 'cost_$5_$6 {x} [b].png')
     return {
@@ -48,7 +51,10 @@ def write_good(folder):
         'sixteen.png': ['16 bits to 8', 'grey to RGB'],
         'turned.jpg': ['turned upright'],
         'tiny.png': [],
-        'huge.png': ['grey to RGB', '9500x9500 to 1056x1056 pixels'],
+        'huge.png': [
+            'black and white to RGB',
+            '9500x9500 to 1056x1056 pixels',
+        ],
         'named wrongly.dat': [],
         'cost_$5_$6 {x} [b].png': [],
     }
@@ -69,9 +75,15 @@ def write_bad(folder):
     floats = np.linspace(-1, 1, 2400).reshape(40, 60).astype(np.float32)
     Image.fromarray(floats).save(folder / 'float.tiff')
     Image.new('L', (4000, 10)).save(folder / 'strip.png')
-    # A header alone: Pillow must not try to hold the rest.
-    bomb = Image.new('1', (20000, 20000))
-    bomb.save(folder / 'bomb.png')
+    # The beginning of 20000x20000 pixels of one byte.
+    content = b'\x89PNG\r\n\x1a\n'
+    for chunk in (
+        b'IHDR' + struct.pack('>2I5B', 20000, 20000, 8, 0, 0, 0, 0),
+        b'IDAT' + zlib.compress(bytes(20001)),
+    ):
+        content += struct.pack('>I', len(chunk) - 4) + chunk
+        content += struct.pack('>I', zlib.crc32(chunk))
+    (folder / 'bomb.png').write_bytes(content)
     return {
         'half.png': 'is damaged',
         'half.jpg': 'is damaged',

@@ -38,7 +38,7 @@ def test_good_files_are_converted_and_it_is_said_how(good):
     assert np.abs(images['turned.jpg'].astype(int) - turned).mean() < 12
     assert images['tiny.png'].shape == (1, 1, 3)
     assert images['huge.png'].shape == (1056, 1056, 3)
-    assert (images['huge.png'] == 90).all()
+    assert (images['huge.png'] == 255).all()
     grey = images['grey.jpg']
     assert (grey == grey[..., :1]).all()
 
@@ -55,7 +55,7 @@ def test_paths(tmp_path):
     for name in ('some/b.PNG', 'some/below/a.jpg', 'some/.hidden/c.png'):
         photo().save(tmp_path / name)
     (tmp_path / 'some/notes.txt').write_text('none')
-    (tmp_path / 'none/notes.txt').write_text('none')
+    (tmp_path / 'none/paper.pdf').write_text('none')
     file = tmp_path / 'some/notes.txt'
     found = find_images(
         [*map(str, (tmp_path / 'some', tmp_path / 'none', file))]
