@@ -1,0 +1,126 @@
+"""Where teacher and students agree, as tables of many images."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from .boundaries import Boundary
+from .canvas import BEST
+from .sheet import Sheet
+
+Row = Dict[str, Any]
+
+
+class Agreement:
+    """Collects what the sheets show, image after image.
+
+    Args:
+        boundaries (Sequence[Boundary]): The modules.
+        classes (Sequence[str]): Names of the classes, or none.
+    """
+
+    def __init__(
+        self, boundaries: Sequence[Boundary], classes: Sequence[str]
+    ) -> None:
+        self.boundaries = boundaries
+        self.classes = classes
+        self.correlations: List[Row] = []
+        self.predictions: List[Row] = []
+        self.num_images = 0
+        # How many images each network gives the teacher's and the true class.
+        self.same: Counter = Counter()
+        self.right: Counter = Counter()
+        self.num_labels = 0
+
+    def add(self, sheet: Sheet, file: str) -> None:
+        """Take one image.
+
+        Args:
+            sheet (Sheet): What the networks show.
+            file (str): What its files are called.
+        """
+        image = dict(image=sheet.sample.name, file=file)
+        for label in sheet.students:
+            for index, boundary in enumerate(self.boundaries):
+                self.correlations.append(
+                    dict(
+                        image,
+                        student=label,
+                        module=boundary.title,
+                        student_module=boundary.student,
+                        teacher_module=boundary.teacher,
+                        correlation=sheet.correlation(label, index),
+                    )
+                )
+        truth = sheet.sample.label
+        teachers = sheet.teacher.scores[0].argmax()
+        self.num_images += 1
+        self.num_labels += truth is not None
+        for label, look in sheet.looks.items():
+            order = np.argsort(-look.scores[0])[:BEST].tolist()
+            self.same[label] += order[0] == teachers
+            self.right[label] += order[0] == truth
+            for rank, index in enumerate(order, 1):
+                self.predictions.append(
+                    dict(
+                        image,
+                        true_class=self._name(truth),
+                        network=label,
+                        rank=rank,
+                        predicted_class=self._name(index),
+                        probability=float(look.scores[0][index]),
+                    )
+                )
+
+    def _name(self, index: Optional[int]) -> Optional[str]:
+        """Name a class in full."""
+        if index is None:
+            return None
+        known = index < len(self.classes)
+        return self.classes[index] if known else f'class {index}'
+
+    def write(self, out: Path) -> None:
+        """Write correlations.csv and predictions.csv into a folder."""
+        # A second that who is refused need not wait for.
+        import pandas
+
+        for name in ('correlations', 'predictions'):
+            table = pandas.DataFrame(getattr(self, name))
+            table.to_csv(out / f'{name}.csv', index=False)
+
+    def print(self, console: Console) -> None:
+        """Print the mean of the correlations, and who predicts the same."""
+        table = Table(
+            title=f'{self.num_images} image(s): correlation of the maps with '
+            f"the teacher's, and how many of the predictions agree"
+        )
+        table.add_column('network')
+        for boundary in self.boundaries:
+            table.add_column(escape(boundary.title), justify='right')
+        table.add_column('teacher', justify='right')
+        if self.num_labels:
+            table.add_column('truth', justify='right')
+        for label in self.same:
+            cells = [escape(label)]
+            cells += [self._mean(label, b.title) for b in self.boundaries]
+            cells.append(f'{self.same[label]} of {self.num_images}')
+            cells.append(f'{self.right[label]} of {self.num_labels}')
+            table.add_row(*cells[: len(table.columns)])
+        console.print(table)
+
+    def _mean(self, student: str, module: str) -> str:
+        """Mean correlation of one student's maps, '' for the teacher's."""
+        values = [
+            row['correlation']
+            for row in self.correlations
+            if (row['student'], row['module']) == (student, module)
+        ]
+        valid = [value for value in values if not np.isnan(value)]
+        if not valid:
+            return 'flat' if values else ''
+        return f'{np.mean(valid):.3f}'

@@ -1,0 +1,179 @@
+"""Pictures of many images: what tools/visualize.py makes."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import Dict, Iterator, List, Sequence, Set, Union
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from ..errors import SettingError
+from .agreement import Agreement
+from .overview import draw_overview
+from .own_images import UnusableImage, find_images
+from .samples import Reader, Sample, draw
+from .sheet import Sheet, draw_sheet
+from .subjects import Subjects, load_subjects
+
+DPI = 150
+# How many images of the test data are drawn where nothing else is said.
+NUM = 8
+
+
+def make_gallery(args: argparse.Namespace, console: Console) -> bool:
+    """Draw a sheet an image and an overview; write and print the tables.
+
+    Args:
+        args (argparse.Namespace): As tools/visualize.py parses them.
+        console (Console): Where to print.
+
+    Returns:
+        bool: Whether every image that was asked for could be shown.
+
+    Raises:
+        SettingError: If a config, a checkpoint or a module is wrong, or no
+            image can be shown.
+    """
+    out = args.out or Path('work_dirs/visualize', Path(args.config).stem)
+    if out.exists() and not out.is_dir():
+        raise SettingError(f"--out='{out}' is a file; name a folder.")
+    subjects = load_subjects(args)
+    for network, source in zip(subjects.networks, subjects.sources):
+        _say(console, f'{network.label}: {source}')
+    refused: Dict[str, str] = {}
+    chosen = _choose(args, subjects.reader, refused, console)
+    agreement = Agreement(subjects.boundaries, subjects.classes)
+    first: List[Sheet] = []
+    names: Set[str] = set()
+    for sample in _samples(subjects.reader, chosen, refused, console):
+        sheet = subjects.look(sample)
+        name = _file_name(sample.name, names)
+        _write_sheet(out, name, sheet, subjects)
+        agreement.add(sheet, name)
+        if len(first) < args.overview:
+            first.append(sheet)
+    if not names:
+        raise SettingError(
+            f'Not one of {len(refused)} image(s) can be shown; give files '
+            f'that Pillow reads.'
+        )
+    if first:
+        overview = draw_overview(first, subjects.boundaries, subjects.classes)
+        overview.savefig(out / 'overview.png', dpi=DPI)
+    agreement.write(out)
+    agreement.print(console)
+    _say(console, f'Pictures, maps and tables are in {out}.')
+    if refused:
+        _say(console, f'{len(refused)} could not be shown; see above.')
+    return not refused
+
+
+def _say(console: Console, line: str) -> None:
+    """Print a line as it is."""
+    console.print(line, highlight=False, markup=False)
+
+
+def _refuse(refused, console, name: str, reason: str) -> None:
+    """Note an image that can't be shown, and say so."""
+    refused[name] = reason
+    _say(console, f'{name} {reason}')
+
+
+def _choose(
+    args: argparse.Namespace,
+    reader: Reader,
+    refused: Dict[str, str],
+    console: Console,
+) -> Sequence[Union[int, Path]]:
+    """List the files, or the numbers of the test data's images, to show."""
+    if not args.images:
+        num = NUM if args.num is None else args.num
+        return reader.choose(args.indices, num, args.seed)
+    found = find_images(args.images)
+    for path, reason in found.refused.items():
+        _refuse(refused, console, path, reason)
+    for folder, files in found.left_out.items():
+        names = ', '.join(file.name for file in files[:3])
+        more = ', ...' if len(files) > 3 else ''
+        _say(
+            console,
+            f'{folder}: left out {len(files)} file(s) that are not called '
+            f'like an image ({names}{more})',
+        )
+    if args.num is None:
+        return found.files
+    numbers = draw(len(found.files), args.num, args.seed)
+    return [found.files[number] for number in sorted(numbers)]
+
+
+def _samples(
+    reader: Reader,
+    chosen: Sequence[Union[int, Path]],
+    refused: Dict[str, str],
+    console: Console,
+) -> Iterator[Sample]:
+    """Read one image after the other, showing the time left."""
+    columns = (
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn('images'),
+        TimeElapsedColumn(),
+        TextColumn('left'),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task('Drawing', total=len(chosen))
+        for item in chosen:
+            own = isinstance(item, Path)
+            name = str(item) if own else f'test image {item}'
+            try:
+                sample = reader.read(item) if own else reader.take(item)
+            except UnusableImage as error:
+                _refuse(refused, console, name, str(error))
+                progress.advance(task)
+                continue
+            if sample.notes:
+                _say(console, f'{name}: {", ".join(sample.notes)}')
+            yield sample
+            progress.advance(task)
+
+
+def _file_name(name: str, taken: Set[str]) -> str:
+    """Make a new file's name of an image's."""
+    stem = re.sub(r'[^\w.-]+', '_', name).strip('.')[:80] or 'image'
+    found, number = stem, 1
+    while found.lower() in taken:
+        number += 1
+        found = f'{stem}_{number}'
+    taken.add(found.lower())
+    return found
+
+
+def _write_sheet(
+    out: Path, name: str, sheet: Sheet, subjects: Subjects
+) -> None:
+    """Write an image's sheet, and the numbers that it shows."""
+    figure = draw_sheet(sheet, subjects.boundaries, subjects.classes)
+    arrays = dict(
+        image=sheet.sample.image,
+        networks=list(sheet.looks),
+        modules=[boundary.title for boundary in subjects.boundaries],
+        scores=np.concatenate([look.scores for look in sheet.looks.values()]),
+    )
+    for place, look in enumerate(sheet.looks.values()):
+        for number, values in enumerate(look.maps, 1):
+            arrays[f'map_{place}_{number}'] = values[0]
+    for folder in ('sheets', 'maps'):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    figure.savefig(out / 'sheets' / f'{name}.png', dpi=DPI)
+    np.savez_compressed(out / 'maps' / f'{name}.npz', **arrays)

@@ -1,0 +1,231 @@
+"""Images as a network's pipeline packs them, and as they look."""
+
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS, TRANSFORMS
+from PIL import Image, ImageOps
+
+from ..distillers.dry_run import find_image
+from ..errors import SettingError
+from .networks import Network
+from .own_images import UnusableImage, read_image
+
+LOADER = 'LoadImageFromFile'
+# Two sizes of images: a pipeline that makes one of them needs no resizing.
+PROBES = ((48, 80), (80, 48))
+
+
+class Sample(NamedTuple):
+    """An image to look at.
+
+    Attributes:
+        name (str): What the pictures call it.
+        inputs (torch.Tensor): As the test pipeline packs it, (C, H, W).
+        image (np.ndarray): The same as it looks, uint8, (H, W, 3).
+        label (int, optional): The true class.
+        notes (list[str]): What was converted, in words.
+    """
+
+    name: str
+    inputs: torch.Tensor
+    image: np.ndarray
+    label: Optional[int]
+    notes: List[str]
+
+
+def dataset_config(cfg: Config, path: str) -> Dict[str, Any]:
+    """Return the config of the test data.
+
+    Raises:
+        SettingError: If there is none.
+    """
+    loader = cfg.get('test_dataloader') or cfg.get('val_dataloader')
+    if not loader:
+        raise SettingError(
+            f"The config '{path}' has no test_dataloader, from which images "
+            f'and their pipeline are taken; write one.'
+        )
+    return loader.dataset
+
+
+def _pipeline_config(dataset: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Find the pipeline for single images, also in a wrapped data set."""
+    while not dataset.get('pipeline') and dataset.get('dataset'):
+        dataset = dataset['dataset']
+    return list(dataset.get('pipeline') or [])
+
+
+def _kind(transform: Dict[str, Any]) -> str:
+    """Name a transform's type, without its scope."""
+    kind = transform['type']
+    kind = kind if isinstance(kind, str) else kind.__name__
+    return kind.split('.')[-1].split('/')[-1]
+
+
+class Reader:
+    """Makes samples of the test data, and of a user's own images.
+
+    Own images go through the config's test pipeline. Where that doesn't bring
+    images to one size, as with data sets held in memory, they are first
+    resized and cropped at the centre to the size that the network takes.
+
+    Args:
+        cfg (Config): With the test data.
+        path (str): The config's, for the messages.
+        network (Network): Whose images they are.
+        size (int, optional): Height and width for own images, where the
+            pipeline doesn't make it. Defaults to that of the dry run.
+    """
+
+    def __init__(
+        self,
+        cfg: Config,
+        path: str,
+        network: Network,
+        size: Optional[int] = None,
+    ) -> None:
+        self.config = dataset_config(cfg, path)
+        self.path = path
+        steps = _pipeline_config(self.config)
+        self._loads_files = any(_kind(step) == LOADER for step in steps)
+        # Without it the steps are those for batches in memory.
+        per_image = any(_kind(step) == 'PackInputs' for step in steps)
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            self._steps = [
+                TRANSFORMS.build(step)
+                for step in steps
+                if per_image and _kind(step) != LOADER
+            ]
+        distiller = cfg.model.get('distiller') or {}
+        image = find_image(
+            network.model, 'student', size or distiller.get('input_size')
+        )
+        self._grey = image.shape[1] == 1
+        self._size: Optional[Tuple[int, int]] = None
+        if not self._makes_one_size():
+            self._size = tuple(image.shape[-2:])
+
+    def _makes_one_size(self) -> bool:
+        """Whether the pipeline brings images of any size to one."""
+        try:
+            first, second = (
+                self._pack(np.zeros((*probe, 3), np.uint8)).shape
+                for probe in PROBES
+            )
+        except Exception:  # a crop that wants larger images, say
+            return False
+        return first == second
+
+    def _pack(self, image: np.ndarray) -> torch.Tensor:
+        """Run an RGB image (H, W, 3) through the pipeline."""
+        if self._grey:
+            image = np.asarray(Image.fromarray(image).convert('L'))[..., None]
+        elif self._loads_files:
+            image = image[..., ::-1]  # as OpenCV has them
+        image = np.ascontiguousarray(image)
+        if not self._steps:
+            return torch.from_numpy(image.transpose(2, 0, 1).copy())
+        size = image.shape[:2]
+        data = dict(img=image, img_shape=size, ori_shape=size)
+        for step in self._steps:
+            data = step(data)
+        return data['inputs']
+
+    def read(self, file: Path) -> Sample:
+        """Make a sample of a file.
+
+        Raises:
+            UnusableImage: If it is no image that the pipeline can use.
+        """
+        image, notes = read_image(file)
+        if self._size is not None:
+            height, width = self._size
+            image = np.asarray(
+                ImageOps.fit(
+                    Image.fromarray(image),
+                    (width, height),
+                    Image.Resampling.BICUBIC,
+                )
+            )
+        try:
+            inputs = self._pack(image)
+        except Exception as error:  # a pipeline of the user's
+            raise UnusableImage(f'fails in the pipeline ({error})') from error
+        return Sample(file.name, inputs, self._show(inputs), None, notes)
+
+    def choose(
+        self, indices: Optional[Sequence[int]], num: int, seed: int
+    ) -> List[int]:
+        """Choose images of the test data, which are read here.
+
+        Args:
+            indices (Sequence[int], optional): Their indices; otherwise
+                ``num`` are drawn.
+            num (int): How many, at most all.
+            seed (int): Of the draw.
+
+        Raises:
+            SettingError: If the test data can't be read, or are fewer.
+        """
+        try:
+            with DefaultScope.overwrite_default_scope('mmpretrain'):
+                self.dataset = DATASETS.build(self.config)
+            total = len(self.dataset)
+        except SettingError:
+            raise
+        except Exception as error:  # each data set fails in its own way
+            reason = str(error).strip().split('\n')[0]
+            raise SettingError(
+                f"The test data of '{self.path}' can't be read ({reason}); "
+                f'get them, or give images of your own behind the checkpoint.'
+            ) from error
+        for index in indices or []:
+            if not 0 <= index < total:
+                raise SettingError(
+                    f'--indices has {index}, but the test data are numbered '
+                    f'from 0 to {total - 1}.'
+                )
+        if indices:
+            return list(indices)
+        return sorted(draw(total, num, seed))
+
+    def take(self, index: int) -> Sample:
+        """Make a sample of an image of the test data.
+
+        Raises:
+            UnusableImage: If its file is missing or damaged.
+        """
+        try:
+            item = self.dataset[index]
+        except Exception as error:  # each data set fails in its own way
+            reason = str(error).strip().split('\n')[0]
+            raise UnusableImage(f"can't be read ({reason})") from error
+        truth = getattr(item['data_samples'], 'gt_label', None)
+        label = int(truth) if truth is not None and len(truth) == 1 else None
+        inputs = item['inputs']
+        return Sample(
+            f'test image {index}', inputs, self._show(inputs), label, []
+        )
+
+    def _show(self, inputs: torch.Tensor) -> np.ndarray:
+        """Turn a packed image into one for the eyes, uint8 (H, W, 3)."""
+        image = inputs.permute(1, 2, 0).numpy()
+        if image.dtype != np.uint8:  # normalised by the pipeline
+            low, high = image.min(), image.max()
+            image = ((image - low) / max(high - low, 1e-12) * 255).round()
+            image = image.astype(np.uint8)
+        elif self._loads_files:
+            image = image[..., ::-1]
+        shape = (*image.shape[:2], 3)
+        return np.ascontiguousarray(np.broadcast_to(image, shape))
+
+
+def draw(total: int, num: int, seed: int) -> List[int]:
+    """Draw up to ``num`` different numbers below ``total``."""
+    # Its numbers are the same in all versions of NumPy.
+    return np.random.RandomState(seed).permutation(total)[:num].tolist()

@@ -1,0 +1,138 @@
+"""Shows where a teacher and its students look, module by module.
+
+For example, LAKD beside KD and a student without a teacher, on images of the
+test data::
+
+    python tools/visualize.py \
+        configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py \
+        work_dirs/lakd_resnet20_resnet8_1xb64_digits/epoch_15.pth \
+        --compare work_dirs/kd_resnet20_resnet8_1xb64_digits/epoch_15.pth,\
+    label=kd
+
+Each image becomes a sheet in the folder --out. Exit status: 0 if all images
+could be shown, 1 if some could not, 2 if nothing was made.
+"""
+
+import argparse
+import sys
+from functools import partial
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog='Exit status: 0 if all images could be shown, 1 if some could '
+        'not, 2 if nothing was made.',
+    )
+    parser.add_argument('config', help='config of a distillation')
+    parser.add_argument('checkpoint', help='its checkpoint, or its student')
+    parser.add_argument(
+        'images',
+        nargs='*',
+        metavar='IMAGES',
+        help='image files and folders of your own; without them, images of '
+        'the test data',
+    )
+    parser.add_argument(
+        '--compare',
+        action='append',
+        default=[],
+        metavar='[CONFIG,]CHECKPOINT[,label=NAME]',
+        help='another student, in further rows; repeatable. Without a config '
+        "it is built as the first one's student",
+    )
+    parser.add_argument(
+        '--label',
+        help="what the student is called; by default its config's method",
+    )
+    parser.add_argument(
+        '--teacher',
+        metavar='CHECKPOINT',
+        help="of the teacher; by default that in the student's checkpoint, "
+        "or the config's teacher_ckpt",
+    )
+    parser.add_argument(
+        '--modules',
+        nargs='+',
+        metavar='STUDENT[:TEACHER]',
+        help='modules to look at; by default the local modules of LAKD, or '
+        'the stages',
+    )
+    parser.add_argument(
+        '--num',
+        type=positive,
+        help='how many images are drawn (of the test data: 8; of your own: '
+        'all)',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of the draw (default: 0)'
+    )
+    parser.add_argument(
+        '--indices',
+        nargs='+',
+        type=int,
+        help='which images of the test data to show',
+    )
+    parser.add_argument(
+        '--overview',
+        type=int,
+        default=8,
+        metavar='ROWS',
+        help='images in the overview, 0 for none (default: 8)',
+    )
+    parser.add_argument(
+        '--image-size',
+        type=positive,
+        metavar='PIXELS',
+        help='height and width for images of your own, where the pipeline '
+        "doesn't make it",
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='settings that override those of the config',
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        help='folder for all that is made (default: work_dirs/visualize/ and '
+        "the config's name)",
+    )
+    args = parser.parse_args()
+    if args.indices and (args.images or args.num):
+        parser.error('--indices goes with neither IMAGES nor --num')
+    return args
+
+
+def positive(text: str) -> int:
+    """Parse a number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def main(args: argparse.Namespace) -> None:
+    """Make the pictures."""
+    from mmengine.logging import MMLogger
+    from rich.console import Console
+
+    from mmrazor_lakd.visualization.gallery import make_gallery
+
+    # What building a model logs belongs to training.
+    MMLogger.get_instance('visualize', log_level='WARNING')
+    if not make_gallery(args, Console()):
+        sys.exit(1)
+
+
+if __name__ == '__main__':
+    arguments = parse_args()
+    # Seconds of imports that a wrong option need not wait for.
+    from mmrazor_lakd.engine.command_line import run_tool
+
+    run_tool(partial(main, arguments))
