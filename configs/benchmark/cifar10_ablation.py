@@ -1,7 +1,8 @@
-# Which of LAKD's choices pay: one factor at a time, from the configs' defaults.
-# It looks at the last 5,000 training images, on which no student is trained,
-# and never at the test set. (The teacher has been trained on them, for all rows
-# alike.) Screen with --seeds 0, then give the rows that decide more seeds.
+# Which of LAKD's choices pay: one factor at a time, from the configs'
+# defaults. It looks at the last 5,000 training images, on which no student is
+# trained, and never at the test set. (The teacher has been trained on them,
+# for all rows alike.) Screen with --seeds 0, then give the rows that decide
+# more seeds.
 _base_ = ['./_base_/methods.py']
 
 title = 'LAKD, one factor at a time: CIFAR-10, ResNet20 -> ResNet8'
