@@ -132,12 +132,13 @@ def _parse(text: str) -> Tuple[str, str]:
 
 def _local_modules(distiller, student, teacher, size) -> List[Tuple[str, str]]:
     """List the boundaries of an LAKD distiller, none of another."""
-    entries = distiller.get('local_modules') or []
-    if distiller.get('num_modules'):
-        entries = partition(
-            student, teacher, distiller.num_modules, size
-        ).local_modules
-    check_entries(entries)
+    entries = distiller.get('local_modules')
+    count = distiller.get('num_modules')
+    if entries is None and count is None:
+        return []
+    check_entries(entries, count)
+    if count is not None:
+        entries = partition(student, teacher, count, size).local_modules
     return [(entry['student'], entry['teacher']) for entry in entries]
 
 
