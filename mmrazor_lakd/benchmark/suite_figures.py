@@ -79,7 +79,7 @@ def draw_accuracies(
             fontsize=10,
         )
     axis.set_yticks(range(len(rows)), rows['method'])
-    axis.margins(y=0.08)
+    axis.set_ylim(-0.6, len(rows) - 0.4)
     axis.grid(axis='x', color='#DDDDDD')
     axis.set_axisbelow(True)
     axis.spines[['top', 'right']].set_visible(False)
