@@ -134,14 +134,14 @@ def make_analysis(cfg, networks, loader, grid: int, watch: Callable):
     from mmrazor_lakd.evaluation.module_ends import find_places
 
     images = networks[1].preprocessor(next(iter(loader)), False)['inputs']
-    ends, blocks = find_places(
+    places = find_places(
         cfg.model.get('distiller', {}),
         {network.label: network.model for network in networks},
         tuple(images.shape[-2:]),
     )
     # Other devices have no float64.
     device = 'cuda' if get_device() == 'cuda' else 'cpu'
-    return Analysis(networks, ends, blocks, grid, device, watch)
+    return Analysis(networks, places, grid, device, watch)
 
 
 def analyze(

@@ -1,7 +1,7 @@
 """What a teacher and its students have in common, in one pass over images."""
 
 from functools import partial
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import torch
 from torch.utils.data import DataLoader
@@ -12,12 +12,57 @@ from .cka import LinearCKA
 from .data import class_names, labels_of
 from .linear_probe import LinearReadout, RidgeProbe, probe_features
 from .look import correlate, look_at
-from .module_ends import ModuleEnd
+from .module_ends import Places
 from .networks import Network
 from .read_maps import read_maps
 
 #: for each network, the probes of its module ends
 Readouts = List[List[LinearReadout]]
+
+
+class _EndSums:
+    """Sums over the images, at the ends of the modules.
+
+    Args:
+        ends (Sequence): For each network the names of its maps there; the
+            teacher's first.
+        readouts (list, optional): The probes.
+    """
+
+    def __init__(
+        self, ends: Sequence[Sequence[str]], readouts: Optional[Readouts]
+    ) -> None:
+        self.ends = ends
+        self.readouts = readouts
+        shape = (len(ends), len(ends[0]))
+        self._r = torch.zeros(shape, dtype=torch.double)
+        # Images that have a correlation.
+        self._r_count = torch.zeros(shape, dtype=torch.long)
+        self._right = torch.zeros(shape, dtype=torch.long)
+
+    def update(self, looks, labels: torch.Tensor) -> None:
+        """Add a batch: what was found in each network, and the labels."""
+        for place in range(len(self.ends[0])):
+            own = [
+                found[names[place]] for found, names in zip(looks, self.ends)
+            ]
+            for index, look in enumerate(own):
+                r = correlate(look, own[0])
+                self._r[index, place] += r.nansum().cpu()
+                self._r_count[index, place] += (~r.isnan()).sum().cpu()
+                if self.readouts is not None:
+                    told = self.readouts[index][place].predict(look.pooled)
+                    self._right[index, place] += (told == labels).sum().cpu()
+
+    def correlation(self, index: int, place: int) -> float:
+        """Mean correlation with the teacher's NDAM maps; nan for none."""
+        return (self._r[index, place] / self._r_count[index, place]).item()
+
+    def probe(self, index: int, place: int, images: int) -> Optional[float]:
+        """A probe's share of right answers, None without probes."""
+        if self.readouts is None:
+            return None
+        return self._right[index, place].item() / images
 
 
 class Analysis:
@@ -28,9 +73,7 @@ class Analysis:
     Args:
         networks (Sequence[Network]): The teacher first, then the students,
             the analysed one first of them.
-        ends (Sequence[ModuleEnd]): Where the modules end, in all students.
-        blocks (Sequence[Sequence[str]]): For each network the names of the
-            modules of the depth-against-depth matrix.
+        places (Places): Where they are looked at.
         grid (int): See :func:`cells`. Defaults to 4.
         device (str): Where it is computed. Defaults to ``'cpu'``.
         watch (Callable, optional): Is told after each batch of a network how
@@ -40,17 +83,19 @@ class Analysis:
     def __init__(
         self,
         networks: Sequence[Network],
-        ends: Sequence[ModuleEnd],
-        blocks: Sequence[Sequence[str]],
+        places: Places,
         grid: int = 4,
         device: str = 'cpu',
         watch: Callable[[int], None] = lambda images: None,
     ) -> None:
         self.networks = list(networks)
-        self.blocks = [list(names) for names in blocks]
+        self.blocks = places.blocks
+        self.end_blocks = places.end_blocks
         # For each network, the names of its maps at the ends of modules.
-        self.ends = [[end.teacher for end in ends]]
-        self.ends += [[end.student for end in ends] for _ in networks[1:]]
+        self.ends = [[end.teacher for end in places.ends]]
+        self.ends += [
+            [end.student for end in places.ends] for _ in networks[1:]
+        ]
         # An end may be a block as well.
         self.names = [
             list(dict.fromkeys([*own, *ends]))
@@ -71,16 +116,15 @@ class Analysis:
         """
         probes: Optional[List[List[RidgeProbe]]] = None
         for batch in loader:
-            labels = labels_of(batch).to(self.device)
-            for index in range(len(self.networks)):
-                logits, found = self._run(index, batch, probing=True)
-                if probes is None:
-                    probes = [
-                        [RidgeProbe(logits.shape[1]) for _ in ends]
-                        for ends in self.ends
-                    ]
-                for name, probe in zip(self.ends[index], probes[index]):
-                    probe.update(found[name], labels)
+            labels, logits, found = self._run_all(batch, probing=True)
+            if probes is None:
+                probes = [
+                    [RidgeProbe(logits[0].shape[1]) for _ in ends]
+                    for ends in self.ends
+                ]
+            for names, row, features in zip(self.ends, probes, found):
+                for name, probe in zip(names, row):
+                    probe.update(features[name], labels)
         return [[probe.solve() for probe in row] for row in probes]
 
     def measure(
@@ -97,52 +141,28 @@ class Analysis:
             ``modules``, ``matrices``, ``agreement`` and ``gains``. Shares
             are from 0 to 1.
         """
-        count = len(self.ends[0])
-        students = len(self.networks) - 1
         cka = LinearCKA()
+        sums = _EndSums(self.ends, readouts)
         answers: Optional[Answers] = None
-        # sums over the images, and how many have a correlation
-        r_sum = torch.zeros(students, count, dtype=torch.double)
-        r_count = torch.zeros(students, count, dtype=torch.long)
-        probed = torch.zeros(len(self.networks), count, dtype=torch.long)
         for batch in loader:
-            labels = labels_of(batch).to(self.device)
-            logits, looks = zip(
-                *(self._run(i, batch) for i in range(len(self.networks)))
-            )
+            labels, logits, looks = self._run_all(batch)
             if answers is None:
-                classes = self._num_classes(logits, labels)
-                answers = Answers(len(self.networks), classes)
+                answers = Answers(len(self.networks), logits[0].shape[1])
             answers.update(torch.stack([x.argmax(1) for x in logits]), labels)
             own, *others = (
                 [found[name].cells for name in names]
                 for found, names in zip(looks, self.names)
             )
             cka.update(own, sum(others, []))
-            for place in range(count):
-                ends = [
-                    found[names[place]]
-                    for found, names in zip(looks, self.ends)
-                ]
-                for student, end in enumerate(ends[1:]):
-                    r = correlate(end, ends[0]).cpu()
-                    r_sum[student, place] += r.nansum()
-                    r_count[student, place] += (~r.isnan()).sum()
-                for index, end in enumerate(ends):
-                    if readouts is not None:
-                        told = readouts[index][place].predict(end.pooled)
-                        right = (told == labels).sum().cpu()
-                        probed[index, place] += right
-        shares = None
-        if readouts is not None:
-            shares = (probed / answers.images.sum()).tolist()
+            sums.update(looks, labels)
+        images = int(answers.images.sum())
         by_name = self._by_name(cka.compute())
         return dict(
-            images=int(answers.images.sum()),
+            images=images,
             accuracies=[
                 answers.accuracy(i) for i in range(len(self.networks))
             ],
-            modules=self._modules(by_name, r_sum / r_count, shares),
+            modules=self._modules(by_name, sums, images),
             matrices=[
                 self._matrix(student, values)
                 for student, values in enumerate(by_name, 1)
@@ -155,7 +175,19 @@ class Analysis:
             gains=self._gains(answers, loader),
         )
 
-    def _run(self, index: int, batch, probing: bool = False):
+    def _run_all(self, batch, probing: bool = False) -> Tuple:
+        """Run all networks on a batch: labels, logits, what was found."""
+        labels = labels_of(batch).to(self.device)
+        logits, found = zip(
+            *(
+                self._run(index, batch, probing)
+                for index in range(len(self.networks))
+            )
+        )
+        self._check_classes(logits, labels)
+        return labels, logits, found
+
+    def _run(self, index: int, batch, probing: bool) -> Tuple:
         """Run one network on a batch."""
         network = self.networks[index]
         images = network.preprocessor(batch, False)['inputs']
@@ -172,11 +204,11 @@ class Analysis:
         self.watch(len(images))
         return found
 
-    def _num_classes(self, logits, labels) -> int:
-        """Tell the number of classes, which must be everybody's.
+    def _check_classes(self, logits, labels) -> None:
+        """Refuse networks or images of other classes.
 
         Raises:
-            SettingError: If it is not.
+            SettingError: If there are any.
         """
         widths = [tensor.shape[1] for tensor in logits]
         for network, width in zip(self.networks, widths):
@@ -192,7 +224,6 @@ class Analysis:
                 f'label {labels.max().item()}; give the config of the data '
                 f'that they were trained on.'
             )
-        return widths[0]
 
     def _by_name(self, cka: torch.Tensor) -> List[Dict]:
         """Part the students' columns; name the two maps of each value."""
@@ -209,14 +240,20 @@ class Analysis:
     def _matrix(self, student: int, values: Dict) -> Dict[str, Any]:
         """Lay out one student's blocks against those of the teacher."""
         rows, columns = self.blocks[student], self.blocks[0]
+        ends = zip(self.end_blocks[student], self.end_blocks[0])
         return dict(
             student=self.networks[student].label,
             rows=rows,
             columns=columns,
+            ends=[
+                [rows.index(row), columns.index(column)]
+                for row, column in ends
+                if row is not None and column is not None
+            ],
             cka=[[values[row, column] for column in columns] for row in rows],
         )
 
-    def _modules(self, by_name, correlation, shares) -> List[Dict[str, Any]]:
+    def _modules(self, by_name, sums, images: int) -> List[Dict[str, Any]]:
         """Make the rows of the table, a row for each module of a student."""
         return [
             dict(
@@ -225,9 +262,9 @@ class Analysis:
                 student_map=s_map,
                 teacher_map=t_map,
                 cka=values[s_map, t_map],
-                ndam_r=correlation[student - 1, place].item(),
-                probe_student=shares and shares[student][place],
-                probe_teacher=shares and shares[0][place],
+                ndam_r=sums.correlation(student, place),
+                probe_student=sums.probe(student, place, images),
+                probe_teacher=sums.probe(0, place, images),
             )
             for student, values in enumerate(by_name, 1)
             for place, (s_map, t_map) in enumerate(

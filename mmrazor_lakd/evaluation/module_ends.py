@@ -1,6 +1,6 @@
 """Where a student's modules end, and which of the teacher's maps is there."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from torch import nn
 
@@ -116,11 +116,26 @@ def configured_modules(
     return partition(student, teacher, count, size).local_modules
 
 
+class Places(NamedTuple):
+    """Where networks are looked at.
+
+    Attributes:
+        ends (list[ModuleEnd]): The ends of the modules.
+        blocks (list[list[str]]): For each network the names of its blocks.
+        end_blocks (list[list[str | None]]): For each network the last block
+            before the end of each module, which may be the end itself.
+    """
+
+    ends: List[ModuleEnd]
+    blocks: List[List[str]]
+    end_blocks: List[List[Optional[str]]]
+
+
 def find_places(
     distiller: Dict[str, Any],
     models: Dict[str, nn.Module],
     input_size: Sequence[int],
-) -> Tuple[List[ModuleEnd], List[List[str]]]:
+) -> Places:
     """Find the module ends of a config, and the blocks of all networks.
 
     Args:
@@ -129,9 +144,6 @@ def find_places(
             analysed student, other students.
         input_size (Sequence[int]): Height and width of the images.
 
-    Returns:
-        tuple: The ends, and for each network the names of its blocks.
-
     Raises:
         SettingError: If another student doesn't have the modules, or a
             network has no blocks.
@@ -139,7 +151,7 @@ def find_places(
     teacher, student, *_ = models.values()
     modules = configured_modules(distiller, student, teacher, input_size)
     ends = find_module_ends(student, teacher, modules, input_size)
-    blocks = []
+    blocks, end_blocks = [], []
     for place, (label, model) in enumerate(models.items()):
         known = dict(model.named_modules())
         for end in ends if place > 0 else []:
@@ -153,4 +165,13 @@ def find_places(
         role = 'student' if place else 'teacher'
         found = find_network_blocks(model, role, input_size)
         blocks.append([block.name for block in found])
-    return ends, blocks
+        order = list(graph_run(model, role, input_size).outputs)
+        places = [order.index(name) for name in blocks[-1]]
+        end_blocks.append([])
+        for end in ends:
+            until = order.index(getattr(end, role))
+            before = [
+                name for name, at in zip(blocks[-1], places) if at <= until
+            ]
+            end_blocks[-1].append(before[-1] if before else None)
+    return Places(ends, blocks, end_blocks)

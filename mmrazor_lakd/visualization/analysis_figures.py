@@ -32,18 +32,12 @@ def short_name(name: str) -> str:
     return name[len('backbone.') :] if name.startswith('backbone.') else name
 
 
-def draw_matrices(
-    path: Path,
-    matrices: Sequence[Dict[str, Any]],
-    modules: Sequence[Dict[str, Any]],
-) -> Figure:
+def draw_matrices(path: Path, matrices: Sequence[Dict[str, Any]]) -> Figure:
     """Draw the CKA of all blocks of each student with all of the teacher's.
 
     Args:
         path (Path): The picture to write.
         matrices (Sequence[dict]): ``matrices`` of ``Analysis.measure``.
-        modules (Sequence[dict]): Its ``modules``; the ends that are blocks
-            are framed.
     """
     columns = len(matrices[0]['columns'])
     cell = min(0.62, max(0.16, 9 / columns))
@@ -78,14 +72,13 @@ def draw_matrices(
                     fontsize=8,
                     color='white' if value < 0.55 else 'black',
                 )
-        for module in modules:
-            if module['student'] == matrix['student']:
-                _frame(axis, matrix, module)
+        for row, column in matrix['ends']:
+            _frame(axis, row, column)
     axes[-1].set_xlabel(
-        'teacher (framed: the two ends of a module)', fontsize=10
+        'teacher (framed: the last blocks of a module)', fontsize=10
     )
     bar = figure.colorbar(shown, ax=axes, aspect=30, pad=0.02)
-    bar.set_label('linear CKA: 1 = the same up to a rotation')
+    bar.set_label('linear CKA: 1 = the same but for rotation and scale')
     figure.savefig(path, dpi=110)
     return figure
 
@@ -105,15 +98,8 @@ def _set_names(axis, matrix) -> None:
         )
 
 
-def _frame(axis, matrix, module) -> None:
-    """Frame the cell of a module's two maps, where they are blocks."""
-    if (
-        module['student_map'] not in matrix['rows']
-        or module['teacher_map'] not in matrix['columns']
-    ):
-        return
-    row = matrix['rows'].index(module['student_map'])
-    column = matrix['columns'].index(module['teacher_map'])
+def _frame(axis, row: int, column: int) -> None:
+    """Frame a cell, visibly on dark and on light colours."""
     for color, width in (('white', 3.2), ('black', 1.4)):
         axis.add_patch(
             Rectangle(
@@ -173,8 +159,11 @@ def draw_modules(path: Path, modules: Sequence[Dict[str, Any]]) -> Figure:
         numbers = sorted({row['module'] for row in modules})
         axis.set_xticks(numbers)
         axis.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
-        low = min(0, *(factor * row[key] for row in modules))
-        axis.set_ylim(low * 1.05 - 0.02 * factor, 1.03 * factor)
+        axis.set_ylim(
+            factor
+            * _low_end([line.get_ydata() for line in axis.lines], factor),
+            factor * 1.03,
+        )
         axis.set_xlabel('module')
         axis.set_ylabel(label)
         axis.set_title(title, fontsize=11)
@@ -188,6 +177,19 @@ def draw_modules(path: Path, modules: Sequence[Dict[str, Any]]) -> Figure:
     figure.suptitle('Students and teacher at the ends of their modules')
     figure.savefig(path, dpi=110)
     return figure
+
+
+def _low_end(lines: Sequence[Sequence[float]], factor: float) -> float:
+    """Choose where a scale up to ``factor`` begins, as a share of it.
+
+    At 0 or below, unless that would leave a third of it empty.
+    """
+    values = np.concatenate([np.asarray(line, float) for line in lines])
+    values = values[np.isfinite(values)] / factor
+    if not len(values):
+        return -0.02
+    low = np.floor(10 * values.min() - 0.2) / 10
+    return low if low > 0.3 else min(low, -0.02)
 
 
 def draw_gains(

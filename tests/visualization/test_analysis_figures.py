@@ -28,16 +28,14 @@ def names(count):
     ]
 
 
-def modules(students, rows, columns):
-    """Module ends behind every stage."""
+def modules(students):
+    """Three modules of each student."""
     generator = np.random.default_rng(0)
     return [
         dict(
             student=student,
             module=stage,
-            student_map=f'backbone.layer{stage}.{rows // 3 - 1}',
-            teacher_map=f'backbone.layer{stage}.{columns // 3 - 1}',
-            cka=generator.random(),
+            cka=generator.uniform(0.6, 1),
             ndam_r=generator.uniform(-0.3, 1),
             probe_student=generator.random(),
             probe_teacher=generator.random(),
@@ -73,8 +71,10 @@ def overlaps(figure):
     ]
 
 
-@pytest.mark.parametrize('rows, columns', [(3, 9), (15, 54), (3, 3)])
-@pytest.mark.parametrize('students', [LABELS[1:2], LABELS])
+@pytest.mark.parametrize(
+    'rows, columns, students',
+    [(3, 9, LABELS), (15, 54, LABELS[:2]), (3, 3, LABELS[1:2])],
+)
 def test_matrices(tmp_path, rows, columns, students):
     generator = np.random.default_rng(0)
     matrices = [
@@ -82,13 +82,14 @@ def test_matrices(tmp_path, rows, columns, students):
             student=student,
             rows=names(rows),
             columns=names(columns),
+            ends=[
+                [i * rows // 3 - 1, i * columns // 3 - 1] for i in (1, 2, 3)
+            ],
             cka=generator.random((rows, columns)).tolist(),
         )
         for student in students
     ]
-    figure = draw_matrices(
-        tmp_path / 'x.png', matrices, modules(students, rows, columns)
-    )
+    figure = draw_matrices(tmp_path / 'x.png', matrices)
     found = overlaps(figure)
     assert found == [], found
     panels = figure.axes[: len(students)]
@@ -98,11 +99,13 @@ def test_matrices(tmp_path, rows, columns, students):
         np.testing.assert_allclose(image.get_array(), matrix['cka'])
 
 
-@pytest.mark.parametrize('students', [LABELS[1:2], LABELS, LABELS * 2])
-@pytest.mark.parametrize('probed', [True, False])
+@pytest.mark.parametrize(
+    'students, probed',
+    [(LABELS[1:2], True), (LABELS, False), (LABELS * 2, True)],
+)
 def test_modules(tmp_path, students, probed):
     students = [f'{label} {i}' for i, label in enumerate(students)]
-    rows = modules(students, 3, 9)
+    rows = modules(students)
     if not probed:
         for row in rows:
             row['probe_student'] = row['probe_teacher'] = None
@@ -120,8 +123,9 @@ def test_modules(tmp_path, students, probed):
             assert low < min(line.get_ydata()) <= max(line.get_ydata()) < high
 
 
-@pytest.mark.parametrize('classes', [2, 10, 100])
-@pytest.mark.parametrize('others', [LABELS[1:2], LABELS[:2]])
+@pytest.mark.parametrize(
+    'classes, others', [(2, LABELS[1:2]), (10, LABELS[:2]), (100, LABELS[:2])]
+)
 def test_gains(tmp_path, classes, others):
     generator = np.random.default_rng(0)
     rows = [
@@ -152,3 +156,13 @@ def test_no_class_gained(tmp_path):
     figure = draw_gains(tmp_path / 'x.png', 'KD', [dict(row, p=1.0)])
     found = overlaps(figure)
     assert found == [], found
+
+
+def test_no_correlation(tmp_path):
+    """All maps are 2x2: NDAM is the same in all places."""
+    rows = [dict(row, ndam_r=float('nan')) for row in modules(LABELS)]
+    figure = draw_modules(tmp_path / 'x.png', rows)
+    assert overlaps(figure) == []
+    # The CKA from 0.6 on fill their panel, and the 1 is on it.
+    low, high = figure.axes[0].get_ylim()
+    assert 0.4 <= low < 0.65 and high > 1
