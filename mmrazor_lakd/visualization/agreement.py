@@ -96,15 +96,15 @@ class Agreement:
     def print(self, console: Console) -> None:
         """Print the mean of the correlations, and who predicts the same."""
         table = Table(
-            title=f'{self.num_images} image(s): correlation of the maps with '
-            f"the teacher's, and how many of the predictions agree"
+            title="Mean correlation of the maps with the teacher's, "
+            f'{self.num_images} image(s)'
         )
         table.add_column('network')
         for boundary in self.boundaries:
             table.add_column(escape(boundary.title), justify='right')
-        table.add_column('teacher', justify='right')
+        table.add_column('as teacher', justify='right')
         if self.num_labels:
-            table.add_column('truth', justify='right')
+            table.add_column('correct', justify='right')
         for label in self.same:
             cells = [escape(label)]
             cells += [self._mean(label, b.title) for b in self.boundaries]

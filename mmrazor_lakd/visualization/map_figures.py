@@ -93,7 +93,8 @@ def plot_ndam_maps(
         images (Sequence[np.ndarray]): Each (H, W, 3), 0 to 255.
         modules (dict): For each module's title a dict that gives, for each
             model's title, a map (H', W') of each image.
-        row_labels (Sequence[str], optional): What stands left of the images.
+        row_labels (Sequence[str], optional): What stands left of the images,
+            where the caller has left room for it.
         overlay (bool): Whether the maps lie over the images. Defaults to
             False.
         top (float, optional): Upper end of the colour scale. Defaults to the
@@ -137,6 +138,7 @@ def plot_ndam_maps(
             va='center',
             fontsize=9,
             parse_math=False,
+            in_layout=False,
         )
     for column, (module, model) in zip(columns, titles):
         first = model == next(iter(modules[module]))

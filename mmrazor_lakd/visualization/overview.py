@@ -11,7 +11,8 @@ from .sheet import Sheet
 
 # Inches.
 CELL = 1.0
-LABELS = 1.9
+LETTER = 0.075
+LINE = 0.16
 BAR = 0.9
 HEADER = 0.7
 
@@ -39,17 +40,23 @@ def draw_overview(
         for index, boundary in enumerate(boundaries)
     }
     columns = 1 + len(boundaries) * (len(labels) + 0.25)
-    height, width = sheets[0].sample.image.shape[:2]
-    cell = CELL * min(max(width / height, 0.6), 2.0)
+    shape = sheets[0].sample.image.shape
+    cell = CELL * min(max(shape[1] / shape[0], 0.6), 2.0)
+    texts = [_describe(sheet, classes) for sheet in sheets]
+    lines = [line for text in texts for line in text.split('\n')]
+    room = 0.15 + LETTER * max(map(len, lines))
+    row = max(CELL, LINE * (len(lines) / len(texts)))
+    width = room + columns * cell + BAR
     figure = Figure(
-        figsize=(LABELS + columns * cell + BAR, HEADER + len(sheets) * CELL),
-        layout='constrained',
+        figsize=(width, HEADER + len(sheets) * row), layout='constrained'
     )
+    left = room / width
+    figure.get_layout_engine().set(rect=(left, 0, 1 - left, 1))
     plot_ndam_maps(
         figure,
         [sheet.sample.image for sheet in sheets],
         modules,
-        row_labels=[_describe(sheet, classes) for sheet in sheets],
+        row_labels=texts,
         overlay=True,
     )
     return figure
