@@ -9,6 +9,11 @@ title = 'LAKD, one factor at a time: CIFAR-10, ResNet20 -> ResNet8'
 pairs = ['resnet20_resnet8_1xb128_cifar10']
 epochs = 5
 teacher_epochs = 20
+# that of cifar10_small
+teacher_checkpoints = dict(
+    resnet20_1xb128_cifar10='docs/en/benchmarks/cifar10_small/teachers/'
+    'resnet20_1xb128_cifar10.pth'
+)
 options = {
     'train_dataloader.dataset.indices': 45000,
     'val_dataloader.dataset.split': 'train',
