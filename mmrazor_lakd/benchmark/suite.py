@@ -52,6 +52,8 @@ class Training(NamedTuple):
             checkpoint.
         epochs (int): How many epochs it takes.
         teacher (str | None): Name of its teacher's config; None without.
+        optim_wrapper (str): Type of its optimizer wrapper, which decides
+            on the precision.
         digest (str): Of all settings that decide its result.
     """
 
@@ -62,6 +64,7 @@ class Training(NamedTuple):
     options: Dict[str, Any]
     epochs: int
     teacher: Optional[str]
+    optim_wrapper: str
     digest: str
 
     @property
@@ -276,6 +279,7 @@ def _trainings(
                 options={'randomness.seed': seed, **options},
                 epochs=cfg.train_cfg.max_epochs,
                 teacher=teacher if 'teacher' in cfg.model else None,
+                optim_wrapper=cfg.optim_wrapper.get('type', 'OptimWrapper'),
                 digest=digest(cfg),
             )
         )

@@ -1,25 +1,23 @@
 """Trains what a suite lacks: several processes at once, each one resumable."""
 
-import json
 import shlex
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Protocol, Sequence
+from typing import Any, Dict, List, NamedTuple, Protocol, Sequence
 
 from filelock import FileLock, Timeout
 
-from ..engine.bfloat16_optim_wrapper import has_fast_bfloat16
 from ..errors import SettingError
 from .cost_report import describe_commit, describe_machine
 from .processes import explain_failure, start_python
 from .suite import TEACHER, Suite, Training
+from .suite_agreement import check_precision, check_teachers, precision
 from .suite_configs import format_options
 from .suite_results import (
     checkpoint_path,
     count_iterations,
     find_start,
-    hash_weights,
     read_accuracies,
     read_step_seconds,
     read_teacher_accuracy,
@@ -27,6 +25,7 @@ from .suite_results import (
     save_weights,
     write_result,
 )
+from .suite_teachers import Teachers
 
 POLL_SECONDS = 1
 OUTPUT = 'output.log'
@@ -95,7 +94,7 @@ class SuiteRunner:
         self.jobs = jobs
         self.machine = describe_machine()
         self.machine['threads'] = suite.settings['threads']
-        self.teacher_hashes: Dict[str, str] = {}
+        self.teachers = Teachers(suite, root, report)
 
     def run(
         self, missing: Sequence[Training], watcher: Watcher
@@ -123,32 +122,10 @@ class SuiteRunner:
                 f'it, or give another --work-dir.'
             ) from None
         with lock:
-            self._check_teachers()
+            check_teachers(self.suite, self.report, self.teachers)
+            check_precision(self.suite, self.report, missing)
             self.watcher = watcher
             return self._run(list(missing))
-
-    def _check_teachers(self) -> None:
-        """Refuse to go on with another teacher than the results have.
-
-        Raises:
-            SettingError: If the weights of a teacher differ.
-        """
-        for student in self.suite.students:
-            path = self._result(student)
-            if not path.is_file() or self._is_given(student.teacher):
-                continue
-            known = json.loads(path.read_text())['teacher']
-            teacher = self.find_teacher(student.teacher)
-            if teacher and self._teacher_hash(student) != known:
-                raise SettingError(
-                    f'{path} was made with another teacher (weights {known}) '
-                    f'than {teacher} (weights {self._teacher_hash(student)}); '
-                    f'bring that one back, or give another --report.'
-                )
-
-    def _is_given(self, teacher: Optional[str]) -> bool:
-        """Tell whether the configs themselves say where a teacher is."""
-        return self.suite.teachers.get(teacher) is None
 
     def find_missing(self, students: Sequence[Training]) -> List[Training]:
         """List the students without a result, after teachers they lack."""
@@ -157,7 +134,7 @@ class SuiteRunner:
         return [
             teacher
             for name, teacher in self.suite.teachers.items()
-            if name in needed and teacher and not self.find_teacher(name)
+            if name in needed and teacher and not self.teachers.find(name)
         ] + missing
 
     def _run(self, waiting: List[Training]) -> List[Dict[str, str]]:
@@ -183,28 +160,6 @@ class SuiteRunner:
     def _result(self, training: Training) -> Path:
         return result_path(self.report, training)
 
-    def find_teacher(self, name: str) -> Optional[Path]:
-        """Find the checkpoint of a trained teacher.
-
-        It is the suite's ``teacher_checkpoints``, or else the one that the
-        report keeps.
-        """
-        given = self.suite.settings['teacher_checkpoints'].get(name)
-        if given is not None:
-            path = self.root / given
-            if not path.is_file():
-                raise SettingError(
-                    f'The suite {self.suite.name} names {given} as the '
-                    f'teacher {name}, but there is no such file; correct '
-                    f'teacher_checkpoints, or leave it out to train one.'
-                )
-            return path
-        path = self._teacher_path(name)
-        return path if path.is_file() else None
-
-    def _teacher_path(self, name: str) -> Path:
-        return self.report / 'teachers' / f'{name}.pth'
-
     def _start(
         self,
         waiting: List[Training],
@@ -217,7 +172,7 @@ class SuiteRunner:
             if len(running) >= self.jobs:
                 return
             teacher = self.suite.teachers.get(training.teacher)
-            if not teacher or self.find_teacher(training.teacher):
+            if not teacher or self.teachers.find(training.teacher):
                 waiting.remove(training)
                 slots = {process.slot for process in running}
                 free = min(set(range(self.jobs)) - slots)
@@ -252,8 +207,8 @@ class SuiteRunner:
     def _command(self, training: Training) -> List[str]:
         """Write the command of a training, without its folder."""
         options = {**training.options, **KEEPING}
-        if not self._is_given(training.teacher):
-            path = self.find_teacher(training.teacher)
+        if not self.teachers.is_given(training.teacher):
+            path = self.teachers.find(training.teacher)
             if path.is_relative_to(self.root):
                 path = path.relative_to(self.root)
             options['model.teacher_ckpt'] = path
@@ -287,7 +242,7 @@ class SuiteRunner:
         training = process.training
         checkpoint = checkpoint_path(process.work_dir, training.epochs)
         if training.method == TEACHER:
-            save_weights(checkpoint, self._teacher_path(training.pair))
+            save_weights(checkpoint, self.teachers.path(training.pair))
         write_result(
             self._result(training),
             dict(
@@ -297,34 +252,17 @@ class SuiteRunner:
                 config=training.config,
                 digest=training.digest,
                 command=shlex.join(['python', *self._command(training)]),
-                teacher=self._teacher_hash(training),
+                teacher=self.teachers.hash(training.teacher),
                 teacher_top1=read_teacher_accuracy(process.work_dir),
                 top1=accuracies,
                 iterations=count_iterations(checkpoint, training.epochs),
                 step_seconds=read_step_seconds(process.work_dir),
                 jobs=self.jobs,
-                precision=self._precision(process.work_dir),
+                precision=precision(training),
                 machine=self.machine,
                 **process.commit,
             ),
         )
-
-    def _teacher_hash(self, training: Training) -> Optional[str]:
-        """Hash the weights of a training's teacher, once a teacher."""
-        name = training.teacher
-        if self._is_given(name):
-            return None
-        if name not in self.teacher_hashes:
-            self.teacher_hashes[name] = hash_weights(self.find_teacher(name))
-        return self.teacher_hashes[name]
-
-    def _precision(self, work_dir: Path) -> str:
-        """Say in which precision a training's forward passes ran."""
-        (config,) = work_dir.glob('*.py')
-        text = config.read_text()
-        if 'Bfloat16OptimWrapper' in text and has_fast_bfloat16():
-            return 'bfloat16'
-        return 'float16' if 'AmpOptimWrapper' in text else 'float32'
 
     def _fail(
         self,

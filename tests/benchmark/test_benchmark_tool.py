@@ -180,6 +180,20 @@ def test_another_teacher_is_refused(unbroken, tmp_path):
     assert 'Traceback' not in err
 
 
+def test_another_precision_is_refused(unbroken, tmp_path):
+    report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    (path,) = (report / 'results').glob('*-kd-seed0-*.json')
+    result = json.loads(path.read_text())
+    path.write_text(json.dumps({**result, 'precision': 'float8'}))
+    code, out, err = run(tmp_path, '--seeds', 1, '--methods', 'KD')
+    assert code == 2
+    assert 'was computed in float8, but on this machine the others' in err
+    assert 'Traceback' not in err
+    # Where nothing is to be trained, there is nothing to refuse.
+    code, out, err = run(tmp_path, *PART)
+    assert code == 0, err
+
+
 def test_usage(tmp_path):
     code, out, err = run(tmp_path, '--report-only')
     assert code == 2 and 'Traceback' not in err
