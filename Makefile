@@ -8,11 +8,12 @@ PYTHON ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format classic clean
+.PHONY: help venv demo test smoke lint format classic clean
 
 help:
 	@echo 'make demo     LAKD beside KD and no distillation on the digits data'
 	@echo 'make test     the tests, without those marked slow'
+	@echo 'make smoke    every method trained briefly on digits, by the benchmark'
 	@echo 'make lint     ruff: rules and format (make format: mends both)'
 	@echo 'make classic  the configs in the installed tools on torch 1.13'
 	@echo 'make clean    removes builds and caches, keeps .venv and work_dirs'
@@ -39,6 +40,9 @@ demo: venv
 
 test: venv
 	@'$(VENV)/bin/python' -m pytest -m 'not slow' $(ARGS)
+
+smoke: venv
+	@'$(VENV)/bin/python' tools/benchmark.py smoke --jobs 2 $(ARGS)
 
 lint: venv
 	@'$(VENV)/bin/python' -m ruff check .

@@ -6,10 +6,3 @@ title = 'CIFAR-10, ResNet20 -> ResNet8, a short budget'
 pairs = ['resnet20_resnet8_1xb128_cifar10']
 epochs = 10
 teacher_epochs = 20
-methods = _base_.methods
-methods.append(
-    dict(
-        title='LAKD, literal',
-        config='configs/lakd_literal/lakd_literal_{pair}.py',
-    )
-)

@@ -12,6 +12,10 @@ methods = [
     dict(title='DKD', config='configs/dkd/dkd_{pair}.py'),
     dict(title='DIST', config='configs/dist/dist_{pair}.py'),
     dict(title='LAKD', config='configs/lakd/lakd_{pair}.py'),
+    dict(
+        title='LAKD, literal',
+        config='configs/lakd_literal/lakd_literal_{pair}.py',
+    ),
 ]
 # The others are compared with it.
 reference = 'KD'
