@@ -10,11 +10,11 @@ from mmpretrain.apis import get_model
 from mmpretrain.registry import DATASETS
 from torch import nn
 
+from ..palette import BLACK, GREEN, ORANGE, SKY_BLUE
 from .map_figures import plot_ndam_maps
 from .ndam_maps import collect_ndam_maps, map_correlation
 
-# Okabe and Ito's colours, told apart by colour-blind eyes too.
-COLORS = ['#000000', '#E69F00', '#56B4E9', '#009E73']
+COLORS = [BLACK, ORANGE, SKY_BLUE, GREEN]
 MARKERS = ['o', 's', '^', 'D']
 SOURCES = {
     'module 1': 'backbone.layer1.preact',
