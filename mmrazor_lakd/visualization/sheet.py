@@ -3,8 +3,10 @@
 from typing import Dict, NamedTuple, Sequence
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
+from ..evaluation import map_correlation
 from .boundaries import Boundary
 from .canvas import (
     CELL,
@@ -17,7 +19,7 @@ from .canvas import (
     name_class,
 )
 from .map_figures import DIFFERENCE_COLORS, draw_overlay
-from .ndam_maps import Look, map_correlations, match_map
+from .ndam_maps import Look, match_map
 from .samples import Sample
 
 FOOTNOTE = (
@@ -56,10 +58,9 @@ class Sheet(NamedTuple):
 
     def correlation(self, label: str, module: int) -> float:
         """Of the same two maps; nan where one is flat."""
-        student = self._matched(label, module)
-        return float(
-            map_correlations(student[None], self.teacher.maps[module])[0]
-        )
+        student = torch.from_numpy(self._matched(label, module))
+        teacher = torch.from_numpy(self.teacher.maps[module])
+        return map_correlation(student[None], teacher).item()
 
     def _matched(self, label: str, module: int) -> np.ndarray:
         """A student's map, (H, W), in the teacher's size."""
