@@ -11,7 +11,7 @@ from ..distillers.dry_run import dry_run
 from ..distillers.local_modules import check_entries
 from ..distillers.partition import pair_blocks, partition
 from ..errors import SettingError
-from .networks import Network
+from ..evaluation.networks import Network
 
 BACKBONE = 'backbone.'
 # What this project's networks call a stage's map before its last ReLU.
@@ -112,7 +112,7 @@ def check_networks(
         SettingError: Naming the network.
     """
     classes = []
-    for index, (label, model, _) in enumerate(networks):
+    for index, (label, model, *_) in enumerate(networks):
         names = [b.student if index else b.teacher for b in boundaries]
         role = f'student {label}' if index else label
         trace = dry_run(model, names, role, input_size, option)

@@ -47,8 +47,8 @@ def make_gallery(args: argparse.Namespace, console: Console) -> bool:
     if out.exists() and not out.is_dir():
         raise SettingError(f"--out='{out}' is a file; name a folder.")
     subjects = load_subjects(args)
-    for network, source in zip(subjects.networks, subjects.sources):
-        _say(console, f'{network.label}: {source}')
+    for network in subjects.networks:
+        _say(console, f'{network.label}: {network.checkpoint}')
     refused: Dict[str, str] = {}
     chosen = _choose(args, subjects.reader, refused, console)
     agreement = Agreement(subjects.boundaries, subjects.classes)

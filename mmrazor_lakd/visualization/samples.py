@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from ..distillers.dry_run import find_image
 from ..errors import SettingError
-from .networks import Network
+from ..evaluation.networks import Network
 from .own_images import UnusableImage, read_image
 
 LOADER = 'LoadImageFromFile'

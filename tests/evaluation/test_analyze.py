@@ -54,7 +54,8 @@ def files(tmp_path_factory):
 def report(files):
     done = run(
         LAKD, files['lakd'], '--label', 'LAKD & co',
-        '--compare', f'{ALONE},{files["alone"]},label=a<b', files['alone'],
+        '--compare', f'{ALONE},{files["alone"]},label=a<b',
+        '--compare', files['alone'],
         '--num-images', 128, '--probe-images', 192, '--out', files['out'],
         '--cfg-options', f'model.teacher_ckpt={files["teacher"]}',
     )  # fmt: skip
