@@ -61,6 +61,13 @@ def parse_args() -> argparse.Namespace:
         'teacher_ckpt',
     )
     parser.add_argument(
+        '--modules',
+        nargs='+',
+        metavar='STUDENT[:TEACHER]',
+        help='modules to look at; by default the local modules of LAKD, or '
+        'the stages',
+    )
+    parser.add_argument(
         '--num-images',
         type=positive,
         metavar='N',
@@ -108,22 +115,23 @@ def positive(text: str) -> int:
     return number
 
 
-def make_analysis(cfg, networks, loader, grid: int, watch: Callable):
+def make_analysis(args, cfg, networks, loader, watch: Callable):
     """Find the places to look at, on a first batch."""
     from mmengine.device import get_device
 
     from mmrazor_lakd.evaluation.analysis import Analysis
-    from mmrazor_lakd.evaluation.module_ends import find_places
+    from mmrazor_lakd.evaluation.places import find_places
 
     images = networks[1].preprocessor(next(iter(loader)), False)['inputs']
     places = find_places(
-        cfg.model.get('distiller', {}),
+        cfg.model.get('distiller') or {},
         {network.label: network.model for network in networks},
         tuple(images.shape[-2:]),
+        args.modules,
     )
     # Other devices have no float64.
     device = 'cuda' if get_device() == 'cuda' else 'cpu'
-    return Analysis(networks, places, grid, device, watch)
+    return Analysis(networks, places, args.grid, device, watch)
 
 
 def analyze(
@@ -162,7 +170,7 @@ def analyze(
         def watch(images: int) -> None:
             progress.advance(tasks[0], images)
 
-        analysis = make_analysis(cfg, networks, test, args.grid, watch)
+        analysis = make_analysis(args, cfg, networks, test, watch)
         progress.start_task(tasks[0])
         if probe is not None:
             readouts = analysis.fit_probes(probe)

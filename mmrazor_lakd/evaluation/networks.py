@@ -82,11 +82,8 @@ def parse_choice(
     files, _, name = text.partition(',label=')
     config, comma, checkpoint = files.rpartition('.py,')
     config = f'{config}.py' if comma else None
-    if (
-        not checkpoint
-        or checkpoint.startswith('label=')
-        or (checkpoint.endswith('.py'))
-    ):
+    misplaced = checkpoint.startswith('label=') or checkpoint.endswith('.py')
+    if misplaced or not checkpoint:
         raise SettingError(
             f'{option} takes CHECKPOINT or CONFIG.py,CHECKPOINT, with '
             f"label=NAME behind a comma if need be, not '{text}'."
@@ -184,12 +181,9 @@ def load_networks(
     student, found = load_student(cfg, own, 'checkpoint')
     networks = [load_teacher(cfg, args.config, found, teacher), student]
     for other in others:
-        other_cfg = cfg
-        if other.config is None:
-            other = other._replace(config=args.config)
-        else:
-            other_cfg = read_config(other.config)
-        networks.append(load_student(other_cfg, other, '--compare')[0])
+        own_cfg = read_config(other.config) if other.config else cfg
+        other = other._replace(config=other.config or args.config)
+        networks.append(load_student(own_cfg, other, '--compare')[0])
     return cfg, networks, found
 
 

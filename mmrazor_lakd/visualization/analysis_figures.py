@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..benchmark.cost_figures import wrap
+from ..evaluation.module_ends import short_name
 from ..palette import (
     BLACK,
     BLUE,
@@ -33,11 +34,6 @@ GAIN, LOSS = BLUE, ORANGE
 MOST_CLASSES = 20
 # So many values can be written into a matrix and read.
 MOST_VALUES = 200
-
-
-def short_name(name: str) -> str:
-    """Leave out what all blocks' names have in common."""
-    return name[len('backbone.') :] if name.startswith('backbone.') else name
 
 
 def draw_matrices(path: Path, matrices: Sequence[Dict[str, Any]]) -> Figure:

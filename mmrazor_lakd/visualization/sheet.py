@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 from ..evaluation import map_correlation
-from .boundaries import Boundary
+from ..evaluation.module_ends import ModuleEnd
 from .canvas import (
     CELL,
     FOOTER,
@@ -69,21 +69,19 @@ class Sheet(NamedTuple):
 
 
 def draw_sheet(
-    sheet: Sheet, boundaries: Sequence[Boundary], classes: Sequence[str]
+    sheet: Sheet, ends: Sequence[ModuleEnd], classes: Sequence[str]
 ) -> Figure:
     """Draw an image, and for each module all networks' maps and differences.
 
     Args:
         sheet (Sheet): What the networks show.
-        boundaries (Sequence[Boundary]): The modules.
+        ends (Sequence[ModuleEnd]): The modules.
         classes (Sequence[str]): Names of the classes, or none.
 
     Returns:
         Figure: A row a network, two columns a module.
     """
-    canvas = Canvas(
-        sheet.sample.image.shape, len(boundaries), len(sheet.looks)
-    )
+    canvas = Canvas(sheet.sample.image.shape, len(ends), len(sheet.looks))
     canvas.text(
         MARGIN,
         MARGIN,
@@ -101,9 +99,7 @@ def draw_sheet(
                 classes,
             )
         for place, module in enumerate(band):
-            _draw_module(
-                canvas, sheet, boundaries[module], module, number, place
-            )
+            _draw_module(canvas, sheet, ends[module], module, number, place)
     top = canvas.row_top(0, 0)
     canvas.axes(MARGIN, top, canvas.cell_width, CELL).imshow(
         sheet.sample.image, interpolation='nearest'
@@ -119,7 +115,7 @@ def draw_sheet(
     return canvas.figure
 
 
-def _draw_module(canvas, sheet, boundary, module, band, place) -> None:
+def _draw_module(canvas, sheet, end, module, band, place) -> None:
     """Draw one module's maps, differences and colour bars."""
     x = canvas.module_left(place)
     x_difference = x + canvas.cell_width + GAP
@@ -127,7 +123,7 @@ def _draw_module(canvas, sheet, boundary, module, band, place) -> None:
     canvas.text(
         x,
         top - HEADER,
-        elide(boundary.title, 28),
+        elide(end.title, 28),
         fontsize=10,
         weight='bold',
     )
@@ -135,7 +131,7 @@ def _draw_module(canvas, sheet, boundary, module, band, place) -> None:
     canvas.text(
         x,
         top - HEADER + 0.19,
-        elide(boundary.describe(), width),
+        elide(end.describe(), width),
         fontsize=8,
         color='0.35',
     )

@@ -4,8 +4,12 @@ import argparse
 from typing import List, NamedTuple
 
 from ..evaluation.data import list_classes
+from ..evaluation.module_ends import (
+    ModuleEnd,
+    check_networks,
+    choose_module_ends,
+)
 from ..evaluation.networks import Network, load_networks
-from .boundaries import Boundary, check_networks, find_boundaries
 from .ndam_maps import look
 from .samples import Reader, Sample
 from .sheet import Sheet
@@ -16,13 +20,13 @@ class Subjects(NamedTuple):
 
     Attributes:
         networks (list[Network]): The teacher, its student, other students.
-        boundaries (list[Boundary]): The modules to look at.
+        ends (list[ModuleEnd]): The modules to look at.
         classes (list[str]): Names of the classes; empty where not known.
         reader (Reader): Of the images.
     """
 
     networks: List[Network]
-    boundaries: List[Boundary]
+    ends: List[ModuleEnd]
     classes: List[str]
     reader: Reader
 
@@ -35,7 +39,7 @@ class Subjects(NamedTuple):
             looks[network.label] = look(
                 network.model,
                 batch['inputs'],
-                [getattr(boundary, role) for boundary in self.boundaries],
+                [getattr(end, role) for end in self.ends],
             )
         return Sheet(sample, looks)
 
@@ -50,10 +54,15 @@ def load_subjects(args: argparse.Namespace) -> Subjects:
         SettingError: If a config, a checkpoint or a module is wrong.
     """
     cfg, networks, checkpoint = load_networks(args)
-    teacher, student, *others = networks
-    boundaries = find_boundaries(cfg, student, teacher, args.modules)
-    check_networks(boundaries, [teacher, *others])
+    teacher, student, *_ = networks
     reader = Reader(cfg, args.config, student, args.image_size)
-    return Subjects(
-        networks, boundaries, list_classes(cfg, checkpoint), reader
+    ends = choose_module_ends(
+        cfg.model.get('distiller') or {},
+        student.model,
+        teacher.model,
+        reader.input_size,
+        args.modules,
     )
+    models = {network.label: network.model for network in networks}
+    check_networks(models, ends, reader.input_size)
+    return Subjects(networks, ends, list_classes(cfg, checkpoint), reader)

@@ -70,10 +70,7 @@ def test_figures(files, report):
     assert found['images'] == 128 and found['probe_images'] == 192
     assert len(found['modules']) == 3 * 3
     ends = [row['student_map'] for row in found['modules'][:3]]
-    assert ends == [
-        'backbone.layer1.preact', 'backbone.layer2.preact',
-        'backbone.layer3.0',
-    ]  # fmt: skip
+    assert ends == [f'backbone.layer{i}.preact' for i in (1, 2, 3)]
     for row in found['modules']:
         assert 0 < row['cka'] < 1 and 0 < row['probe_student'] <= 1
     # Two names for one checkpoint: the same figures, and no class gained.

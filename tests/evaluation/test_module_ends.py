@@ -6,12 +6,14 @@ from mmengine.config import Config
 from mmrazor.registry import MODELS
 
 from mmrazor_lakd.errors import SettingError
-from mmrazor_lakd.evaluation.networks import Network
-from mmrazor_lakd.visualization.boundaries import (
+from mmrazor_lakd.evaluation import find_module_ends
+from mmrazor_lakd.evaluation.module_ends import (
     check_networks,
-    find_boundaries,
+    choose_module_ends,
 )
+from mmrazor_lakd.evaluation.places import find_places
 
+MOBILENET = 'configs/kd/kd_vgg13_mobilenetv2_1xb64_cifar100.py'
 KD = 'configs/kd/kd_resnet20_resnet8_1xb64_digits.py'
 LAKD = 'configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py'
 
@@ -21,15 +23,20 @@ def config(path):
 
 
 def networks(cfg):
-    found = []
-    for role in ('architecture', 'teacher'):
-        model = MODELS.build(cfg.model[role]).eval()
-        found.append(Network(role, model, model.data_preprocessor, '', ''))
-    return found
+    return [
+        MODELS.build(cfg.model[role]).eval()
+        for role in ('architecture', 'teacher')
+    ]
 
 
-def names(boundaries):
-    return [(b.title, b.student, b.teacher) for b in boundaries]
+def find(cfg, modules=None):
+    return choose_module_ends(
+        cfg.model.distiller, *networks(cfg), modules=modules
+    )
+
+
+def names(ends):
+    return [(end.title, end.student, end.teacher) for end in ends]
 
 
 def taps(kind, numbers):
@@ -58,29 +65,54 @@ def taps(kind, numbers):
 )
 def test_modules_of_the_projects_networks(path, expected):
     cfg = config(path)
-    assert names(find_boundaries(cfg, *networks(cfg))) == expected
+    assert names(find(cfg)) == expected
 
 
 def test_modules_that_the_program_chose():
     cfg = config(LAKD)
     del cfg.model.distiller['local_modules']
     cfg.model.distiller.num_modules = 3
-    found = find_boundaries(cfg, *networks(cfg))
-    assert [b.title for b in found] == ['module 1', 'module 2', 'module 3']
+    found = find(cfg)
+    assert [end.title for end in found] == ['module 1', 'module 2', 'module 3']
     assert found[-1].student == 'backbone.layer3.preact'
-    assert all(b.teacher.startswith('backbone.layer') for b in found)
+    assert all(end.teacher.startswith('backbone.layer') for end in found)
     assert found[0].describe().count('layer') == 2
 
 
-def test_a_taught_last_stage_is_no_further_module():
-    cfg = config(LAKD)
-    cfg.model.distiller.local_modules.append(
-        dict(
-            student='backbone.layer3', teacher='backbone.layer3', isolate=False
-        )
-    )
-    found = find_boundaries(cfg, *networks(cfg))
-    assert [b.student for b in found][2:] == ['backbone.layer3']
+@pytest.mark.parametrize(
+    ('path', 'end'),
+    [
+        (LAKD, 'layer3'),
+        (LAKD, 'layer3.preact'),
+        (LAKD, 'layer3.0'),
+        # whose last convolution is behind all stages
+        (MOBILENET.replace('kd/kd', 'lakd/lakd'), 'layer4.preact'),
+    ],
+)
+def test_a_taught_last_stage_is_no_further_module(path, end):
+    cfg = config(path)
+    entries = cfg.model.distiller.local_modules
+    cfg.model.distiller.local_modules = [
+        *entries,
+        dict(student=f'backbone.{end}', teacher=f'backbone.{end}'),
+    ]
+    found = find(cfg)
+    assert len(found) == len(entries) + 1
+    assert found[-1].student == f'backbone.{end}'
+
+
+@pytest.mark.parametrize('path', [LAKD, KD, MOBILENET])
+def test_tools_and_hook_look_at_the_same_places(path):
+    """The hook has the distiller's own list, the tools have its settings."""
+    cfg = config(path)
+    student, teacher = networks(cfg)
+    expected = find(cfg)
+    size = (32, 32)
+    models = dict(teacher=teacher, student=student)
+    places = find_places(cfg.model.distiller, models, size)
+    assert places.ends == expected
+    distiller = cfg.model.distiller.get('local_modules')
+    assert find_module_ends(student, teacher, distiller, size) == expected
 
 
 def test_networks_without_taps():
@@ -89,7 +121,7 @@ def test_networks_without_taps():
     for role, depth in (('architecture', 18), ('teacher', 34)):
         cfg.model[role].backbone = dict(type='ResNet_CIFAR', depth=depth)
         cfg.model[role].head.in_channels = 512
-    found = find_boundaries(cfg, *networks(cfg))
+    found = find(cfg)
     assert names(found) == [
         (
             f'stage {number}',
@@ -114,14 +146,13 @@ def test_networks_without_maps():
             ),
         )
     with pytest.raises(SettingError, match='no stages.*--modules'):
-        find_boundaries(cfg, *networks(cfg))
+        find(cfg)
 
 
 def test_named_modules():
     cfg = config(LAKD)
-    pair = networks(cfg)
     given = ['backbone.layer1', 'backbone.layer3.0:backbone.layer3.2']
-    found = find_boundaries(cfg, *pair, given)
+    found = find(cfg, given)
     assert names(found) == [
         ('layer1', 'backbone.layer1', 'backbone.layer1'),
         ('layer3.0', 'backbone.layer3.0', 'backbone.layer3.2'),
@@ -133,27 +164,28 @@ def test_named_modules():
             "--modules: the teacher has no module 'backbone.layer9'; the "
             'nearest names are: backbone.layer',
         ),
-        ('backbone.layer1.2', "the student architecture has no module 'back"),
+        ('backbone.layer1.2', "the student has no module 'back"),
         ('head.fc', 'gives a tensor of shape'),
     ):
         with pytest.raises(SettingError, match=message):
-            find_boundaries(cfg, *pair, [wrong])
+            find(cfg, [wrong])
 
 
 def test_students_that_do_not_fit():
     cfg = config(KD)
     student, teacher = networks(cfg)
-    boundaries = find_boundaries(cfg, student, teacher)
+    ends = find(cfg)
     plain = dict(classifier(8), backbone=dict(type='ResNet_CIFAR', depth=18))
     plain['head']['in_channels'] = 512
     for model_cfg, message in (
-        (plain, "--modules: the student x has no module 'backbone.layer1.pre"),
         (
-            classifier(8, num_classes=7),
-            'The student x has 7 classes, the teacher 10',
+            plain,
+            "'x' has no module 'backbone.layer1.preact'.*nearest.*one arc",
         ),
+        (classifier(8, num_classes=7), "teacher has 10 classes and 'x' 7"),
     ):
-        model = MODELS.build(model_cfg).eval()
-        other = Network('x', model, model.data_preprocessor, '', '')
+        models = dict(teacher=teacher, kd=student)
+        check_networks(models, ends)
+        models['x'] = MODELS.build(model_cfg).eval()
         with pytest.raises(SettingError, match=message):
-            check_networks(boundaries, [teacher, other])
+            check_networks(models, ends)
