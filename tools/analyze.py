@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
+from mmengine.config import DictAction
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -35,23 +36,36 @@ def parse_args() -> argparse.Namespace:
         description=__doc__.splitlines()[0],
         epilog='A network is written [CONFIG.py,]CHECKPOINT[,label=NAME]. '
         "Without a config it has the analysed student's architecture (or the "
-        "teacher's); without a label it is called by its config, or by the "
-        "checkpoint's folder.",
+        "teacher's); without a label it is called by its config's method, or "
+        "by the checkpoint's folder.",
     )
     parser.add_argument('config', help='path of the config')
     parser.add_argument('checkpoint', help="path of the student's checkpoint")
-    parser.add_argument('--label', help='what the student is called')
+    parser.add_argument(
+        '--label',
+        help="what the student is called; by default its config's method",
+    )
     parser.add_argument(
         '--compare',
+        action='extend',
         nargs='+',
         default=[],
         metavar='NETWORK',
-        help='other students, such as one that was trained alone',
+        help='other students, such as one that was trained alone; repeatable',
     )
     parser.add_argument(
         '--teacher',
         metavar='NETWORK',
-        help="another teacher, or another checkpoint, than the config's",
+        help='another teacher, or another checkpoint; by default the '
+        "config's teacher, with the weights in the student's checkpoint or of "
+        'teacher_ckpt',
+    )
+    parser.add_argument(
+        '--modules',
+        nargs='+',
+        metavar='STUDENT[:TEACHER]',
+        help='modules to look at; by default the local modules of LAKD, or '
+        'the stages',
     )
     parser.add_argument(
         '--num-images',
@@ -77,7 +91,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        default=[],
+        action=DictAction,
         metavar='KEY=VALUE',
         help='settings that override those of the config',
     )
@@ -101,47 +115,23 @@ def positive(text: str) -> int:
     return number
 
 
-def load_networks(args: argparse.Namespace, cfg) -> List:
-    """Load the teacher, the student and those to compare it with."""
-    from mmrazor_lakd.evaluation import networks
-
-    choices = [
-        networks.parse_choice(text, '--compare') for text in args.compare
-    ]
-    teacher = None
-    if args.teacher:
-        teacher = networks.parse_choice(args.teacher, '--teacher')
-    label = args.label or Path(args.config).stem
-    own = networks.Choice(args.config, args.checkpoint, label)
-    found = [networks.load_teacher(cfg, args.config, teacher)]
-    found.append(networks.load_student(cfg, own, 'checkpoint'))
-    for choice in choices:
-        other = cfg
-        if choice.config is None:
-            choice = choice._replace(config=args.config)
-        else:
-            other = networks.read_config(choice.config)
-        found.append(networks.load_student(other, choice, '--compare'))
-    networks.check_labels(found)
-    return found
-
-
-def make_analysis(cfg, networks, loader, grid: int, watch: Callable):
+def make_analysis(args, cfg, networks, loader, watch: Callable):
     """Find the places to look at, on a first batch."""
     from mmengine.device import get_device
 
     from mmrazor_lakd.evaluation.analysis import Analysis
-    from mmrazor_lakd.evaluation.module_ends import find_places
+    from mmrazor_lakd.evaluation.places import find_places
 
     images = networks[1].preprocessor(next(iter(loader)), False)['inputs']
     places = find_places(
-        cfg.model.get('distiller', {}),
+        cfg.model.get('distiller') or {},
         {network.label: network.model for network in networks},
         tuple(images.shape[-2:]),
+        args.modules,
     )
     # Other devices have no float64.
     device = 'cuda' if get_device() == 'cuda' else 'cpu'
-    return Analysis(networks, places, grid, device, watch)
+    return Analysis(networks, places, args.grid, device, watch)
 
 
 def analyze(
@@ -180,7 +170,7 @@ def analyze(
         def watch(images: int) -> None:
             progress.advance(tasks[0], images)
 
-        analysis = make_analysis(cfg, networks, test, args.grid, watch)
+        analysis = make_analysis(args, cfg, networks, test, watch)
         progress.start_task(tasks[0])
         if probe is not None:
             readouts = analysis.fit_probes(probe)
@@ -193,17 +183,20 @@ def analyze(
 
 def main(args: argparse.Namespace) -> None:
     """Analyse and report."""
+    from mmengine.registry import init_default_scope
+
     from mmrazor_lakd.benchmark.cost_report import (
         describe_commit,
         describe_machine,
     )
     from mmrazor_lakd.evaluation.analysis_report import write_report
-    from mmrazor_lakd.evaluation.networks import read_config
+    from mmrazor_lakd.evaluation.networks import load_networks
 
     begin = time.time()
     console = Console()
-    cfg = read_config(args.config, args.cfg_options)
-    networks = load_networks(args, cfg)
+    cfg, networks, _ = load_networks(args)
+    # The data are built in it, as in a training.
+    init_default_scope(cfg.get('default_scope') or 'mmpretrain')
     found = analyze(args, cfg, networks, console)
     report = dict(
         command=shlex.join(['python', 'tools/analyze.py', *sys.argv[1:]]),

@@ -14,6 +14,7 @@ could be shown, 1 if some could not, 2 if nothing was made.
 """
 
 import argparse
+import mimetypes
 import sys
 from functools import partial
 from pathlib import Path
@@ -24,8 +25,11 @@ from mmengine.config import DictAction
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
-        epilog='Exit status: 0 if all images could be shown, 1 if some could '
-        'not, 2 if nothing was made.',
+        epilog='A network is written [CONFIG.py,]CHECKPOINT[,label=NAME]. '
+        "Without a config it has the first student's architecture (or the "
+        "teacher's); without a label it is called by its config's method, or "
+        "by the checkpoint's folder. Exit status: 0 if all images could be "
+        'shown, 1 if some could not, 2 if nothing was made.',
     )
     parser.add_argument('config', help='config of a distillation')
     parser.add_argument('checkpoint', help='its checkpoint, or its student')
@@ -33,16 +37,16 @@ def parse_args() -> argparse.Namespace:
         'images',
         nargs='*',
         metavar='IMAGES',
-        help='image files and folders of your own; without them, images of '
-        'the test data',
+        help='image files and folders of your own, before all options; '
+        'without them, images of the test data',
     )
     parser.add_argument(
         '--compare',
-        action='append',
+        action='extend',
+        nargs='+',
         default=[],
-        metavar='[CONFIG,]CHECKPOINT[,label=NAME]',
-        help='another student, in further rows; repeatable. Without a config '
-        "it is built as the first one's student",
+        metavar='NETWORK',
+        help='other students, in further rows; repeatable',
     )
     parser.add_argument(
         '--label',
@@ -50,9 +54,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--teacher',
-        metavar='CHECKPOINT',
-        help="of the teacher; by default that in the student's checkpoint, "
-        "or the config's teacher_ckpt",
+        metavar='NETWORK',
+        help='another teacher, or another checkpoint; by default the '
+        "config's teacher, with the weights in the student's checkpoint or of "
+        'teacher_ckpt',
     )
     parser.add_argument(
         '--modules',
@@ -106,6 +111,14 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.indices and (args.images or args.num):
         parser.error('--indices goes with neither IMAGES nor --num')
+    for text in args.compare:
+        # argparse takes for --compare whatever follows it.
+        kind = mimetypes.guess_type(text.partition(',')[0])[0] or ''
+        if kind.startswith('image/') or Path(text).is_dir():
+            parser.error(
+                f"--compare has '{text}', which is no network; write IMAGES "
+                f'before all options'
+            )
     return args
 
 

@@ -9,16 +9,17 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from ..palette import BLUE, GREEN, GREY, ORANGE, SKY_BLUE
 from .cost_table import floor_ratios, step_peak
 from .memory_trace import CATEGORIES
 
 MIB = 2**20
-# From the bottom up; Okabe and Ito's colours, told apart by colour-blind eyes.
+# From the bottom up.
 COLORS = {
-    'student': '#0072B2',
-    'teacher': '#E69F00',
-    'losses': '#009E73',
-    'other': '#999999',
+    'student': BLUE,
+    'teacher': ORANGE,
+    'losses': GREEN,
+    'other': GREY,
 }
 # Behind the areas, whose colours it must not change.
 MARK = dict(facecolor='#D8D8D8', linewidth=0, zorder=0)
@@ -72,7 +73,7 @@ def draw_bars(path: Path, results: Sequence[Dict[str, Any]]) -> None:
     middle = np.array([np.median(ratio) for ratio in ratios])
     low = np.array([min(ratio) for ratio in ratios])
     high = np.array([max(ratio) for ratio in ratios])
-    right.barh(places, middle, 0.7, color='#56B4E9')
+    right.barh(places, middle, 0.7, color=SKY_BLUE)
     right.errorbar(
         middle,
         places,

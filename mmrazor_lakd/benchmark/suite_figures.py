@@ -7,21 +7,22 @@ import numpy as np
 import pandas
 from matplotlib.figure import Figure
 
+from ..palette import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY_BLUE,
+    VERMILION,
+    WINE,
+)
 from .suite_table import seed_columns
 
-# Okabe and Ito's colours, told apart by colour-blind eyes (their yellow, too
-# faint for lines, is Tol's wine here), in two line styles. LAKD has its own.
-COLORS = (
-    '#999999',
-    '#000000',
-    '#E69F00',
-    '#56B4E9',
-    '#009E73',
-    '#882255',
-    '#0072B2',
-    '#CC79A7',
-)
-EMPHASIS = '#D55E00'
+# In two line styles. LAKD has its own colour.
+COLORS = (GREY, BLACK, ORANGE, SKY_BLUE, GREEN, WINE, BLUE, PURPLE)
+EMPHASIS = VERMILION
 EMPHASISED = 'LAKD'
 MARKERS = 'os^Dv<>Ph*X'
 
@@ -55,7 +56,7 @@ def draw_accuracies(
     figure = Figure(figsize=(8, 1.6 + 0.36 * len(rows)), layout='constrained')
     axis = figure.subplots()
     for place, row in enumerate(rows.to_dict('records')):
-        color = EMPHASIS if row['method'] == EMPHASISED else '#0072B2'
+        color = EMPHASIS if row['method'] == EMPHASISED else BLUE
         seeds = [row[name] for name in seed_columns(rows)]
         seeds = [value for value in seeds if value is not None]
         axis.plot(

@@ -35,8 +35,8 @@ class LocalModuleHook(Hook):
     - before the training and every ``map_interval`` epochs a picture,
       ``local_modules``: NDAM maps of some of these images.
 
-    The modules are LAKD's. With any other distiller they are the stages of
-    the student, so that methods can be compared.
+    The modules are LAKD's. With any other distiller they are the stages, in
+    the same places, so that methods can be compared.
 
     It leaves the training as it is: weights, statistics and random numbers
     are the same with it and without it.
@@ -52,7 +52,7 @@ class LocalModuleHook(Hook):
 
     Raises:
         SettingError: Before the first iteration, if the model has no
-            teacher, or a network has no blocks.
+            teacher, or the networks have no stages.
 
     Examples:
         >>> custom_hooks = [dict(type='LocalModuleHook', map_interval=5)]

@@ -6,7 +6,7 @@ from .cross_product import CrossProduct
 from .linear_probe import LinearReadout, RidgeProbe, probe_features
 from .look import Comparison, compare_modules
 from .map_correlation import map_correlation
-from .module_ends import ModuleEnd, find_module_ends, find_network_blocks
+from .module_ends import ModuleEnd, find_module_ends
 from .read_maps import read_maps
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     'cells',
     'compare_modules',
     'find_module_ends',
-    'find_network_blocks',
     'linear_cka',
     'map_correlation',
     'probe_features',

@@ -12,8 +12,8 @@ from .cka import LinearCKA
 from .data import class_names, labels_of
 from .linear_probe import LinearReadout, RidgeProbe, probe_features
 from .look import correlate, look_at
-from .module_ends import Places
 from .networks import Network
+from .places import Places
 from .read_maps import read_maps
 
 #: for each network, the probes of its module ends
@@ -184,7 +184,7 @@ class Analysis:
                 for index in range(len(self.networks))
             )
         )
-        self._check_classes(logits, labels)
+        self._check_labels(logits, labels)
         return labels, logits, found
 
     def _run(self, index: int, batch, probing: bool) -> Tuple:
@@ -204,23 +204,17 @@ class Analysis:
         self.watch(len(images))
         return found
 
-    def _check_classes(self, logits, labels) -> None:
-        """Refuse networks or images of other classes.
+    @staticmethod
+    def _check_labels(logits, labels) -> None:
+        """Refuse images of other classes.
 
         Raises:
             SettingError: If there are any.
         """
-        widths = [tensor.shape[1] for tensor in logits]
-        for network, width in zip(self.networks, widths):
-            if width != widths[0]:
-                raise SettingError(
-                    f'The teacher has {widths[0]} classes and '
-                    f"'{network.label}' {width}; compare networks that were "
-                    f'trained on the same classes.'
-                )
-        if labels.max() >= widths[0]:
+        classes = logits[0].shape[1]
+        if labels.max() >= classes:
             raise SettingError(
-                f'The networks have {widths[0]} classes, but an image has the '
+                f'The networks have {classes} classes, but an image has the '
                 f'label {labels.max().item()}; give the config of the data '
                 f'that they were trained on.'
             )

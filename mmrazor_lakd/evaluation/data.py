@@ -1,7 +1,7 @@
 """The images of an analysis: test images, and training images as they are."""
 
 import copy
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 import torch
 from mmengine.config import Config
@@ -123,3 +123,29 @@ def class_names(loader: DataLoader, num_classes: int) -> list:
     if names is None or len(names) != num_classes:
         names = range(num_classes)
     return [str(name) for name in names]
+
+
+def list_classes(cfg: Config, checkpoint: Dict[str, Any]) -> List[str]:
+    """Find the names of the classes, without reading the data.
+
+    Args:
+        cfg (Config): With the test data.
+        checkpoint (dict): Of a training on them.
+
+    Returns:
+        list[str]: Empty if they are nowhere.
+    """
+    loader = cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}
+    dataset = loader.get('dataset', {})
+    kind = dataset.get('type')
+    known = DATASETS.get(kind) if isinstance(kind, str) else kind
+    for source in (
+        dataset,
+        dataset.get('metainfo') or {},
+        checkpoint.get('meta', {}).get('dataset_meta') or {},
+        getattr(known, 'METAINFO', {}),
+    ):
+        classes = source.get('classes')
+        if classes and not isinstance(classes, str):
+            return [str(name) for name in classes]
+    return []

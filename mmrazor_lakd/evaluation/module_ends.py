@@ -1,49 +1,46 @@
-"""Where a student's modules end, and which of the teacher's maps is there."""
+"""Where student and teacher are looked at: after each of their modules."""
 
+from itertools import groupby
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from torch import nn
 
-from ..distillers.blocks import Block, find_blocks
+from ..distillers.blocks import find_blocks
 from ..distillers.dry_run import dry_run
 from ..distillers.graph_run import graph_run
+from ..distillers.local_modules import check_entries
 from ..distillers.partition import pair_blocks, partition
 from ..errors import SettingError, nearest
 
+BACKBONE = 'backbone.'
+# What this project's networks call a stage's map before its last ReLU.
+TAP = '.preact'
+
 
 class ModuleEnd(NamedTuple):
-    """The end of a module of the student's, and the teacher's of that depth.
+    """The end of a module of the student's, and the teacher's it belongs to.
 
     Attributes:
         student (str): Name of the student's module that gives the map.
         teacher (str): Name of the teacher's.
+        title (str): What it is called, such as ``'module 1'``.
     """
 
     student: str
     teacher: str
+    title: str
+
+    def describe(self) -> str:
+        """Name both maps; once where the names are the same."""
+        student, teacher = short_name(self.student), short_name(self.teacher)
+        if student == teacher:
+            return '' if student == self.title else student
+        return f'{student}, teacher: {teacher}'
 
 
-def find_network_blocks(
-    model: nn.Module, role: str, input_size: Optional[Sequence[int]] = None
-) -> List[Block]:
-    """Find the blocks of a network, of which there must be one.
-
-    Args:
-        model (nn.Module): A model of MMEngine (``mode='tensor'``).
-        role (str): ``'student'`` or ``'teacher'``, for the messages.
-        input_size (Sequence[int], optional): Height and width of the images.
-
-    Raises:
-        SettingError: If there is none.
-    """
-    blocks = find_blocks(model, role, input_size)
-    if not blocks:
-        raise SettingError(
-            f'The {role} has no blocks, items of an nn.Sequential or '
-            f'nn.ModuleList in the backbone that have a convolution and give '
-            f'one map (N, C, H, W); give a convolutional {role}.'
-        )
-    return blocks
+def short_name(name: str) -> str:
+    """Leave a module's backbone out of its name."""
+    return name[len(BACKBONE) :] if name.startswith(BACKBONE) else name
 
 
 def find_module_ends(
@@ -55,9 +52,7 @@ def find_module_ends(
     """Find the maps at which student and teacher are compared.
 
     With LAKD these are its boundaries and, for what follows the last one,
-    the last blocks of both. Without, they are the last blocks of the
-    student's stages (blocks whose maps have one size), with the teacher's
-    block of the same depth, as :func:`partition` pairs them.
+    the end of the last stage. Without, they are the ends of all stages.
 
     Args:
         student (nn.Module): A model of MMEngine (``mode='tensor'``).
@@ -69,109 +64,155 @@ def find_module_ends(
         list[ModuleEnd]: From the input to the output.
 
     Raises:
-        SettingError: If a boundary's module is unknown or gives no map, or a
-            network has no blocks.
+        SettingError: If a boundary's module is unknown or gives no map, or
+            the networks have no stages.
     """
-    s_blocks = find_network_blocks(student, 'student', input_size)
-    t_blocks = find_network_blocks(teacher, 'teacher', input_size)
+    stages = _stage_ends(student, teacher, input_size)
     if not local_modules:
-        following = [block.shape[1:] for block in s_blocks[1:]] + [None]
-        return [
-            ModuleEnd(s_block.name, t_block.name)
-            for s_block, t_block, size in zip(
-                s_blocks, pair_blocks(s_blocks, t_blocks), following
+        if not stages:
+            raise SettingError(
+                'The networks have no stages that could be found; give '
+                'convolutional ones, or name the modules to look at by '
+                '--modules STUDENT:TEACHER ..., each one that gives a map '
+                '(N, C, H, W).'
             )
-            if s_block.shape[1:] != size
-        ]
-    ends = [ModuleEnd(e['student'], e['teacher']) for e in local_modules]
+        return stages
+    ends = [
+        ModuleEnd(entry['student'], entry['teacher'], f'module {number}')
+        for number, entry in enumerate(local_modules, 1)
+    ]
     for role, model in (('student', student), ('teacher', teacher)):
         names = [getattr(end, role) for end in ends]
         dry_run(model, names, role, input_size)
-    # The last block runs before a boundary that is made of its own map.
+    # A boundary may be the end of the last stage under another name: the
+    # last block, or the whole stage.
     order = list(graph_run(student, 'student', input_size).outputs)
-    if order.index(s_blocks[-1].name) > order.index(ends[-1].student):
-        ends.append(ModuleEnd(s_blocks[-1].name, t_blocks[-1].name))
+    last = [end.student for end in stages[-1:]]
+    last += [b.name for b in find_blocks(student, 'student', input_size)[-1:]]
+    boundary = order.index(ends[-1].student)
+    if stages and all(order.index(name) > boundary for name in last):
+        ends.append(stages[-1]._replace(title=f'module {len(ends) + 1}'))
     return ends
 
 
-def configured_modules(
+def _stage_ends(student, teacher, input_size) -> List[ModuleEnd]:
+    """Pair the ends of both networks' stages.
+
+    These are the taps that both networks have: LAKD teaches maps before the
+    last ReLU of a stage, so that its losses are there, and that other
+    methods are compared with it in the same places. Networks without taps
+    have the last blocks of the student's stages (blocks whose maps have one
+    size), and the teacher's blocks of the same depth.
+    """
+    taps = []
+    for role, model in (('student', student), ('teacher', teacher)):
+        run = graph_run(model, role, input_size)
+        taps.append(
+            [
+                name
+                for name, output in run.outputs.items()
+                if name.endswith(TAP) and getattr(output, 'ndim', 0) == 4
+            ]
+        )
+    pairs = [(name, name) for name in taps[0] if name in taps[1]]
+    if not pairs:
+        s_blocks = find_blocks(student, 'student', input_size)
+        t_blocks = find_blocks(teacher, 'teacher', input_size)
+        if not (s_blocks and t_blocks):
+            return []
+        stages = groupby(
+            zip(s_blocks, pair_blocks(s_blocks, t_blocks)),
+            lambda pair: pair[0].shape[1:],
+        )
+        lasts = [list(stage)[-1] for _, stage in stages]
+        pairs = [(block.name, other.name) for block, other in lasts]
+    return [
+        ModuleEnd(*pair, f'stage {number}')
+        for number, pair in enumerate(pairs, 1)
+    ]
+
+
+def choose_module_ends(
     distiller: Dict[str, Any],
     student: nn.Module,
     teacher: nn.Module,
     input_size: Optional[Sequence[int]] = None,
-) -> List[Dict]:
-    """Find the boundaries of a config's distiller; none unless it is LAKD's.
+    modules: Optional[Sequence[str]] = None,
+) -> List[ModuleEnd]:
+    """Find where the networks of a config are looked at.
 
     Args:
-        distiller (dict): Settings of a distiller.
+        distiller (dict): Settings of the config's distiller; empty without
+            one.
         student (nn.Module): A model of MMEngine (``mode='tensor'``).
         teacher (nn.Module): Another.
-        input_size (Sequence[int], optional): Height and width of the images,
-            for a distiller with ``num_modules``.
+        input_size (Sequence[int], optional): Height and width of the images.
+        modules (Sequence[str], optional): Names of modules in place of the
+            config's; where they differ in the two networks,
+            ``STUDENT:TEACHER``.
+
+    Raises:
+        SettingError: As :func:`find_module_ends`.
     """
+    if not modules:
+        entries = _local_modules(distiller, student, teacher)
+        return find_module_ends(student, teacher, entries, input_size)
+    pairs = [text.partition(':')[::2] for text in modules]
+    ends = [ModuleEnd(s, t or s, short_name(s)) for s, t in pairs]
+    for role, model in (('teacher', teacher), ('student', student)):
+        names = [getattr(end, role) for end in ends]
+        dry_run(model, names, role, input_size, '--modules')
+    return ends
+
+
+def _local_modules(distiller, student, teacher) -> List[Dict]:
+    """List the boundaries of an LAKD distiller, none of another."""
+    entries = distiller.get('local_modules')
     count = distiller.get('num_modules')
+    if entries is None and count is None:
+        return []
+    check_entries(entries, count)
     if count is None:
-        return distiller.get('local_modules') or []
-    size = distiller.get('input_size') or input_size
+        return entries
+    # Not of the size of the images at hand: the training chose them so.
+    size = distiller.get('input_size')
     return partition(student, teacher, count, size).local_modules
 
 
-class Places(NamedTuple):
-    """Where networks are looked at.
-
-    Attributes:
-        ends (list[ModuleEnd]): The ends of the modules.
-        blocks (list[list[str]]): For each network the names of its blocks.
-        end_blocks (list[list[str | None]]): For each network the last block
-            before the end of each module, which may be the end itself.
-    """
-
-    ends: List[ModuleEnd]
-    blocks: List[List[str]]
-    end_blocks: List[List[Optional[str]]]
-
-
-def find_places(
-    distiller: Dict[str, Any],
+def check_networks(
     models: Dict[str, nn.Module],
-    input_size: Sequence[int],
-) -> Places:
-    """Find the module ends of a config, and the blocks of all networks.
+    ends: Sequence[ModuleEnd],
+    input_size: Optional[Sequence[int]] = None,
+) -> None:
+    """Refuse students that can't be compared with the others.
 
     Args:
-        distiller (dict): Settings of the analysed config's distiller.
-        models (dict): The networks by their labels: the teacher, the
-            analysed student, other students.
-        input_size (Sequence[int]): Height and width of the images.
+        models (dict): The networks by their labels, the teacher first.
+        ends (Sequence[ModuleEnd]): Where they are looked at.
+        input_size (Sequence[int], optional): Height and width of the images.
 
     Raises:
-        SettingError: If another student doesn't have the modules, or a
-            network has no blocks.
+        SettingError: If one doesn't have the modules, or other classes.
     """
-    teacher, student, *_ = models.values()
-    modules = configured_modules(distiller, student, teacher, input_size)
-    ends = find_module_ends(student, teacher, modules, input_size)
-    blocks, end_blocks = [], []
-    for place, (label, model) in enumerate(models.items()):
+    (_, teacher), *students = models.items()
+    expected = dry_run(teacher, [], 'teacher', input_size).logits
+    names = [end.student for end in ends]
+    for label, model in students:
         known = dict(model.named_modules())
-        for end in ends if place > 0 else []:
-            if end.student not in known:
+        for name in names:
+            if name not in known:
                 raise SettingError(
-                    f"'{label}' has no module '{end.student}', at which the "
-                    f'students are compared (the nearest names are: '
-                    f'{nearest(end.student, known)}); compare students of one '
-                    f'architecture.'
+                    f"'{label}' has no module '{name}', at which the students "
+                    f'are compared (the nearest names are: '
+                    f'{nearest(name, known)}); compare students of one '
+                    f'architecture, or name modules that all have by '
+                    f'--modules.'
                 )
-        role = 'student' if place else 'teacher'
-        found = find_network_blocks(model, role, input_size)
-        blocks.append([block.name for block in found])
-        order = list(graph_run(model, role, input_size).outputs)
-        places = [order.index(name) for name in blocks[-1]]
-        end_blocks.append([])
-        for end in ends:
-            until = order.index(getattr(end, role))
-            before = [
-                name for name, at in zip(blocks[-1], places) if at <= until
-            ]
-            end_blocks[-1].append(before[-1] if before else None)
-    return Places(ends, blocks, end_blocks)
+        role = f'student {label}'
+        logits = dry_run(model, names, role, input_size, '--modules').logits
+        if expected and logits and logits[-1] != expected[-1]:
+            raise SettingError(
+                f'The teacher has {expected[-1]} classes and '
+                f"'{label}' {logits[-1]}; compare networks that were trained "
+                f'on the same classes.'
+            )

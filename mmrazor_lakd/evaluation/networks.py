@@ -1,21 +1,27 @@
-"""The trained networks of an analysis: which, and how they are loaded."""
+"""The trained networks to look into: which, and how they are loaded."""
 
 import argparse
-import re
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from mmengine.config import Config, DictAction
-from mmengine.registry import init_default_scope
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS as CLASSIFIER_PARTS
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..algorithms.checkpoint import load_network, read_state_dict
+from ..algorithms.checkpoint import (
+    TEACHER_PREFIX,
+    load_network,
+    part_of,
+    read_checkpoint,
+    read_state_dict,
+)
 from ..engine.command_line import load_config
 from ..errors import SettingError
 
-# a comma before a file or a label, not one inside of a name
-SEPARATOR = re.compile(r',(?=label=)|(?<=\.py),')
+TEACHER = 'teacher'
 
 
 class Choice(NamedTuple):
@@ -51,12 +57,17 @@ class Network(NamedTuple):
     checkpoint: str
 
 
-def parse_choice(text: str, option: str) -> Choice:
-    """Take ``[CONFIG,]CHECKPOINT[,label=NAME]`` apart.
+def parse_choice(
+    text: str, option: str, label: Optional[str] = None
+) -> Choice:
+    """Take ``[CONFIG.py,]CHECKPOINT[,label=NAME]`` apart.
 
     Args:
         text (str): What the user wrote.
         option (str): Where, for the messages.
+        label (str, optional): What the network is called where the user
+            doesn't say. Defaults to its config's method, or to its
+            checkpoint's folder.
 
     Raises:
         SettingError: If it is anything else.
@@ -67,140 +78,218 @@ def parse_choice(text: str, option: str) -> Choice:
         >>> parse_choice('runs/kd/epoch_1.pth', '--compare').label
         'kd'
     """
-    parts = SEPARATOR.split(text)
-    labels = [p[len('label=') :] for p in parts if p.startswith('label=')]
-    parts = [part for part in parts if not part.startswith('label=')]
-    config = parts.pop(0) if parts and parts[0].endswith('.py') else None
-    if len(parts) != 1 or not parts[0]:
+    # Labels and the names of files may have commas of their own.
+    files, _, name = text.partition(',label=')
+    config, comma, checkpoint = files.rpartition('.py,')
+    config = f'{config}.py' if comma else None
+    misplaced = checkpoint.startswith('label=') or checkpoint.endswith('.py')
+    if misplaced or not checkpoint:
         raise SettingError(
             f'{option} takes CHECKPOINT or CONFIG.py,CHECKPOINT, with '
             f"label=NAME behind a comma if need be, not '{text}'."
         )
-    checkpoint = parts[0]
-    stem = Path(config).stem if config else Path(checkpoint).parent.name
-    label = labels[-1] if labels else stem or Path(checkpoint).stem
+    label = name or label
+    if label is None and config is not None:
+        label = name_config(config)
+    elif label is None:
+        folder = Path(checkpoint).parent
+        label = folder.resolve().name if folder.name else Path(checkpoint).stem
     return Choice(config, checkpoint, label)
 
 
-def read_config(path: str, options: Sequence[str] = ()) -> Config:
+def name_config(path: str) -> str:
+    """Call a config by its method, where the folder is named like that.
+
+    Examples:
+        >>> name_config('configs/kd/kd_resnet20_resnet8_1xb64_digits.py')
+        'kd'
+        >>> name_config('mine.py')
+        'mine'
+    """
+    folder, stem = Path(path).parent.name, Path(path).stem
+    return folder if folder and stem.startswith(f'{folder}_') else stem
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Refuse networks that would be called the same.
+
+    Raises:
+        SettingError: Naming the label.
+    """
+    for number, label in enumerate(labels):
+        if label in labels[:number]:
+            raise SettingError(
+                f"Two networks are called '{label}'; tell them apart by "
+                f'--label NAME, and by label=NAME behind a comma in --compare.'
+            )
+
+
+def read_config(path: str, options: Optional[Dict] = None) -> Config:
     """Read a config, and register what it imports.
 
     Args:
         path (str): The config.
-        options (Sequence[str]): Settings that override it, as key=value.
+        options (dict, optional): Settings that override it.
 
     Raises:
-        SettingError: If there is no such file, or it has no model.
+        SettingError: If there is no such config, or it has no model.
     """
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--options', nargs='*', action=DictAction)
-    parsed = parser.parse_args(['--options', *options])
-    args = argparse.Namespace(
-        config=path,
-        cfg_options=parsed.options,
-        work_dir=None,
-        launcher='none',
-        local_rank=0,
+    if Path(path).is_file() and Path(path).suffix != '.py':
+        raise SettingError(
+            f"'{path}' is no config, a file that ends in .py; write the "
+            f'config first and then the checkpoint.'
+        )
+    arguments = dict(work_dir=None, launcher='none', local_rank=0)
+    cfg = load_config(
+        argparse.Namespace(config=path, cfg_options=options, **arguments)
     )
-    cfg = load_config(args)
-    if 'model' not in cfg:
+    if not cfg.get('model'):
         raise SettingError(
             f"The config '{path}' has no model; give one that tools/train.py "
             f'takes.'
         )
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     return cfg
 
 
-def load_student(cfg: Config, choice: Choice, option: str) -> Network:
-    """Build and load the student of a config, or its only classifier.
+def load_networks(
+    args: argparse.Namespace,
+) -> Tuple[Config, List[Network], Dict[str, Any]]:
+    """Load all networks that the command line names.
 
     Args:
-        cfg (Config): The config.
-        choice (Choice): Where config and weights are.
-        option (str): Where the user named it, for the messages.
+        args (argparse.Namespace): ``config``, ``checkpoint``, ``label``,
+            ``teacher``, ``compare`` and ``cfg_options``, as tools/analyze.py
+            and tools/visualize.py parse them.
+
+    Returns:
+        tuple: The config; the teacher, its student and other students; the
+        student's checkpoint.
 
     Raises:
-        SettingError: If the checkpoint doesn't fit.
+        SettingError: If a config or a checkpoint is wrong, or two networks
+            are called the same.
     """
-    model = cfg.model.get('architecture', cfg.model)
-    return _load(cfg, model, choice, option, 'student')
+    label = args.label or name_config(args.config)
+    own = Choice(args.config, args.checkpoint, label)
+    teacher = None
+    if args.teacher:
+        teacher = parse_choice(args.teacher, '--teacher', TEACHER)
+    others = [parse_choice(text, '--compare') for text in args.compare]
+    labels = [teacher.label if teacher else TEACHER, label]
+    check_labels(labels + [other.label for other in others])
+    cfg = read_config(args.config, args.cfg_options)
+    student, found = load_student(cfg, own, 'checkpoint')
+    networks = [load_teacher(cfg, args.config, found, teacher), student]
+    for other in others:
+        own_cfg = read_config(other.config) if other.config else cfg
+        other = other._replace(config=other.config or args.config)
+        networks.append(load_student(own_cfg, other, '--compare')[0])
+    return cfg, networks, found
+
+
+def load_student(
+    cfg: Config, choice: Choice, option: str, role: str = 'student'
+) -> Tuple[Network, Dict[str, Any]]:
+    """Build the network that a config trains, and load it.
+
+    Args:
+        cfg (Config): Of a distillation or of a plain training.
+        choice (Choice): Where config and weights are; the weights may be of
+            that training, or of the network alone.
+        option (str): Where the user named it, for the messages.
+        role (str): What it is, for the messages. Defaults to ``'student'``.
+
+    Returns:
+        tuple: The network, and the checkpoint.
+
+    Raises:
+        SettingError: If the checkpoint is missing, damaged or another
+            network's.
+    """
+    found = read_checkpoint(choice.checkpoint, option)
+    network = _build(cfg, 'architecture', choice)
+    load_network(
+        network.model, found['state_dict'], choice.checkpoint, option, role
+    )
+    return network, found
 
 
 def load_teacher(
-    cfg: Config, path: str, choice: Optional[Choice] = None
+    cfg: Config,
+    path: str,
+    student: Dict[str, Any],
+    choice: Optional[Choice] = None,
 ) -> Network:
-    """Build and load the teacher of a config, or another one.
+    """Build the teacher, and load it.
+
+    It is that of the config, or the network that ``choice`` names a config
+    of. Its weights are those of ``choice``, or else those that the student's
+    checkpoint holds (MMRazor's do, mmrazor_lakd's don't), or else those that
+    the config names.
 
     Args:
-        cfg (Config): The config of a distillation.
+        cfg (Config): Of a distillation; with another teacher, of any
+            training.
         path (str): Where that is.
+        student (dict): The student's checkpoint.
         choice (Choice, optional): Another checkpoint, or another teacher.
 
     Raises:
-        SettingError: If there is none, or its checkpoint doesn't fit.
+        SettingError: If the config has no teacher, or there are no weights
+            that fit.
     """
-    option = '--teacher'
     if choice is not None and choice.config is not None:
-        cfg = read_config(choice.config)
-        model = cfg.model.get('architecture', cfg.model)
-        return _load(cfg, model, choice, option, 'teacher')
-    if cfg.model.get('teacher') is None:
+        other = read_config(choice.config)
+        return load_student(other, choice, '--teacher', 'teacher')[0]
+    if not cfg.model.get('teacher'):
         raise SettingError(
-            f"The model of '{path}' has no teacher; add "
-            f'--teacher CONFIG.py,CHECKPOINT.'
+            f"The config '{path}' has no teacher to compare with; add "
+            f'--teacher CONFIG.py,CHECKPOINT, or give the config of a '
+            f'distillation, such as one of configs/kd/, and name this network '
+            f'behind --compare.'
         )
-    checkpoint = cfg.model.get('teacher_ckpt')
+    held = part_of(student['state_dict'], TEACHER_PREFIX)
+    source, option = cfg.model.get('teacher_ckpt'), 'model.teacher_ckpt'
     if choice is not None:
-        checkpoint = choice.checkpoint
-    elif checkpoint is None:
+        source, option, held = choice.checkpoint, '--teacher', {}
+    if held:
+        source, option = "the student's checkpoint", 'checkpoint'
+    elif source:
+        held = read_state_dict(source, option)
+    else:
         raise SettingError(
             f"The config '{path}' names no checkpoint of its teacher; add "
             f'--teacher CHECKPOINT.'
         )
+    label = TEACHER if choice is None else choice.label
+    network = _build(cfg, 'teacher', Choice(path, source, label))
+    load_network(network.model, held, source, option, 'teacher')
+    return network
+
+
+def _build(cfg: Config, role: str, choice: Choice) -> Network:
+    """Build one of a config's networks, with its data preprocessor."""
+    model_cfg = cfg.model
+    # The scopes in which the Runner builds the algorithm and its parts.
+    scope = cfg.get('default_scope') or 'mmpretrain'
+    if model_cfg.get(role):
+        scope = model_cfg.get('_scope_', scope)
+        model_cfg = model_cfg[role]
+    with DefaultScope.overwrite_default_scope(scope):
+        model = MODELS.build(model_cfg)
+    preprocessor = cfg.model.get('data_preprocessor')
+    preprocessor = preprocessor or cfg.get('data_preprocessor')
+    if preprocessor is None:
+        preprocessor = model.data_preprocessor
     else:
-        option = 'model.teacher_ckpt'
-    choice = Choice(path, checkpoint, 'teacher')
-    return _load(cfg, cfg.model.teacher, choice, option, 'teacher')
-
-
-def _load(cfg, model_cfg, choice, option, role) -> Network:
-    """Build a classifier, load its weights, and build its preprocessor."""
-    model_cfg = dict(model_cfg)
-    preprocessor = (
-        model_cfg.pop('data_preprocessor', None)
-        or cfg.model.get('data_preprocessor')
-        or cfg.get('data_preprocessor')
-        or {}
-    )
-    model = MODELS.build(model_cfg)
-    weights = read_state_dict(choice.checkpoint, option)
-    load_network(model, weights, choice.checkpoint, option, role)
+        preprocessor = CLASSIFIER_PARTS.build(
+            {'type': 'mmpretrain.ClsDataPreprocessor', **preprocessor}
+        )
+    device = get_device()
     return Network(
-        label='teacher' if role == 'teacher' else choice.label,
-        model=model.eval(),
-        preprocessor=MODELS.build(
-            dict(
-                {'_scope_': 'mmpretrain', 'type': 'ClsDataPreprocessor'},
-                **preprocessor,
-            )
-        ),
-        config=choice.config,
-        checkpoint=choice.checkpoint,
+        choice.label,
+        model.to(device).eval(),
+        preprocessor.to(device),
+        choice.config,
+        choice.checkpoint,
     )
-
-
-def check_labels(networks: List[Network]) -> None:
-    """Refuse two networks of one name.
-
-    Raises:
-        SettingError: If there are two.
-    """
-    labels = [network.label for network in networks]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise SettingError(
-                f"Two networks are called '{label}'; tell them apart by "
-                f'label=NAME behind a comma, or by --label NAME for the '
-                f'analysed one.'
-            )

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .boundaries import Boundary
+from ..evaluation.module_ends import ModuleEnd
 from .canvas import BEST
 from .sheet import Sheet
 
@@ -20,14 +20,14 @@ class Agreement:
     """Collects what the sheets show, image after image.
 
     Args:
-        boundaries (Sequence[Boundary]): The modules.
+        ends (Sequence[ModuleEnd]): The modules.
         classes (Sequence[str]): Names of the classes, or none.
     """
 
     def __init__(
-        self, boundaries: Sequence[Boundary], classes: Sequence[str]
+        self, ends: Sequence[ModuleEnd], classes: Sequence[str]
     ) -> None:
-        self.boundaries = boundaries
+        self.ends = ends
         self.classes = classes
         self.correlations: List[Row] = []
         self.predictions: List[Row] = []
@@ -46,14 +46,14 @@ class Agreement:
         """
         image = dict(image=sheet.sample.name, file=file)
         for label in sheet.students:
-            for index, boundary in enumerate(self.boundaries):
+            for index, end in enumerate(self.ends):
                 self.correlations.append(
                     dict(
                         image,
                         student=label,
-                        module=boundary.title,
-                        student_module=boundary.student,
-                        teacher_module=boundary.teacher,
+                        module=end.title,
+                        student_module=end.student,
+                        teacher_module=end.teacher,
                         correlation=sheet.correlation(label, index),
                     )
                 )
@@ -100,14 +100,14 @@ class Agreement:
             f'{self.num_images} image(s)'
         )
         table.add_column('network')
-        for boundary in self.boundaries:
-            table.add_column(escape(boundary.title), justify='right')
+        for end in self.ends:
+            table.add_column(escape(end.title), justify='right')
         table.add_column('as teacher', justify='right')
         if self.num_labels:
             table.add_column('correct', justify='right')
         for label in self.same:
             cells = [escape(label)]
-            cells += [self._mean(label, b.title) for b in self.boundaries]
+            cells += [self._mean(label, b.title) for b in self.ends]
             cells.append(f'{self.same[label]} of {self.num_images}')
             cells.append(f'{self.right[label]} of {self.num_labels}')
             table.add_row(*cells[: len(table.columns)])

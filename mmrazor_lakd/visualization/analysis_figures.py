@@ -8,28 +8,32 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ..benchmark.cost_figures import wrap
+from ..evaluation.module_ends import short_name
+from ..palette import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY_BLUE,
+    VERMILION,
+)
 
-# Okabe and Ito's colours, told apart by colour-blind eyes; the teacher's is
-# black. The shapes tell the students apart without any colour.
-TEACHER = dict(color='#000000', marker='X')
+# The shapes tell the students apart without any colour.
+TEACHER = dict(color=BLACK, marker='X')
 STUDENTS = [
-    dict(color='#0072B2', marker='o'),
-    dict(color='#E69F00', marker='s'),
-    dict(color='#009E73', marker='^'),
-    dict(color='#CC79A7', marker='D'),
-    dict(color='#56B4E9', marker='v'),
-    dict(color='#D55E00', marker='P'),
+    dict(color=BLUE, marker='o'),
+    dict(color=ORANGE, marker='s'),
+    dict(color=GREEN, marker='^'),
+    dict(color=PURPLE, marker='D'),
+    dict(color=SKY_BLUE, marker='v'),
+    dict(color=VERMILION, marker='P'),
 ]
-GAIN, LOSS = '#0072B2', '#E69F00'
+GAIN, LOSS = BLUE, ORANGE
 # So many classes fit on a picture: the most gained and the most lost.
 MOST_CLASSES = 20
 # So many values can be written into a matrix and read.
 MOST_VALUES = 200
-
-
-def short_name(name: str) -> str:
-    """Leave out what all blocks' names have in common."""
-    return name[len('backbone.') :] if name.startswith('backbone.') else name
 
 
 def draw_matrices(path: Path, matrices: Sequence[Dict[str, Any]]) -> Figure:

@@ -5,6 +5,7 @@ from typing import List, Optional, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..palette import SKY_BLUE
 from .map_figures import draw_bar
 
 # Inches.
@@ -20,7 +21,7 @@ FOOTER = 0.36
 # The widest that a picture gets for several modules; further ones go below.
 WIDEST = 16
 BEST = 3  # classes
-PLAIN, TRUE = '#D9D9D9', '#56B4E9'  # of a class's bar; the second is blue
+PLAIN, TRUE = '#D9D9D9', SKY_BLUE  # of a class's bar
 
 
 def elide(text: str, length: int, end: int = 0) -> str:

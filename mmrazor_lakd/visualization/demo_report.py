@@ -10,11 +10,12 @@ from mmpretrain.apis import get_model
 from mmpretrain.registry import DATASETS
 from torch import nn
 
+from ..evaluation import map_correlation
+from ..palette import BLACK, GREEN, ORANGE, SKY_BLUE
 from .map_figures import plot_ndam_maps
-from .ndam_maps import collect_ndam_maps, map_correlation
+from .ndam_maps import collect_ndam_maps
 
-# Okabe and Ito's colours, told apart by colour-blind eyes too.
-COLORS = ['#000000', '#E69F00', '#56B4E9', '#009E73']
+COLORS = [BLACK, ORANGE, SKY_BLUE, GREEN]
 MARKERS = ['o', 's', '^', 'D']
 SOURCES = {
     'module 1': 'backbone.layer1.preact',
@@ -70,7 +71,8 @@ def draw_report(
         for name, own in zip(names, maps):
             label = name
             if name != 'teacher':
-                r = map_correlation(own[index], maps[0][index])
+                pair = (torch.from_numpy(m[index]) for m in (own, maps[0]))
+                r = map_correlation(*pair).nanmean().item()
                 label = f'{name}, r = {r:.2f}'
             modules[module][label] = own[index][chosen]
 

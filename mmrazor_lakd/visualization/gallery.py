@@ -47,11 +47,11 @@ def make_gallery(args: argparse.Namespace, console: Console) -> bool:
     if out.exists() and not out.is_dir():
         raise SettingError(f"--out='{out}' is a file; name a folder.")
     subjects = load_subjects(args)
-    for network, source in zip(subjects.networks, subjects.sources):
-        _say(console, f'{network.label}: {source}')
+    for network in subjects.networks:
+        _say(console, f'{network.label}: {network.checkpoint}')
     refused: Dict[str, str] = {}
     chosen = _choose(args, subjects.reader, refused, console)
-    agreement = Agreement(subjects.boundaries, subjects.classes)
+    agreement = Agreement(subjects.ends, subjects.classes)
     first: List[Sheet] = []
     names: Set[str] = set()
     for sample in _samples(subjects.reader, chosen, refused, console):
@@ -67,7 +67,7 @@ def make_gallery(args: argparse.Namespace, console: Console) -> bool:
             f'that Pillow reads.'
         )
     if first:
-        overview = draw_overview(first, subjects.boundaries, subjects.classes)
+        overview = draw_overview(first, subjects.ends, subjects.classes)
         overview.savefig(out / 'overview.png', dpi=DPI)
     agreement.write(out)
     agreement.print(console)
@@ -163,11 +163,11 @@ def _write_sheet(
     out: Path, name: str, sheet: Sheet, subjects: Subjects
 ) -> None:
     """Write an image's sheet, and the numbers that it shows."""
-    figure = draw_sheet(sheet, subjects.boundaries, subjects.classes)
+    figure = draw_sheet(sheet, subjects.ends, subjects.classes)
     arrays = dict(
         image=sheet.sample.image,
         networks=list(sheet.looks),
-        modules=[boundary.title for boundary in subjects.boundaries],
+        modules=[end.title for end in subjects.ends],
         scores=np.concatenate([look.scores for look in sheet.looks.values()]),
     )
     for place, look in enumerate(sheet.looks.values()):

@@ -1,4 +1,4 @@
-"""NDAM maps of trained models, and how far two of them agree."""
+"""NDAM maps of trained models, and their sizes."""
 
 from typing import Dict, List, NamedTuple, Sequence
 
@@ -8,10 +8,6 @@ from torch import nn
 
 from ..connectors import match_size
 from ..losses import ndam_map
-
-# A map whose deviation from its mean is less than this part of it is flat:
-# what is left is rounding, and correlates with nothing.
-FLAT = 1e-5
 
 
 class Look(NamedTuple):
@@ -90,41 +86,3 @@ def match_map(maps: np.ndarray, like: np.ndarray) -> np.ndarray:
         return maps
     matched = match_size(torch.from_numpy(maps)[:, None], like.shape[1:])
     return matched[:, 0].numpy()
-
-
-def map_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Correlate two maps of each image.
-
-    Args:
-        first (np.ndarray): Maps (N, H, W).
-        second (np.ndarray): Maps of the same shape.
-
-    Returns:
-        np.ndarray: (N,), from -1 to 1; nan where a map is flat.
-    """
-    a, b = (
-        maps.reshape(len(maps), -1).astype(np.float64)
-        for maps in (first, second)
-    )
-    means = [maps.mean(1, keepdims=True) for maps in (a, b)]
-    a, b = a - means[0], b - means[1]
-    norm = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    for maps, mean in zip((a, b), means):
-        norm[np.abs(maps).max(1) <= FLAT * np.abs(mean[:, 0])] = np.nan
-    return (a * b).sum(1) / norm
-
-
-def map_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean over the images of the correlation between two maps of each.
-
-    Args:
-        first (np.ndarray): Maps (N, H, W).
-        second (np.ndarray): Maps of the same shape.
-
-    Returns:
-        float: From -1 to 1. An image with a flat map doesn't count; nan if
-        there is no other.
-    """
-    values = map_correlations(first, second)
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if len(values) else float('nan')

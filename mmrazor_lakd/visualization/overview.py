@@ -4,7 +4,7 @@ from typing import Sequence
 
 from matplotlib.figure import Figure
 
-from .boundaries import Boundary
+from ..evaluation.module_ends import ModuleEnd
 from .canvas import elide, name_class
 from .map_figures import plot_ndam_maps
 from .sheet import Sheet
@@ -19,27 +19,27 @@ HEADER = 0.7
 
 def draw_overview(
     sheets: Sequence[Sheet],
-    boundaries: Sequence[Boundary],
+    ends: Sequence[ModuleEnd],
     classes: Sequence[str],
 ) -> Figure:
     """Draw all networks' maps of several images.
 
     Args:
         sheets (Sequence[Sheet]): The images, at least one.
-        boundaries (Sequence[Boundary]): The modules.
+        ends (Sequence[ModuleEnd]): The modules.
         classes (Sequence[str]): Names of the classes, or none.
     """
     labels = list(sheets[0].looks)
     modules = {
-        boundary.title: {
+        end.title: {
             elide(label, 12, end=3): [
                 sheet.looks[label].maps[index][0] for sheet in sheets
             ]
             for label in labels
         }
-        for index, boundary in enumerate(boundaries)
+        for index, end in enumerate(ends)
     }
-    columns = 1 + len(boundaries) * (len(labels) + 0.25)
+    columns = 1 + len(ends) * (len(labels) + 0.25)
     shape = sheets[0].sample.image.shape
     cell = CELL * min(max(shape[1] / shape[0], 0.6), 2.0)
     texts = [_describe(sheet, classes) for sheet in sheets]

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from ..distillers.dry_run import find_image
 from ..errors import SettingError
-from .networks import Network
+from ..evaluation.networks import Network
 from .own_images import UnusableImage, read_image
 
 LOADER = 'LoadImageFromFile'
@@ -80,6 +80,10 @@ class Reader:
         network (Network): Whose images they are.
         size (int, optional): Height and width for own images, where the
             pipeline doesn't make it. Defaults to that of the dry run.
+
+    Attributes:
+        input_size (tuple[int, int]): Height and width of own images, when
+            they are fed to a network.
     """
 
     def __init__(
@@ -106,20 +110,20 @@ class Reader:
             network.model, 'student', size or distiller.get('input_size')
         )
         self._grey = image.shape[1] == 1
-        self._size: Optional[Tuple[int, int]] = None
-        if not self._makes_one_size():
-            self._size = tuple(image.shape[-2:])
+        found = self._pipeline_size()
+        self._resizes = found is None
+        self.input_size = found or tuple(image.shape[-2:])
 
-    def _makes_one_size(self) -> bool:
-        """Whether the pipeline brings images of any size to one."""
+    def _pipeline_size(self) -> Optional[Tuple[int, int]]:
+        """Find the size to which the pipeline brings all images, if any."""
         try:
             first, second = (
-                self._pack(np.zeros((*probe, 3), np.uint8)).shape
+                tuple(self._pack(np.zeros((*probe, 3), np.uint8)).shape[-2:])
                 for probe in PROBES
             )
         except Exception:  # a crop that wants larger images, say
-            return False
-        return first == second
+            return None
+        return first if first == second else None
 
     def _pack(self, image: np.ndarray) -> torch.Tensor:
         """Run an RGB image (H, W, 3) through the pipeline."""
@@ -143,8 +147,8 @@ class Reader:
             UnusableImage: If it is no image that the pipeline can use.
         """
         image, notes = read_image(file)
-        if self._size is not None:
-            height, width = self._size
+        if self._resizes:
+            height, width = self.input_size
             image = np.asarray(
                 ImageOps.fit(
                     Image.fromarray(image),

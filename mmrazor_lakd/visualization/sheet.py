@@ -3,9 +3,11 @@
 from typing import Dict, NamedTuple, Sequence
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
-from .boundaries import Boundary
+from ..evaluation import map_correlation
+from ..evaluation.module_ends import ModuleEnd
 from .canvas import (
     CELL,
     FOOTER,
@@ -17,7 +19,7 @@ from .canvas import (
     name_class,
 )
 from .map_figures import DIFFERENCE_COLORS, draw_overlay
-from .ndam_maps import Look, map_correlations, match_map
+from .ndam_maps import Look, match_map
 from .samples import Sample
 
 FOOTNOTE = (
@@ -56,10 +58,9 @@ class Sheet(NamedTuple):
 
     def correlation(self, label: str, module: int) -> float:
         """Of the same two maps; nan where one is flat."""
-        student = self._matched(label, module)
-        return float(
-            map_correlations(student[None], self.teacher.maps[module])[0]
-        )
+        student = torch.from_numpy(self._matched(label, module))
+        teacher = torch.from_numpy(self.teacher.maps[module])
+        return map_correlation(student[None], teacher).item()
 
     def _matched(self, label: str, module: int) -> np.ndarray:
         """A student's map, (H, W), in the teacher's size."""
@@ -68,21 +69,19 @@ class Sheet(NamedTuple):
 
 
 def draw_sheet(
-    sheet: Sheet, boundaries: Sequence[Boundary], classes: Sequence[str]
+    sheet: Sheet, ends: Sequence[ModuleEnd], classes: Sequence[str]
 ) -> Figure:
     """Draw an image, and for each module all networks' maps and differences.
 
     Args:
         sheet (Sheet): What the networks show.
-        boundaries (Sequence[Boundary]): The modules.
+        ends (Sequence[ModuleEnd]): The modules.
         classes (Sequence[str]): Names of the classes, or none.
 
     Returns:
         Figure: A row a network, two columns a module.
     """
-    canvas = Canvas(
-        sheet.sample.image.shape, len(boundaries), len(sheet.looks)
-    )
+    canvas = Canvas(sheet.sample.image.shape, len(ends), len(sheet.looks))
     canvas.text(
         MARGIN,
         MARGIN,
@@ -100,9 +99,7 @@ def draw_sheet(
                 classes,
             )
         for place, module in enumerate(band):
-            _draw_module(
-                canvas, sheet, boundaries[module], module, number, place
-            )
+            _draw_module(canvas, sheet, ends[module], module, number, place)
     top = canvas.row_top(0, 0)
     canvas.axes(MARGIN, top, canvas.cell_width, CELL).imshow(
         sheet.sample.image, interpolation='nearest'
@@ -118,7 +115,7 @@ def draw_sheet(
     return canvas.figure
 
 
-def _draw_module(canvas, sheet, boundary, module, band, place) -> None:
+def _draw_module(canvas, sheet, end, module, band, place) -> None:
     """Draw one module's maps, differences and colour bars."""
     x = canvas.module_left(place)
     x_difference = x + canvas.cell_width + GAP
@@ -126,7 +123,7 @@ def _draw_module(canvas, sheet, boundary, module, band, place) -> None:
     canvas.text(
         x,
         top - HEADER,
-        elide(boundary.title, 28),
+        elide(end.title, 28),
         fontsize=10,
         weight='bold',
     )
@@ -134,7 +131,7 @@ def _draw_module(canvas, sheet, boundary, module, band, place) -> None:
     canvas.text(
         x,
         top - HEADER + 0.19,
-        elide(boundary.describe(), width),
+        elide(end.describe(), width),
         fontsize=8,
         color='0.35',
     )

@@ -25,8 +25,8 @@ from mmrazor_lakd.evaluation import (
     read_maps,
 )
 from mmrazor_lakd.evaluation.analysis import Analysis
-from mmrazor_lakd.evaluation.module_ends import Places, find_places
 from mmrazor_lakd.evaluation.networks import Network
+from mmrazor_lakd.evaluation.places import Places, find_places
 from mmrazor_lakd.losses import ndam_map
 
 # mmpretrain's, with activations in place and without taps
@@ -36,7 +36,7 @@ INPLACE = dict(
         type='ResNet_CIFAR', depth=18, base_channels=8, stem_channels=8
     ),
 )
-ENDS = [ModuleEnd(f'backbone.layer{i}', f'backbone.layer{i}') for i in (1, 3)]
+ENDS = [ModuleEnd(*[f'backbone.layer{i}'] * 2, f'end {i}') for i in (1, 3)]
 
 
 def network(label, cfg, seed):
@@ -192,9 +192,9 @@ def test_memory_does_not_grow_with_the_images(networks):
 
 def test_refuses_other_classes(networks):
     other = network('other', classifier(8, num_classes=7), 0)
-    run = Analysis([networks[0], other], two_places())
+    models = {item.label: item.model for item in (networks[0], other)}
     with pytest.raises(SettingError, match="10 classes and 'other' 7"):
-        run.measure(loader(8, 8, classes=7))
+        find_places(dict(), models, (32, 32))
     for look in (analysis(networks).measure, analysis(networks).fit_probes):
         with pytest.raises(SettingError, match='has the label 11'):
             look(loader(12, 4, classes=12))
@@ -276,17 +276,21 @@ def test_local_modules_are_the_places(networks):
     assert end_blocks[0] == blocks
     blocks = [f'backbone.layer{i}.0' for i in (1, 2, 3)]
     assert end_blocks[1] == end_blocks[2] == blocks
-    assert [end.student for end in ends] == [*three[:2], 'backbone.layer3.0']
-    assert [end.teacher for end in ends] == [*three[:2], 'backbone.layer3.1']
-    # A taught last module ends at the last block's own map.
+    assert [end.student for end in ends] == three
+    assert [end.teacher for end in ends] == three
+    # A taught last module is no further one.
     taught = [dict(student=name, teacher=name) for name in three]
     ends, *_ = find_places(dict(local_modules=taught), models, (32, 32))
     assert [end.student for end in ends] == three
     ends, *_ = find_places(dict(num_modules=2), models, (32, 32))
-    assert len(ends) == 2 and ends[-1].student == 'backbone.layer3.0'
+    assert len(ends) == 2 and ends[-1].student == three[-1]
     ends, blocks, _ = find_places(dict(), models, (32, 32))
-    assert [tuple(end) for end in ends] == [
-        (f'backbone.layer{i}.0', f'backbone.layer{i}.1') for i in (1, 2, 3)
+    assert [end[:2] for end in ends] == [(name, name) for name in three]
+    named = ['backbone.layer2.0:backbone.layer2.1']
+    ends, _, end_blocks = find_places(dict(), models, (32, 32), named)
+    assert [end[:2] for end in ends] == [tuple(named[0].split(':'))]
+    assert [names[-1:] for names in end_blocks] == [
+        [end] for end in (ends[0].teacher, *[ends[0].student] * 2)
     ]
     assert [len(names) for names in blocks] == [6, 3, 3]
 

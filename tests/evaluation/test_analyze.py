@@ -54,7 +54,8 @@ def files(tmp_path_factory):
 def report(files):
     done = run(
         LAKD, files['lakd'], '--label', 'LAKD & co',
-        '--compare', f'{ALONE},{files["alone"]},label=a<b', files['alone'],
+        '--compare', f'{ALONE},{files["alone"]},label=a<b',
+        '--compare', files['alone'],
         '--num-images', 128, '--probe-images', 192, '--out', files['out'],
         '--cfg-options', f'model.teacher_ckpt={files["teacher"]}',
     )  # fmt: skip
@@ -69,10 +70,7 @@ def test_figures(files, report):
     assert found['images'] == 128 and found['probe_images'] == 192
     assert len(found['modules']) == 3 * 3
     ends = [row['student_map'] for row in found['modules'][:3]]
-    assert ends == [
-        'backbone.layer1.preact', 'backbone.layer2.preact',
-        'backbone.layer3.0',
-    ]  # fmt: skip
+    assert ends == [f'backbone.layer{i}.preact' for i in (1, 2, 3)]
     for row in found['modules']:
         assert 0 < row['cka'] < 1 and 0 < row['probe_student'] <= 1
     # Two names for one checkpoint: the same figures, and no class gained.

@@ -1,17 +1,15 @@
-"""Maps, their sizes and their correlation, against loops in float64."""
+"""Maps and their sizes, against loops in float64."""
 
 import numpy as np
 import pytest
 import torch
 from conftest import classifier
 from mmpretrain.registry import MODELS
-from slow_maps import features_of, slow_correlation, slow_ndam
+from slow_maps import features_of, slow_ndam
 
 from mmrazor_lakd.visualization.ndam_maps import (
     collect_ndam_maps,
     look,
-    map_correlation,
-    map_correlations,
     match_map,
 )
 
@@ -75,33 +73,6 @@ def test_no_hook_is_left(model, images):
     with pytest.raises(RuntimeError):
         look(model, images[:, :2], NAMES)
     assert not any(module._forward_hooks for module in model.modules())
-
-
-def test_correlation():
-    rng = np.random.default_rng(0)
-    first, second = rng.random((2, 3, 5, 7)).astype(np.float32)
-    expected = [slow_correlation(*pair) for pair in zip(first, second)]
-    np.testing.assert_allclose(
-        map_correlations(first, second), expected, atol=1e-9
-    )
-    assert map_correlation(first, second) == pytest.approx(
-        sum(expected) / 3, abs=1e-9
-    )
-    np.testing.assert_allclose(map_correlations(first, first), 1)
-    np.testing.assert_allclose(map_correlations(first, 2 - 3 * first), -1)
-
-
-def test_a_flat_map_correlates_with_nothing():
-    """Also one that differs from flat by float32's rounding."""
-    rng = np.random.default_rng(0)
-    maps = rng.random((3, 4, 4)).astype(np.float32)
-    other = maps.copy()
-    other[0] = 1
-    other[1] = 1 + 1e-7 * rng.integers(-1, 2, (4, 4))
-    values = map_correlations(maps, other)
-    assert np.isnan(values[:2]).all() and values[2] == pytest.approx(1)
-    assert map_correlation(maps, other) == pytest.approx(1)
-    assert np.isnan(map_correlation(maps[:1], other[:1]))
 
 
 @pytest.mark.parametrize('size', [(4, 4), (8, 8), (16, 8)])

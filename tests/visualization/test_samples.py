@@ -10,7 +10,7 @@ from mmpretrain.registry import DATASETS, MODELS
 from PIL import Image
 
 from mmrazor_lakd.errors import SettingError
-from mmrazor_lakd.visualization.networks import Network
+from mmrazor_lakd.evaluation.networks import Network
 from mmrazor_lakd.visualization.own_images import UnusableImage
 from mmrazor_lakd.visualization.samples import Reader
 
@@ -21,7 +21,7 @@ IMAGENET = 'configs/kd/kd_resnet34_resnet18_8xb32_imagenet.py'
 @pytest.fixture(scope='module')
 def network():
     model = MODELS.build(classifier(8)).eval()
-    return Network('student', model, model.data_preprocessor)
+    return Network('student', model, model.data_preprocessor, '', '')
 
 
 def read_config(path):
@@ -88,7 +88,8 @@ def test_grey_networks_get_grey_images(tmp_path):
             head=dict(type='ClsHead'),
         )
     )
-    network = Network('student', model.eval(), model.data_preprocessor)
+    preprocessor = model.data_preprocessor
+    network = Network('student', model.eval(), preprocessor, '', '')
     photo().save(tmp_path / 'a.png')
     sample = Reader(read_config(DIGITS), DIGITS, network).read(
         tmp_path / 'a.png'

@@ -10,8 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import AxesImage
 from slow_maps import slow_correlation
 
+from mmrazor_lakd.evaluation import ModuleEnd
 from mmrazor_lakd.visualization.agreement import Agreement
-from mmrazor_lakd.visualization.boundaries import Boundary
 from mmrazor_lakd.visualization.canvas import elide, name_class
 from mmrazor_lakd.visualization.map_figures import (
     DIFFERENCE_COLORS,
@@ -44,12 +44,12 @@ def make_sheet(
     return Sheet(Sample(name, torch.zeros(1), image, truth, []), looks)
 
 
-def boundaries(number):
+def ends(number):
     return [
-        Boundary(
-            f'module {place}',
+        ModuleEnd(
             f'backbone.layer{place}.0',
             f'backbone.layer{place}.11',
+            f'module {place}',
         )
         for place in range(1, number + 1)
     ]
@@ -67,7 +67,7 @@ def overlays(figure, colors):
 
 def test_every_map_is_drawn_as_it_is_on_its_modules_scale():
     sheet = make_sheet(('teacher', 'lakd', 'kd'), s_sizes=(16, 16, 4))
-    figure = draw_sheet(sheet, boundaries(3), CLASSES)
+    figure = draw_sheet(sheet, ends(3), CLASSES)
     shown = overlays(figure, MAP_COLORS)
     differences = overlays(figure, DIFFERENCE_COLORS)
     assert len(shown) == 9 and len(differences) == 6
@@ -118,10 +118,10 @@ CASES = [
 def test_nothing_overlaps_or_is_clipped(case):
     sheet = make_sheet(**case)
     number = case.get('num_modules', 3)
-    _check_layout(draw_sheet(sheet, boundaries(number), CLASSES))
+    _check_layout(draw_sheet(sheet, ends(number), CLASSES))
     if number < 4:
         rows = [sheet] * (4 if len(sheet.looks) > 3 else 1)
-        _check_layout(draw_overview(rows, boundaries(number), CLASSES))
+        _check_layout(draw_overview(rows, ends(number), CLASSES))
 
 
 def _check_layout(figure):
@@ -183,10 +183,10 @@ def test_flat_maps_have_no_correlation():
     sheet = make_sheet()
     for look in sheet.looks.values():
         look.maps[1][:] = 1
-    figure = draw_sheet(sheet, boundaries(3), CLASSES)
+    figure = draw_sheet(sheet, ends(3), CLASSES)
     texts = [text.get_text() for text in figure.texts]
     assert texts.count('a flat map') == 1
-    agreement = Agreement(boundaries(3), CLASSES)
+    agreement = Agreement(ends(3), CLASSES)
     agreement.add(sheet, 'a')
     values = [row['correlation'] for row in agreement.correlations]
     assert np.isnan(values[1]) and not np.isnan(values[::2]).any()

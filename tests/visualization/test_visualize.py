@@ -85,7 +85,7 @@ def shown(models, tmp_path_factory):
     done = run(
         LAKD, folder / 'lakd.pth', '--indices', *INDICES, '--out', out,
         '--compare', f'{folder / "kd.pth"},label=kd',
-        '--compare', f'{ALONE},{folder / "alone.pth"},label=alone',
+        f'{ALONE},{folder / "alone.pth"},label=alone',
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     return done.stdout, out
@@ -268,3 +268,5 @@ def test_further_refusals(models, tmp_path, monkeypatch):
 def test_usage():
     done = run(LAKD, 'a.pth', 'b.png', '--indices', '1')
     assert done.returncode == 2 and 'usage:' in done.stdout
+    done = run(LAKD, 'a.pth', '--compare', 'b.pth', 'b.png')
+    assert done.returncode == 2 and "--compare has 'b.png'" in done.stdout

@@ -1,0 +1,15 @@
+"""The colours of all pictures, told apart by colour-blind eyes.
+
+They are Okabe and Ito's ("Color Universal Design", 2008), without their
+yellow, which is too faint for lines: Tol's wine stands in its place.
+"""
+
+BLACK = '#000000'
+ORANGE = '#E69F00'
+SKY_BLUE = '#56B4E9'
+GREEN = '#009E73'
+BLUE = '#0072B2'
+VERMILION = '#D55E00'
+PURPLE = '#CC79A7'
+GREY = '#999999'
+WINE = '#882255'
