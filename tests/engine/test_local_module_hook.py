@@ -204,3 +204,11 @@ def test_random_state_is_kept():
     with kept_random_state():
         first = draw()
     assert draw() == first
+
+
+def test_progressive_opening_can_be_seen(train):
+    """Two modules open one after the other in 3 of the 6 iterations."""
+    found = scalars(train(LAKD, **{'model.distiller.progressive.iters': 3}))
+    openings = [list(found[f'module{n}/open'].values()) for n in (1, 2)]
+    assert openings[0] == pytest.approx([2 / 3, 1, 1, 1, 1, 1])
+    assert openings[1] == pytest.approx([0, 1 / 3, 1, 1, 1, 1])
