@@ -38,6 +38,11 @@ needs_make = pytest.mark.skipif(
 )
 
 
+def heed_interrupts():
+    """Undo what a shell does to background jobs: they ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class SetUp:
     """`make venv` with an environment and a lock file of its own."""
 
@@ -60,6 +65,7 @@ class SetUp:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         )
 
     def start_and_wait_for_python(self):
