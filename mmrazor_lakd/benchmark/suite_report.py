@@ -167,7 +167,13 @@ def make_section(
             add('epochs', 'Accuracy over epochs'), mine, methods, title
         )
         if costs:
-            step_ms = {name: row['step ms'] for name, row in costs.items()}
+            # By the ratios: single step times differ with the machine's load.
+            step_ms = {
+                name: row['time/reference']
+                * costs[settings['reference']]['step ms']
+                for name, row in costs.items()
+                if row['time/reference'] is not None
+            }
             draw_curves(
                 add('time', 'Accuracy over time'),
                 mine, methods, title, step_ms,
