@@ -7,7 +7,8 @@ _base_ = ['./_base_/methods.py']
 
 title = 'LAKD, one factor at a time: CIFAR-10, ResNet20 -> ResNet8'
 pairs = ['resnet20_resnet8_1xb128_cifar10']
-epochs = 5
+# Half of it hides what the maps cost at the end of a training.
+epochs = 10
 teacher_epochs = 20
 # that of cifar10_small
 teacher_checkpoints = dict(
@@ -23,6 +24,26 @@ options = {
 d = 'model.distiller'
 kd = f'{d}.distill_losses.loss_kd.loss_weight'
 label = 'model.architecture.head.loss.loss_weight'
+# DKD's settings, as configs/dkd has them, in place of logits KD
+dkd = {
+    label: 1.0,
+    kd: 0.0,
+    f'{d}.distill_losses.loss_dkd.type': 'WarmupLoss',
+    f'{d}.distill_losses.loss_dkd.fraction': 1 / 12,
+    f'{d}.distill_losses.loss_dkd.loss.type': 'DecoupledKDLoss',
+    f'{d}.distill_losses.loss_dkd.loss.beta': 2.0,
+    f'{d}.student_recorders.labels.type': 'ModuleInputs',
+    f'{d}.student_recorders.labels.source': 'head.loss_module',
+}
+for key, recorder, from_student in (
+    ('preds_S', 'logits', True),
+    ('preds_T', 'logits', False),
+    ('gt_labels', 'labels', True),
+):
+    mapping = f'{d}.loss_forward_mappings.loss_dkd.{key}'
+    dkd[f'{mapping}.recorder'] = recorder
+    dkd[f'{mapping}.from_student'] = from_student
+dkd[f'{mapping}.data_idx'] = 1
 rows = {
     # where gradients end
     'no cuts': {f'{d}.isolate': False},
@@ -36,6 +57,11 @@ rows = {
         f'{d}.local_modules.1.isolate': False,
         f'{d}.local_modules.1.feature_loss': None,
         f'{d}.local_modules.1.attention_loss': None,
+    },
+    'cut behind stage 1 only, map losses x 0.25': {
+        f'{d}.local_modules.1.isolate': False,
+        f'{d}.feature_loss.loss_weight': 0.25,
+        f'{d}.attention_loss.loss_weight': 0.25,
     },
     # what NDAM adds
     'NDAM off': {f'{d}.attention_loss': None},
@@ -94,6 +120,11 @@ rows = {
     'labels alone at the head': {kd: 0.0, label: 1.0},
     'logits alone at the head': {kd: 1.0, label: 0.0},
     'labels x 1 and logits at the head': {label: 1.0},
+    'DKD at the head': dkd,
+    'cut behind stage 1 only, DKD at the head': {
+        f'{d}.local_modules.1.isolate': False,
+        **dkd,
+    },
     # simple to complex, and more to learn from
     'progressive, first half': {f'{d}.progressive.fraction': 0.5},
     'fed a mixture, first half': {f'{d}.feed.fraction': 0.5},
@@ -110,6 +141,7 @@ lakd = 'configs/lakd/lakd_{pair}.py'
 methods = [
     dict(title='alone', config='configs/teachers/{student}_{recipe}.py'),
     dict(title='KD', config='configs/kd/kd_{pair}.py'),
+    dict(title='DKD', config='configs/dkd/dkd_{pair}.py'),
     dict(title='LAKD', config=lakd),
     dict(
         title='the literal reading',
@@ -118,4 +150,4 @@ methods = [
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
 reference = 'LAKD'
-del d, kd, label, lakd, rows
+del d, dkd, from_student, kd, key, label, lakd, mapping, recorder, rows
