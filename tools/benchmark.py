@@ -125,8 +125,9 @@ def main(args: argparse.Namespace) -> None:
     # Seconds of imports that a wrong option need not wait for.
     from mmrazor_lakd.benchmark.suite_report import write_report
 
-    write_report(report, suite, failures, command(), args.cost, ROOT, console)
-    if failures:
+    if write_report(
+        report, suite, failures, command(), args.cost, ROOT, console
+    ):
         sys.exit(1)
 
 

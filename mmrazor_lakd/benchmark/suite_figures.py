@@ -20,21 +20,25 @@ from ..palette import (
 )
 from .suite_table import seed_columns
 
-# In two line styles. LAKD has its own colour.
+# Once with solid lines and full markers, then with dashed lines and hollow
+# ones. LAKD has its own colour.
 COLORS = (GREY, BLACK, ORANGE, SKY_BLUE, GREEN, WINE, BLUE, PURPLE)
 EMPHASIS = VERMILION
 EMPHASISED = 'LAKD'
-MARKERS = 'os^Dv<>Ph*X'
+MARKERS = 'os^Dv<>Pd*X'
 
 
 def style(number: int, method: str) -> Dict[str, Any]:
     """Choose how a method is drawn, the same in all pictures."""
     if method == EMPHASISED:
         return dict(color=EMPHASIS, linestyle='-', marker='o')
+    color = COLORS[number % len(COLORS)]
+    first = number < len(COLORS)
     return dict(
-        color=COLORS[number % len(COLORS)],
-        linestyle='-' if number < len(COLORS) else '--',
+        color=color,
+        linestyle='-' if first else '--',
         marker=MARKERS[number % len(MARKERS)],
+        markerfacecolor=color if first else 'white',
     )
 
 
@@ -173,8 +177,7 @@ def draw_memory(
             row['memory'],
             row['last'],
             yerr=row['std'],
-            fmt=look['marker'],
-            color=look['color'],
+            **{**look, 'linestyle': 'none'},
             markersize=11 if row['method'] == EMPHASISED else 8,
             capsize=3,
             label=row['method'],

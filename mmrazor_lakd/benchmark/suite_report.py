@@ -1,6 +1,7 @@
 """The report of a suite: Markdown, CSV, one HTML page, pictures."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ def write_report(
     measure: bool,
     root: Path,
     console: Console,
-) -> None:
+) -> List[Dict[str, str]]:
     """Write report.md, report.csv, report.html and the pictures.
 
     Args:
@@ -52,6 +53,9 @@ def write_report(
         root (Path): The project's folder.
         console (Console): Where to print the tables.
 
+    Returns:
+        list[dict]: ``failures``, and what could not be measured.
+
     Raises:
         SettingError: If there is nothing to report.
     """
@@ -62,8 +66,9 @@ def write_report(
             f'{report / "results"}; train some, without --report-only.'
         )
     report.mkdir(parents=True, exist_ok=True)
+    failures = list(failures)
     if measure:
-        measure_costs(report, suite, root)
+        failures += measure_costs(report, suite, root)
     costs = {
         pair: read_costs(report, pair) for pair in suite.settings['pairs']
     }
@@ -98,12 +103,23 @@ def write_report(
         if section.results:
             console.print(rich_table(section))
     console.print(f'The report is {report / "report.html"}.', soft_wrap=True)
+    return failures
 
 
-def measure_costs(report: Path, suite: Suite, root: Path) -> None:
-    """Measure a step of each method of each pair, one after another."""
+def measure_costs(
+    report: Path, suite: Suite, root: Path
+) -> List[Dict[str, str]]:
+    """Measure a step of each method of each pair, one after another.
+
+    Returns:
+        list[dict]: What failed, ``name`` and ``reason``.
+    """
     titles = [method['title'] for method in suite.settings['methods']]
+    failures = []
     for pair in suite.settings['pairs']:
+        # Within the project, the command reads alike on every machine.
+        out = (report / 'cost' / pair).resolve()
+        shown = out.relative_to(root) if out.is_relative_to(root) else out
         jobs = {}
         for training in suite.students:
             if training.pair == pair and training.method not in jobs:
@@ -114,7 +130,7 @@ def measure_costs(report: Path, suite: Suite, root: Path) -> None:
                         f'label={training.method}',
                     ]
                 )
-        subprocess.run(
+        done = subprocess.run(
             [
                 sys.executable,
                 'tools/analyze_cost.py',
@@ -122,11 +138,22 @@ def measure_costs(report: Path, suite: Suite, root: Path) -> None:
                 '--reference',
                 suite.settings['reference'],
                 '--out',
-                str((report / 'cost' / pair).resolve()),
+                str(shown),
             ],
             cwd=root,
             check=False,  # it prints what failed; the rest is measured
         )
+        if done.returncode:
+            failures.append(
+                dict(
+                    name=f'the cost of {pair}',
+                    reason=f'see above, and the logs in {shown / "runs"}',
+                )
+            )
+            continue
+        for folder in ('runs', 'work_dirs'):
+            shutil.rmtree(out / folder)
+    return failures
 
 
 def read_costs(report: Path, pair: str) -> Dict[str, Dict[str, Any]]:

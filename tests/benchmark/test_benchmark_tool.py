@@ -75,6 +75,18 @@ def test_report(unbroken):
         assert picture.read_bytes().startswith(b'\x89PNG')
 
 
+def test_cost_that_cannot_be_measured(unbroken, tmp_path):
+    report = tmp_path / 'report'
+    shutil.copytree(unbroken[0] / 'report', report)
+    in_the_way = report / 'cost' / 'resnet20_resnet8_1xb64_digits' / 'runs'
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text('')
+    asked = (*PART, '--report-only', '--cost', '--report', report)
+    code, out, err = run(tmp_path, *asked)
+    assert code == 1
+    assert 'the cost of' in (report / 'report.md').read_text()
+
+
 def test_result(unbroken):
     folder, out = unbroken
     (path,) = (folder / 'report' / 'results').glob('*-kd-seed0-*.json')
