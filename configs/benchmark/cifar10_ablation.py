@@ -137,17 +137,47 @@ rows = {
     },
 }
 
+# The literal reading's third boundary, with KD at the head as LAKD has it.
+last = {
+    label: 0.1,
+    f'{d}.distill_losses.loss_kd.type': 'LogitsKDLoss',
+    f'{d}.distill_losses.loss_kd.tau': 4.0,
+    f'{d}.distill_losses.loss_kd.reduction': 'batchmean',
+    kd: 0.9,
+    f'{d}.local_modules.2.attention_loss': None,
+    f'{d}.local_modules.2.feature_loss.type': 'LocalFeatureLoss',
+}
+for key, side, from_student in (
+    ('preds_S', 'student', True),
+    ('preds_T', 'teacher', False),
+):
+    mapping = f'{d}.loss_forward_mappings.loss_kd.{key}'
+    last[f'{mapping}.recorder'] = 'logits'
+    last[f'{mapping}.from_student'] = from_student
+    last[f'{d}.{side}_recorders.logits.type'] = 'ModuleOutputs'
+    last[f'{d}.{side}_recorders.logits.source'] = 'head.fc'
+weight = f'{d}.local_modules.2.feature_loss.loss_weight'
+
 lakd = 'configs/lakd/lakd_{pair}.py'
+literal = 'configs/lakd_literal/lakd_literal_{pair}.py'
 methods = [
     dict(title='alone', config='configs/teachers/{student}_{recipe}.py'),
     dict(title='KD', config='configs/kd/kd_{pair}.py'),
     dict(title='DKD', config='configs/dkd/dkd_{pair}.py'),
     dict(title='LAKD', config=lakd),
+    dict(title='the literal reading', config=literal),
     dict(
-        title='the literal reading',
-        config='configs/lakd_literal/lakd_literal_{pair}.py',
+        title='the last module taught, too',
+        config=literal,
+        options={**last, weight: 1.0},
+    ),
+    dict(
+        title='the last module taught, too, x 0.1',
+        config=literal,
+        options={**last, weight: 0.1},
     ),
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
 reference = 'LAKD'
-del d, dkd, from_student, kd, key, label, lakd, mapping, recorder, rows
+del d, dkd, from_student, kd, key, label, lakd, last, literal, mapping
+del recorder, rows, side, weight

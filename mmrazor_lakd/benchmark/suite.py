@@ -34,6 +34,7 @@ SETTINGS = dict(
     epochs=(int, type(None)),
     teacher_epochs=(int, type(None)),
     teacher_checkpoints=dict,
+    teacher_options=dict,
     options=dict,
     threads=int,
 )
@@ -240,7 +241,7 @@ def _teacher(
         method=TEACHER,
         seeds=[0],
         config=config,
-        options={},
+        options=settings['teacher_options'],
         epochs=settings['teacher_epochs'],
         teacher=None,
     )[1][0]

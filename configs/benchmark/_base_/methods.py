@@ -26,7 +26,9 @@ teacher_epochs = None
 # Where a trained teacher is, by the name of its config; one that is not there
 # is trained.
 teacher_checkpoints = dict()
-# Settings of every training, as key=value of tools/train.py's --cfg-options.
+# Settings of every teacher's and of every student's training, as key=value of
+# tools/train.py's --cfg-options.
+teacher_options = dict()
 options = dict()
 # Threads of PyTorch on the CPU, of each training.
 threads = 1
