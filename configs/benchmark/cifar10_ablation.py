@@ -113,6 +113,20 @@ rows = {
         f'{d}.feature_loss.loss_weight': 4.0,
         f'{d}.attention_loss.loss_weight': 4.0,
     },
+    'map losses x 16': {
+        f'{d}.feature_loss.loss_weight': 16.0,
+        f'{d}.attention_loss.loss_weight': 16.0,
+    },
+    'map losses x 4, DKD at the head': {
+        f'{d}.feature_loss.loss_weight': 4.0,
+        f'{d}.attention_loss.loss_weight': 4.0,
+        **dkd,
+    },
+    'map losses x 16, DKD at the head': {
+        f'{d}.feature_loss.loss_weight': 16.0,
+        f'{d}.attention_loss.loss_weight': 16.0,
+        **dkd,
+    },
     # the number of modules (a ResNet8 has three blocks; its K = 3 is the row
     # of the maps behind the ReLU)
     'K = 2': {f'{d}.local_modules': None, f'{d}.num_modules': 2},
