@@ -22,47 +22,34 @@ options = {
 }
 
 d = 'model.distiller'
-kd = f'{d}.distill_losses.loss_kd.loss_weight'
+dkd = f'{d}.distill_losses.loss_dkd.loss.loss_weight'
 label = 'model.architecture.head.loss.loss_weight'
-# DKD's settings, as configs/dkd has them, in place of logits KD
-dkd = {
-    label: 1.0,
-    kd: 0.0,
-    f'{d}.distill_losses.loss_dkd.type': 'WarmupLoss',
-    f'{d}.distill_losses.loss_dkd.fraction': 1 / 12,
-    f'{d}.distill_losses.loss_dkd.loss.type': 'DecoupledKDLoss',
-    f'{d}.distill_losses.loss_dkd.loss.beta': 2.0,
-    f'{d}.student_recorders.labels.type': 'ModuleInputs',
-    f'{d}.student_recorders.labels.source': 'head.loss_module',
+cut = {f'{d}.local_modules.1.isolate': True}
+# logits KD, as configs/kd has it, in place of DKD
+kd = {
+    label: 0.1,
+    dkd: 0.0,
+    f'{d}.distill_losses.loss_kd.type': 'LogitsKDLoss',
+    f'{d}.distill_losses.loss_kd.tau': 4.0,
+    f'{d}.distill_losses.loss_kd.loss_weight': 0.9,
 }
-for key, recorder, from_student in (
-    ('preds_S', 'logits', True),
-    ('preds_T', 'logits', False),
-    ('gt_labels', 'labels', True),
-):
-    mapping = f'{d}.loss_forward_mappings.loss_dkd.{key}'
-    dkd[f'{mapping}.recorder'] = recorder
-    dkd[f'{mapping}.from_student'] = from_student
-dkd[f'{mapping}.data_idx'] = 1
+for side, key in (('student', 'preds_S'), ('teacher', 'preds_T')):
+    mapping = f'{d}.loss_forward_mappings.loss_kd.{key}'
+    kd[f'{mapping}.recorder'] = 'logits'
+    kd[f'{mapping}.from_student'] = side == 'student'
 rows = {
     # where gradients end
     'no cuts': {f'{d}.isolate': False},
-    'no cuts, map losses x 0.1': {
-        f'{d}.isolate': False,
-        f'{d}.feature_loss.loss_weight': 0.1,
-        f'{d}.attention_loss.loss_weight': 0.1,
-    },
-    'cut behind stage 1 only': {f'{d}.local_modules.1.isolate': False},
-    'cut behind stage 1 only, stage 2 untaught': {
-        f'{d}.local_modules.1.isolate': False,
+    'cuts behind stages 1 and 2': cut,
+    'cuts behind stages 1 and 2, KD at the head': {**cut, **kd},
+    'stage 2 untaught': {
         f'{d}.local_modules.1.feature_loss': None,
         f'{d}.local_modules.1.attention_loss': None,
     },
-    'cut behind stage 1 only, map losses x 0.25': {
-        f'{d}.local_modules.1.isolate': False,
-        f'{d}.feature_loss.loss_weight': 0.25,
-        f'{d}.attention_loss.loss_weight': 0.25,
-    },
+    # what the last module learns from
+    'KD at the head': kd,
+    'labels alone at the head': {dkd: 0.0},
+    'logits alone at the head': {label: 0.0},
     # what NDAM adds
     'NDAM off': {f'{d}.attention_loss': None},
     'NDAM alone': {f'{d}.feature_loss': None},
@@ -113,32 +100,9 @@ rows = {
         f'{d}.feature_loss.loss_weight': 4.0,
         f'{d}.attention_loss.loss_weight': 4.0,
     },
-    'map losses x 16': {
-        f'{d}.feature_loss.loss_weight': 16.0,
-        f'{d}.attention_loss.loss_weight': 16.0,
-    },
-    'map losses x 4, DKD at the head': {
-        f'{d}.feature_loss.loss_weight': 4.0,
-        f'{d}.attention_loss.loss_weight': 4.0,
-        **dkd,
-    },
-    'map losses x 16, DKD at the head': {
-        f'{d}.feature_loss.loss_weight': 16.0,
-        f'{d}.attention_loss.loss_weight': 16.0,
-        **dkd,
-    },
     # the number of modules (a ResNet8 has three blocks; its K = 3 is the row
     # of the maps behind the ReLU)
     'K = 2': {f'{d}.local_modules': None, f'{d}.num_modules': 2},
-    # what the last module learns from
-    'labels alone at the head': {kd: 0.0, label: 1.0},
-    'logits alone at the head': {kd: 1.0, label: 0.0},
-    'labels x 1 and logits at the head': {label: 1.0},
-    'DKD at the head': dkd,
-    'cut behind stage 1 only, DKD at the head': {
-        f'{d}.local_modules.1.isolate': False,
-        **dkd,
-    },
     # simple to complex, and more to learn from
     'progressive, first half': {f'{d}.progressive.fraction': 0.5},
     'fed a mixture, first half': {f'{d}.feed.fraction': 0.5},
@@ -151,27 +115,6 @@ rows = {
     },
 }
 
-# The literal reading's third boundary, with KD at the head as LAKD has it.
-last = {
-    label: 0.1,
-    f'{d}.distill_losses.loss_kd.type': 'LogitsKDLoss',
-    f'{d}.distill_losses.loss_kd.tau': 4.0,
-    f'{d}.distill_losses.loss_kd.reduction': 'batchmean',
-    kd: 0.9,
-    f'{d}.local_modules.2.attention_loss': None,
-    f'{d}.local_modules.2.feature_loss.type': 'LocalFeatureLoss',
-}
-for key, side, from_student in (
-    ('preds_S', 'student', True),
-    ('preds_T', 'teacher', False),
-):
-    mapping = f'{d}.loss_forward_mappings.loss_kd.{key}'
-    last[f'{mapping}.recorder'] = 'logits'
-    last[f'{mapping}.from_student'] = from_student
-    last[f'{d}.{side}_recorders.logits.type'] = 'ModuleOutputs'
-    last[f'{d}.{side}_recorders.logits.source'] = 'head.fc'
-weight = f'{d}.local_modules.2.feature_loss.loss_weight'
-
 lakd = 'configs/lakd/lakd_{pair}.py'
 literal = 'configs/lakd_literal/lakd_literal_{pair}.py'
 methods = [
@@ -180,18 +123,7 @@ methods = [
     dict(title='DKD', config='configs/dkd/dkd_{pair}.py'),
     dict(title='LAKD', config=lakd),
     dict(title='the literal reading', config=literal),
-    dict(
-        title='the last module taught, too',
-        config=literal,
-        options={**last, weight: 1.0},
-    ),
-    dict(
-        title='the last module taught, too, x 0.1',
-        config=literal,
-        options={**last, weight: 0.1},
-    ),
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
 reference = 'LAKD'
-del d, dkd, from_student, kd, key, label, lakd, last, literal, mapping
-del recorder, rows, side, weight
+del cut, d, dkd, kd, key, label, lakd, literal, mapping, rows, side

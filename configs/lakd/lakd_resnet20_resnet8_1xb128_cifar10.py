@@ -1,5 +1,5 @@
 _base_ = [
-    '../kd/kd_resnet20_resnet8_1xb128_cifar10.py',
+    '../dkd/dkd_resnet20_resnet8_1xb128_cifar10.py',
     '../_base_/distillers/lakd.py',
 ]
 

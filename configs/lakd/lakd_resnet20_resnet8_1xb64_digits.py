@@ -1,5 +1,5 @@
 _base_ = [
-    '../kd/kd_resnet20_resnet8_1xb64_digits.py',
+    '../dkd/dkd_resnet20_resnet8_1xb64_digits.py',
     '../_base_/distillers/lakd.py',
 ]
 

@@ -1,5 +1,5 @@
 _base_ = [
-    '../kd/kd_resnet32x4_shufflenetv2_1xb64_cifar100.py',
+    '../dkd/dkd_resnet32x4_shufflenetv2_1xb64_cifar100.py',
     '../_base_/distillers/lakd.py',
 ]
 

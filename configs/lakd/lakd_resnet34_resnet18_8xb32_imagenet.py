@@ -1,5 +1,5 @@
 _base_ = [
-    '../kd/kd_resnet34_resnet18_8xb32_imagenet.py',
+    '../dkd/dkd_resnet34_resnet18_8xb32_imagenet.py',
     '../_base_/distillers/lakd_imagenet.py',
 ]
 

@@ -1,5 +1,5 @@
 _base_ = [
-    '../kd/kd_resnet50_mobilenetv2_1xb64_cifar100.py',
+    '../dkd/dkd_resnet50_mobilenetv2_1xb64_cifar100.py',
     '../_base_/distillers/lakd_4stages.py',
 ]
 

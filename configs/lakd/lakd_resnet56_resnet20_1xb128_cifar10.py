@@ -1,5 +1,5 @@
 _base_ = [
-    '../kd/kd_resnet56_resnet20_1xb128_cifar10.py',
+    '../dkd/dkd_resnet56_resnet20_1xb128_cifar10.py',
     '../_base_/distillers/lakd.py',
 ]
 

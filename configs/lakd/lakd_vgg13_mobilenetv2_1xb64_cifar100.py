@@ -1,5 +1,5 @@
 _base_ = [
-    '../kd/kd_vgg13_mobilenetv2_1xb64_cifar100.py',
+    '../dkd/dkd_vgg13_mobilenetv2_1xb64_cifar100.py',
     '../_base_/distillers/lakd_4stages.py',
 ]
 

@@ -1,5 +1,5 @@
 _base_ = [
-    '../kd/kd_vgg13_vgg8_1xb64_cifar100.py',
+    '../dkd/dkd_vgg13_vgg8_1xb64_cifar100.py',
     '../_base_/distillers/lakd_vgg.py',
 ]
 

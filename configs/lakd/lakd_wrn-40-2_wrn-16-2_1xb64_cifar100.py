@@ -1,5 +1,5 @@
 _base_ = [
-    '../kd/kd_wrn-40-2_wrn-16-2_1xb64_cifar100.py',
+    '../dkd/dkd_wrn-40-2_wrn-16-2_1xb64_cifar100.py',
     '../_base_/distillers/lakd.py',
 ]
 
