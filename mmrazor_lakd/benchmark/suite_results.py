@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from statistics import mean
 from typing import Any, Dict, List, Optional
 
 import torch
@@ -54,6 +55,20 @@ def read_step_seconds(work_dir: Path) -> Optional[float]:
         if 'time' in entry and 'loss' in entry
     )
     return times[len(times) // 2] if times else None
+
+
+def read_last_losses(work_dir: Path) -> Dict[str, float]:
+    """Read the mean of what was logged of each loss in the last epoch.
+
+    Of methods with one objective it says more than an accuracy that is counted
+    in whole images.
+    """
+    # A resumed training has logged some iterations twice.
+    logged = {e['step']: e for e in _read_scalars(work_dir) if 'loss' in e}
+    last = max((entry['epoch'] for entry in logged.values()), default=0)
+    rows = [e for e in logged.values() if e['epoch'] == last]
+    names = [n for n in rows[0] if n == 'loss' or '.' in n] if rows else []
+    return {name: mean(row[name] for row in rows) for name in names}
 
 
 def find_start(work_dir: Path) -> int:

@@ -96,6 +96,10 @@ def test_result(unbroken):
     assert result['precision'] in ('float32', 'bfloat16')
     assert 'randomness.seed=0' in result['command']
     assert 'train_dataloader.dataset.indices=192' in result['command']
+    losses = result['last_losses']
+    assert set(losses) == {'loss', 'student.loss', 'distill.loss_kd'}
+    parts = losses['student.loss'] + losses['distill.loss_kd']
+    assert losses['loss'] == pytest.approx(parts, rel=1e-5)
     # The teacher's accuracy is that of its own training.
     (path,) = (folder / 'report' / 'results').glob('*-teacher-*.json')
     teacher = json.loads(path.read_text())
