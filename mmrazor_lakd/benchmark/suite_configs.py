@@ -48,10 +48,14 @@ def load_config_with(
 def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
     """Fit a config's training to another number of epochs.
 
-    The steps of a learning rate that falls at certain epochs move alike; a
-    cosine over the whole training stretches by itself.
+    The steps of a learning rate that falls at certain epochs move alike, and
+    the warm-up of a loss takes the same part of the training; a cosine over
+    the whole training stretches by itself.
     """
     options = {'train_cfg.max_epochs': epochs}
+    planned = cfg.train_cfg.max_epochs
+    if epochs == planned:
+        return options
     schedulers = cfg.get('param_scheduler')
     if isinstance(schedulers, dict):
         named = [('param_scheduler', schedulers)]
@@ -60,12 +64,18 @@ def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
             (f'param_scheduler.{number}', scheduler)
             for number, scheduler in enumerate(schedulers or ())
         ]
-    ratio = epochs / cfg.train_cfg.max_epochs
     for name, scheduler in named:
         if 'milestones' in scheduler and scheduler.get('by_epoch', True):
             options[f'{name}.milestones'] = [
-                round(epoch * ratio) for epoch in scheduler['milestones']
+                round(epoch * epochs / planned)
+                for epoch in scheduler['milestones']
             ]
+    distiller = cfg.model.get('distiller', {})
+    for name, loss in distiller.get('distill_losses', {}).items():
+        if loss['type'] == 'WarmupLoss' and loss.get('epochs'):
+            name = f'model.distiller.distill_losses.{name}'
+            options[f'{name}.epochs'] = None
+            options[f'{name}.fraction'] = loss['epochs'] / planned
     return options
 
 

@@ -88,6 +88,25 @@ def test_steps_of_the_learning_rate_move_with_the_budget():
     assert unchanged.options == {'randomness.seed': 0}
 
 
+def test_warm_ups_move_with_the_budget():
+    suite = load_suite(FOLDER / 'cifar10_short.py', ROOT)
+    loss = 'model.distiller.distill_losses.loss_{}'
+    for method, name in (
+        ('DKD', 'dkd'),
+        ('LAKD', 'dkd'),
+        ('ReviewKD', 'review'),
+    ):
+        student = next(t for t in suite.students if t.method == method)
+        name = loss.format(name)
+        assert student.options[f'{name}.epochs'] is None
+        assert student.options[f'{name}.fraction'] == 20 / 240
+    assert suite.students[0].optim_wrapper == 'Bfloat16OptimWrapper'
+    teacher = suite.teachers['resnet56_1xb128_cifar10']
+    assert teacher.optim_wrapper == 'Bfloat16OptimWrapper'
+    assert teacher.epochs == 15
+    assert 'param_scheduler.milestones' not in teacher.options
+
+
 def test_what_a_method_changes_itself_may_differ():
     lr = {'optim_wrapper.optimizer.lr': 0.5}
     methods = load_suite(TINY, ROOT).settings['methods']
