@@ -138,12 +138,12 @@ def test_methods_of_a_pair_differ_in_the_distiller_alone(path):
     kd = resolve(path.replace(method, 'kd')).to_dict()
     ours.pop(f'{method}_distiller')
     weight = 0.5 if path.endswith('imagenet.py') else 0.1
-    if method == 'lakd':
-        assert ours.pop('kd_distiller') == kd['kd_distiller']
-    else:  # LAKD lies over KD, and has its weight of the cross-entropy
-        loss = ours['model']['architecture']['head']['loss']
-        assert loss['loss_weight'] == 1.0
-        loss['loss_weight'] = weight
+    if method == 'lakd':  # lies over DKD
+        dkd = resolve(path.replace('lakd', 'dkd')).to_dict()
+        assert ours.pop('dkd_distiller') == dkd['dkd_distiller']
+    loss = ours['model']['architecture']['head']['loss']
+    assert loss['loss_weight'] == 1.0
+    loss['loss_weight'] = weight
     kd.pop('kd_distiller')
     loss = kd['model']['architecture']['head']['loss']
     assert loss['loss_weight'] == weight
