@@ -70,8 +70,8 @@ def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
                 round(epoch * epochs / planned)
                 for epoch in scheduler['milestones']
             ]
-    distiller = cfg.model.get('distiller', {})
-    for name, loss in distiller.get('distill_losses', {}).items():
+    distiller = cfg.model.get('distiller') or {}
+    for name, loss in (distiller.get('distill_losses') or {}).items():
         if loss['type'] == 'WarmupLoss' and loss.get('epochs'):
             name = f'model.distiller.distill_losses.{name}'
             options[f'{name}.epochs'] = None

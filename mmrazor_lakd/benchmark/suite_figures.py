@@ -1,7 +1,7 @@
 """Pictures of a suite's results."""
 
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Iterable, Optional, Sequence
 
 import numpy as np
 import pandas
@@ -40,6 +40,13 @@ def style(number: int, method: str) -> Dict[str, Any]:
         marker=MARKERS[number % len(MARKERS)],
         markerfacecolor=color if first else 'white',
     )
+
+
+def make_figure(names: Iterable[str]) -> Figure:
+    """Make a figure with room for a legend beside it."""
+    longest = max(map(len, names), default=0)
+    size = (7.8 + 0.08 * longest, 5)
+    return Figure(figsize=size, layout='constrained')
 
 
 def draw_accuracies(
@@ -89,8 +96,8 @@ def draw_accuracies(
     axis.set_axisbelow(True)
     axis.spines[['top', 'right']].set_visible(False)
     axis.set_xlabel(
-        'top-1 accuracy after the last epoch, % (dots: seeds; bar: mean; '
-        'whiskers: standard deviation)'
+        'top-1 accuracy after the last epoch, %\n'
+        '(dots: seeds; bar: mean; whiskers: standard deviation)'
     )
     above = '' if teacher is None else f'\nteacher: {teacher:.2f} %'
     axis.set_title(f'{title}{above}', fontsize=11)
@@ -115,7 +122,7 @@ def draw_curves(
         step_ms (dict, optional): Time of a training step by method, in
             milliseconds, for the horizontal axis. Defaults to None: epochs.
     """
-    figure = Figure(figsize=(8.5, 5), layout='constrained')
+    figure = make_figure(result['method'] for result in results)
     axis = figure.subplots()
     for number, method in enumerate(methods):
         runs = [r for r in results if r['method'] == method]
@@ -167,7 +174,7 @@ def draw_memory(
         reference (str): The method whose memory counts as 1.
         title (str): Above the picture.
     """
-    figure = Figure(figsize=(8.5, 5), layout='constrained')
+    figure = make_figure(table['method'])
     axis = figure.subplots()
     for row in table.to_dict('records'):
         if row['last'] is None or row['memory'] is None:
