@@ -21,6 +21,7 @@ from .suite_configs import (
     decisive_part,
     digest,
     fit_budget,
+    flatten,
     load_config_with,
 )
 
@@ -258,6 +259,8 @@ def _trainings(
     teacher: Optional[str],
 ) -> Tuple[Config, List[Training]]:
     """Read a config as tools/train.py will do it, for several seeds."""
+    # The command line nests what a suite's file writes with dots.
+    options = flatten(options)
     cfg = load_config_with(root, config, options)
     if epochs is not None:
         options = {**options, **fit_budget(cfg, epochs)}

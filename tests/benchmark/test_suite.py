@@ -115,6 +115,14 @@ def test_what_a_method_changes_itself_may_differ():
     assert suite.students[1].options.items() >= lr.items()
 
 
+def test_options_on_the_command_line():
+    name = 'optim_wrapper.optimizer.lr'
+    nested = load_suite(TINY, ROOT, {f'options.{name}': 0.5})
+    written = load_suite(TINY, ROOT, {'options': {name: 0.5}})
+    assert nested.students == written.students
+    assert nested.students[0].options[name] == 0.5
+
+
 def test_options_as_the_tools_read_them():
     options = {'a': [1, 2.5, 'x'], 'b.c': None, 'd': True, 'e': 'text', 'f': 3}
     args = training_args(
