@@ -36,8 +36,7 @@ class LocalModuleConnector(BaseConnector):
     nothing needs lets the student's own map drift from the teacher's (and
     costs accuracy). Otherwise it is a 1x1 convolution with batch
     normalisation. :class:`~mmrazor_lakd.distillers.LAKDDistiller` finds the
-    widths by itself and brings the map to the teacher's height and width
-    afterwards.
+    widths by itself, and pools the larger of the two maps afterwards.
 
     Source: ours; the paper doesn't say how unequal maps are compared.
 

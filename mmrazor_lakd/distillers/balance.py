@@ -4,8 +4,9 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .blocks import Block
 
-# What the losses hold at a boundary, in maps of the teacher's size: the
-# student's aligned output, the difference from the teacher's, its gradient.
+# What the losses hold at a boundary, in maps of the teacher's width and the
+# smaller size: the student's aligned output, the difference from the
+# teacher's, its gradient.
 LOSS_MAPS = 3
 
 
@@ -170,7 +171,12 @@ def _cuts_within(
 
 
 def _loss_bytes(candidate: Candidate) -> int:
-    return LOSS_MAPS * candidate.teacher.num_bytes
+    """Count what the losses hold; see :data:`LOSS_MAPS`."""
+    student, teacher = candidate.student.shape, candidate.teacher.shape
+    num_bytes = candidate.teacher.num_bytes
+    for own, other in zip(student[1:], teacher[1:]):
+        num_bytes = num_bytes * min(own, other) // other
+    return LOSS_MAPS * num_bytes
 
 
 def _teacher_bytes(

@@ -128,9 +128,11 @@ class LocalTeaching(nn.Module):
             t_feature = recorder.get_record_data()
             if not self.feeds:
                 recorder.reset_data_buffer()
-            s_feature = match_size(
-                self.connector(output), t_feature.shape[-2:]
-            )
+            s_feature = self.connector(output)
+            # What the smaller map lacks can't be compared.
+            size = tuple(map(min, s_feature.shape[-2:], t_feature.shape[-2:]))
+            s_feature = match_size(s_feature, size)
+            t_feature = match_size(t_feature, size)
             values = self._compare(s_feature, t_feature)
         if self.classifies:
             logits = recorders.get_recorder('head.logits')

@@ -234,7 +234,11 @@ def test_without_modules_it_is_a_stock_distiller(build, batch):
 
 
 def test_unequal_widths_and_sizes_align_by_themselves(build, batch):
-    """ResNet8 (16 channels at 32 x 32) against ResNet8x4 (128 at 16 x 16)."""
+    """ResNet8's first and last stage against ResNet8x4's second, 16 x 16.
+
+    Their 16 channels at 32 x 32 and 64 at 8 x 8 are lifted to 128, and the
+    larger of the two maps is pooled.
+    """
     entries = [
         dict(
             student='backbone.layer1.preact',
@@ -246,10 +250,36 @@ def test_unequal_widths_and_sizes_align_by_themselves(build, batch):
         ),
     ]
     model = build(lakd(entries), teacher=classifier('8x4', width=256))
+    lifted = {}
+    for number, teaching in enumerate(model.distiller.teachings, 1):
+        teaching.connector.register_forward_hook(
+            lambda module, inputs, output, number=number: lifted.update(
+                {number: output.detach()}
+            )
+        )
     losses = model(*batch, mode='loss')
     total(losses).backward()
     for teaching in model.distiller.teachings:
         assert teaching.connector.project[0].weight.grad.abs().sum() > 0
+    taught = {}
+    model.teacher.backbone.layer2.preact.register_forward_hook(
+        lambda module, inputs, output: taught.update({1: output, 2: output})
+    )
+    with torch.no_grad():
+        model.teacher(batch[0])
+    assert lifted[1].shape[1:] == (128, 32, 32)
+    assert lifted[2].shape[1:] == (128, 8, 8)
+    lifted[1] = F.avg_pool2d(lifted[1], 2)
+    taught[2] = F.avg_pool2d(taught[2], 2)
+    for number in (1, 2):
+        for kind, loss in (
+            ('feature', local_feature_loss),
+            ('attention', ndam_loss),
+        ):
+            torch.testing.assert_close(
+                losses[f'distill.module{number}.{kind}'],
+                loss(lifted[number], taught[number]),
+            )
 
 
 def test_dry_run_leaves_no_trace(build):
