@@ -1,12 +1,13 @@
 """NDAM maps of trained models, and their sizes."""
 
-from typing import Dict, List, NamedTuple, Sequence
+from typing import List, NamedTuple, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
 from ..connectors import match_size
+from ..evaluation import read_maps
 from ..losses import ndam_map
 
 
@@ -23,14 +24,10 @@ class Look(NamedTuple):
     scores: np.ndarray
 
 
-@torch.no_grad()
 def look(
     model: nn.Module, images: torch.Tensor, sources: Sequence[str]
 ) -> Look:
     """Compute a classifier's NDAM maps and predictions in one forward pass.
-
-    A map is made as soon as its module ends: what follows may overwrite the
-    features in place, and they need not be kept.
 
     Args:
         model (nn.Module): A classifier of mmpretrain's, in eval mode.
@@ -40,25 +37,14 @@ def look(
     Returns:
         Look: The maps with :func:`ndam_map`'s default settings.
     """
-    maps: Dict[str, np.ndarray] = {}
 
-    def keep(name):
-        def hook(module, inputs, output):
-            maps[name] = ndam_map(output)[:, 0].cpu().numpy()
+    def read(feature: torch.Tensor) -> np.ndarray:
+        return ndam_map(feature)[:, 0].cpu().numpy()
 
-        return hook
-
-    known = dict(model.named_modules())
-    hooks = [
-        known[name].register_forward_hook(keep(name)) for name in set(sources)
-    ]
-    try:
-        predicted = model(images, mode='predict')
-    finally:
-        for hook in hooks:
-            hook.remove()
-    scores = torch.stack([sample.pred_score for sample in predicted])
-    return Look([maps[name] for name in sources], scores.cpu().numpy())
+    logits, maps = read_maps(model, images, dict.fromkeys(sources, read))
+    return Look(
+        [maps[name] for name in sources], logits.softmax(1).cpu().numpy()
+    )
 
 
 def collect_ndam_maps(
@@ -73,7 +59,7 @@ def collect_ndam_maps(
 
 
 def match_map(maps: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Bring maps to the size of others, as LAKD does with feature maps.
+    """Bring maps to the size of others.
 
     Args:
         maps (np.ndarray): (N, H, W).
