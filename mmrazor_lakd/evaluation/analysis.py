@@ -148,7 +148,7 @@ class Analysis:
             labels, logits, looks = self._run_all(batch)
             if answers is None:
                 answers = Answers(len(self.networks), logits[0].shape[1])
-            answers.update(torch.stack([x.argmax(1) for x in logits]), labels)
+            answers.update(torch.stack(logits), labels)
             own, *others = (
                 [found[name].cells for name in names]
                 for found, names in zip(looks, self.names)

@@ -55,11 +55,14 @@ def make_sections(report: Dict[str, Any]) -> List[Section]:
             'Answers',
             "In % of the images: the student's answer is the teacher's on all "
             'images, on those that the teacher answers rightly, and on those '
-            'that it answers wrongly (the same wrong class).',
-            ['student', 'all', 'teacher right', 'teacher wrong'],
+            'that it answers wrongly (the same wrong class). KL: how far the '
+            "student's probabilities are from the teacher's, mean of "
+            'KL(teacher || student) in nats.',
+            ['student', 'all', 'teacher right', 'teacher wrong', 'KL'],
             [
                 [row['student']]
                 + [number(row[k], 1, 100) for k in ('all', 'right', 'wrong')]
+                + [number(row['divergence'], 3)]
                 for row in report['agreement']
             ],
         ),

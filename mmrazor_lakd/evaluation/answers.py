@@ -3,6 +3,7 @@
 from typing import Dict
 
 import torch
+from torch.nn.functional import kl_div
 
 
 class Answers:
@@ -19,6 +20,8 @@ class Answers:
         same_wrong (torch.Tensor): equal and wrong ones.
         only (torch.Tensor): (M, M, K); at [i, j, k] the images of class k
             that model i answers rightly and model j wrongly.
+        divergence (torch.Tensor): (M, M), float64; at [i, j] the sum over the
+            images of KL(p_j || p_i), p the softmax of the logits, in nats.
     """
 
     def __init__(self, num_models: int, num_classes: int) -> None:
@@ -28,15 +31,21 @@ class Answers:
         self.same = torch.zeros(square, dtype=torch.long)
         self.same_wrong = torch.zeros(square, dtype=torch.long)
         self.only = torch.zeros(*square, num_classes, dtype=torch.long)
+        self.divergence = torch.zeros(square, dtype=torch.float64)
 
-    def update(self, answers: torch.Tensor, labels: torch.Tensor) -> None:
+    def update(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """Add a batch.
 
         Args:
-            answers (torch.Tensor): Predicted classes, (M, N), int64.
+            logits (torch.Tensor): Logits of all models, (M, N, K).
             labels (torch.Tensor): True classes, (N,), int64.
         """
-        answers, labels = answers.cpu(), labels.cpu()
+        logits, labels = logits.cpu(), labels.cpu()
+        answers = logits.argmax(2)
+        logs = logits.double().log_softmax(2)
+        self.divergence += kl_div(
+            logs[:, None], logs[None], reduction='none', log_target=True
+        ).sum((2, 3))
         right = answers == labels
         same = answers[:, None] == answers
         self.images.index_add_(0, labels, torch.ones_like(labels))
@@ -56,7 +65,8 @@ class Answers:
         Returns:
             dict: ``all``: the share of images with equal answers; ``right``:
             the same where the other one is right, ``wrong``: where it is
-            wrong; nan where there is no such image.
+            wrong; nan where there is no such image. ``divergence``: mean of
+            KL(other || model) over the images, in nats.
         """
         images, right = self.images.sum(), self.right[other].sum()
         same = self.same[model, other]
@@ -65,6 +75,7 @@ class Answers:
             all=same / images,
             right=(same - wrong) / right,
             wrong=wrong / (images - right),
+            divergence=self.divergence[model, other] / images,
         )
         return {name: share.item() for name, share in shares.items()}
 

@@ -48,8 +48,7 @@ def look_at(feature: torch.Tensor, grid: int = 4, is_end: bool = True) -> Look:
 def correlate(student: Look, teacher: Look) -> torch.Tensor:
     """Correlate the NDAM maps of each image at the end of a module.
 
-    A student's map of another size is brought to the teacher's, as LAKD
-    does it.
+    A student's map of another size is brought to the teacher's.
 
     Returns:
         torch.Tensor: (N,), see :func:`map_correlation`.

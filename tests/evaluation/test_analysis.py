@@ -157,6 +157,7 @@ def test_a_copy_of_the_teacher(networks):
         assert row['cka'] == pytest.approx(1, abs=1e-9)
         assert row['ndam_r'] == pytest.approx(1, abs=1e-9)
     assert found['agreement'][0]['all'] == 1
+    assert found['agreement'][0]['divergence'] == 0
     assert found['accuracies'][0] == found['accuracies'][1]
 
 

@@ -1,5 +1,7 @@
 """Counts of answers against counts made image by image."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -12,12 +14,11 @@ def told():
     """300 images of 4 classes, three models of different skill."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(4, (300,), generator=generator)
-    answers = labels.repeat(3, 1)
-    for row, share in zip(answers, (0.1, 0.3, 0.5)):
-        wrong = torch.rand(300, generator=generator) < share
-        random = torch.randint(4, (300,), generator=generator)
-        row[wrong] = random[wrong]
-    return answers, labels
+    logits = torch.randn(3, 300, 4, generator=generator)
+    for rows, share in zip(logits, (0.1, 0.3, 0.5)):
+        right = torch.rand(300, generator=generator) >= share
+        rows[right, labels[right]] += 10
+    return logits, labels
 
 
 @pytest.fixture(scope='module')
@@ -30,7 +31,7 @@ def counts(told):
 
 
 def test_agreement_image_by_image(told, counts):
-    answers, labels = told[0].tolist(), told[1].tolist()
+    answers, labels = told[0].argmax(2).tolist(), told[1].tolist()
     for i in range(3):
         right = sum(a == b for a, b in zip(answers[i], labels))
         assert counts.accuracy(i) == pytest.approx(right / 300)
@@ -48,8 +49,24 @@ def test_agreement_image_by_image(told, counts):
     assert counts.agreement(1, 1)['wrong'] == 1
 
 
+def test_divergence_image_by_image(told, counts):
+    probabilities = [
+        [[math.exp(x) / sum(map(math.exp, row)) for x in row] for row in model]
+        for model in told[0].tolist()
+    ]
+    for i, model in enumerate(probabilities):
+        for j, other in enumerate(probabilities):
+            expected = sum(
+                q * math.log(q / p)
+                for own, its in zip(model, other)
+                for p, q in zip(own, its)
+            )
+            found = counts.agreement(i, j)['divergence']
+            assert found == pytest.approx(expected / 300, abs=1e-12)
+
+
 def test_gain_class_by_class(told, counts):
-    answers, labels = told[0].tolist(), told[1].tolist()
+    answers, labels = told[0].argmax(2).tolist(), told[1].tolist()
     for label in range(4):
         cases = [
             (a == t, b == t)
@@ -75,7 +92,8 @@ def test_exact_probability():
     answers = Answers(2, 2)
     labels = torch.zeros(8, dtype=torch.long)
     other = torch.tensor([1, 1, 1, 1, 1, 0, 0, 0])
-    answers.update(torch.stack([labels, other]), labels)
+    logits = torch.nn.functional.one_hot(torch.stack([labels, other]), 2)
+    answers.update(logits.float(), labels)
     found = answers.gain(0, 1, 0)
     assert found == dict(gain=5 / 8, only_model=5, only_other=0, p=2 / 32)
     assert answers.gain(0, 1, 1) == dict(
