@@ -20,7 +20,7 @@ from ..palette import (
 )
 
 # The shapes tell the students apart without any colour.
-TEACHER = dict(color=BLACK, marker='X')
+TEACHER = dict(color=BLACK, marker='X', markeredgecolor='white')
 STUDENTS = [
     dict(color=BLUE, marker='o'),
     dict(color=ORANGE, marker='s'),
@@ -34,6 +34,14 @@ GAIN, LOSS = BLUE, ORANGE
 MOST_CLASSES = 20
 # So many values can be written into a matrix and read.
 MOST_VALUES = 200
+
+
+def student_style(number: int) -> Dict[str, Any]:
+    """Choose how a student's line is drawn: past the last colour, hollow."""
+    look = STUDENTS[number % len(STUDENTS)]
+    if number < len(STUDENTS):
+        return dict(look, markeredgecolor='white')
+    return dict(look, linestyle='--', markerfacecolor='white')
 
 
 def draw_matrices(path: Path, matrices: Sequence[Dict[str, Any]]) -> Figure:
@@ -142,7 +150,7 @@ def draw_modules(path: Path, modules: Sequence[Dict[str, Any]]) -> Figure:
     for axis, (key, label, title) in zip(axes, panels):
         factor = 100 if key == 'probe_student' else 1
         lines = [
-            (student, STUDENTS[number % len(STUDENTS)], key)
+            (student, student_style(number), key)
             for number, student in enumerate(students)
         ]
         if factor == 100:
@@ -156,7 +164,6 @@ def draw_modules(path: Path, modules: Sequence[Dict[str, Any]]) -> Figure:
                 [factor * row[column] for row in rows],
                 linewidth=1.2,
                 markersize=7,
-                markeredgecolor='white',
                 label='teacher' if style is TEACHER else wrap(student, 60),
                 **style,
             )

@@ -101,7 +101,12 @@ def test_matrices(tmp_path, rows, columns, students):
 
 @pytest.mark.parametrize(
     'students, probed',
-    [(LABELS[1:2], True), (LABELS, False), (LABELS * 2, True)],
+    [
+        (LABELS[1:2], True),
+        (LABELS, False),
+        (LABELS * 2, True),
+        (LABELS * 3, False),
+    ],
 )
 def test_modules(tmp_path, students, probed):
     students = [f'{label} {i}' for i, label in enumerate(students)]
@@ -116,7 +121,8 @@ def test_modules(tmp_path, students, probed):
     lines = figure.axes[-1].lines
     assert len(lines) == len(students) + probed
     # Told apart without colours.
-    assert len({line.get_marker() for line in lines}) == len(lines)
+    looks = {(line.get_marker(), line.get_linestyle()) for line in lines}
+    assert len(looks) == len(lines)
     for panel in figure.axes:
         low, high = panel.get_ylim()
         for line in panel.lines:
