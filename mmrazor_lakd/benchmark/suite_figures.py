@@ -17,11 +17,11 @@ from ..palette import (
     SKY_BLUE,
     VERMILION,
     WINE,
+    line_style,
 )
 from .suite_table import seed_columns
 
-# Once with solid lines and full markers, then with dashed lines and hollow
-# ones. LAKD has its own colour.
+# LAKD has its own colour.
 COLORS = (GREY, BLACK, ORANGE, SKY_BLUE, GREEN, WINE, BLUE, PURPLE)
 EMPHASIS = VERMILION
 EMPHASISED = 'LAKD'
@@ -32,13 +32,9 @@ def style(number: int, method: str) -> Dict[str, Any]:
     """Choose how a method is drawn, the same in all pictures."""
     if method == EMPHASISED:
         return dict(color=EMPHASIS, linestyle='-', marker='o')
-    color = COLORS[number % len(COLORS)]
-    first = number < len(COLORS)
     return dict(
-        color=color,
-        linestyle='-' if first else '--',
+        line_style(COLORS[number % len(COLORS)], again=number >= len(COLORS)),
         marker=MARKERS[number % len(MARKERS)],
-        markerfacecolor=color if first else 'white',
     )
 
 

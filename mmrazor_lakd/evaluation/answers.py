@@ -43,9 +43,11 @@ class Answers:
         logits, labels = logits.cpu(), labels.cpu()
         answers = logits.argmax(2)
         logs = logits.double().log_softmax(2)
-        self.divergence += kl_div(
-            logs[:, None], logs[None], reduction='none', log_target=True
-        ).sum((2, 3))
+        # A row at a time: all pairs of 1,000 classes would fill the memory.
+        for row, own in zip(self.divergence, logs):
+            row += kl_div(own, logs, reduction='none', log_target=True).sum(
+                (1, 2)
+            )
         right = answers == labels
         same = answers[:, None] == answers
         self.images.index_add_(0, labels, torch.ones_like(labels))

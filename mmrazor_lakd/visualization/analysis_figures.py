@@ -17,6 +17,7 @@ from ..palette import (
     PURPLE,
     SKY_BLUE,
     VERMILION,
+    line_style,
 )
 
 # The shapes tell the students apart without any colour.
@@ -37,11 +38,15 @@ MOST_VALUES = 200
 
 
 def student_style(number: int) -> Dict[str, Any]:
-    """Choose how a student's line is drawn: past the last colour, hollow."""
+    """Choose how a student's line is drawn."""
     look = STUDENTS[number % len(STUDENTS)]
-    if number < len(STUDENTS):
-        return dict(look, markeredgecolor='white')
-    return dict(look, linestyle='--', markerfacecolor='white')
+    again = number >= len(STUDENTS)
+    edge = look['color'] if again else 'white'
+    return {
+        **look,
+        **line_style(look['color'], again),
+        'markeredgecolor': edge,
+    }
 
 
 def draw_matrices(path: Path, matrices: Sequence[Dict[str, Any]]) -> Figure:
