@@ -187,7 +187,12 @@ def draw_modules(path: Path, modules: Sequence[Dict[str, Any]]) -> Figure:
         axis.spines[['top', 'right']].set_visible(False)
     handles, labels = axes[-1].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc='outside lower center', frameon=False, fontsize=9
+        handles,
+        labels,
+        loc='outside lower center',
+        frameon=False,
+        fontsize=9,
+        handlelength=3.5,  # room for a dashed line beside its marker
     )
     figure.get_layout_engine().set(w_pad=0.12)
     figure.suptitle('Students and teacher at the ends of their modules')
