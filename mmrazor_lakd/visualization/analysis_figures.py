@@ -41,12 +41,11 @@ def student_style(number: int) -> Dict[str, Any]:
     """Choose how a student's line is drawn."""
     look = STUDENTS[number % len(STUDENTS)]
     again = number >= len(STUDENTS)
-    edge = look['color'] if again else 'white'
-    return {
-        **look,
-        **line_style(look['color'], again),
-        'markeredgecolor': edge,
-    }
+    return dict(
+        line_style(look['color'], again),
+        marker=look['marker'],
+        markeredgecolor=look['color'] if again else 'white',
+    )
 
 
 def draw_matrices(path: Path, matrices: Sequence[Dict[str, Any]]) -> Figure:
