@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple, Union
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import SettingError
 from . import cifar_mobilenet_v2, mobilenet_v1
@@ -78,6 +78,11 @@ def _mobilenet_v1_layer(match) -> str:
     return match[0]
 
 
+# The networks that are also published with shortcuts without parameters, and
+# what their batch normalisation adds to a variance.
+PADDED = [name for name in _names('resnet') if name[6:].isdigit()]
+EPS = nn.BatchNorm2d(1).eps
+
 HEAD: Rule = (r'(?:fc|linear|classifier(?:\.0)?)\.', 'head.fc.')
 FAMILIES = (
     Family(
@@ -139,7 +144,8 @@ def convert_published(checkpoint: object, source: str) -> Converted:
     """Find the network that a published checkpoint is of, and rename it.
 
     Known are the checkpoints of RepDistiller, mdistiller and ReviewKD, whose
-    networks have the same names, and torchvision's ResNets 18, 34 and 50.
+    networks have the same names, torchvision's ResNets 18, 34 and 50, and
+    pytorch_resnet_cifar10's ResNets, whose shortcuts have no parameters.
 
     Args:
         checkpoint (dict): What was read: a state dict, or one under
@@ -163,7 +169,8 @@ def convert_published(checkpoint: object, source: str) -> Converted:
         raise SettingError(
             f"'{source}' has other names than the networks known here (the "
             f'first: {_few(list(published))}); give a checkpoint of '
-            f'RepDistiller, mdistiller, ReviewKD or a ResNet of torchvision.'
+            f'RepDistiller, mdistiller, ReviewKD, pytorch_resnet_cifar10 or a '
+            f'ResNet of torchvision.'
         )
     family = families[0]
     renamed: Dict[str, Tensor] = {}
@@ -180,12 +187,18 @@ def convert_published(checkpoint: object, source: str) -> Converted:
     head = renamed.get('head.fc.weight')
     num_classes = 1 if head is None else len(head)
 
+    padded = 'linear.weight' in published and not any(
+        'downsample' in name for name in renamed
+    )
     nearest = None
     for network in family.networks:
         expected = _shapes(network, num_classes)
-        problems = _differences(expected, renamed, origin)
+        found = renamed
+        if padded and network in PADDED:
+            found = {**_padded_shortcuts(expected), **renamed}
+        problems = _differences(expected, found, origin)
         if not any(problems.values()):
-            return Converted(network, num_classes, _fill(expected, renamed))
+            return Converted(network, num_classes, _fill(expected, found))
         count = sum(map(len, problems.values()))
         if nearest is None or count < nearest[0]:
             nearest = count, network, problems
@@ -239,6 +252,29 @@ def _rename(name: str, rules: Sequence[Rule]) -> str:
         if re.match(pattern, name):
             return re.sub(rf'\A(?:{pattern})', replacement, name, count=1)
     return name
+
+
+def _padded_shortcuts(expected: Dict[str, torch.Size]) -> Dict[str, Tensor]:
+    """Write a network's shortcuts without parameters as those of ours.
+
+    He et al.'s option A takes every second pixel and pads the channels with
+    zeros, half of them before and half behind. A 1x1 convolution of that
+    stride does the same, in front of a batch normalisation that, in
+    evaluation, changes nothing.
+    """
+    shortcuts = {}
+    for name, shape in expected.items():
+        owner, end = name.rsplit('.', 1)
+        if owner.endswith('.downsample.0'):
+            channels = shape[1]
+            before = (shape[0] - channels) // 2
+            weight = torch.zeros(shape)
+            weight[before : before + channels, :, 0, 0] = torch.eye(channels)
+            shortcuts[name] = weight
+        elif owner.endswith('.downsample.1') and not _is_counter(name):
+            value = {'weight': 1.0, 'running_var': 1.0 - EPS}.get(end, 0.0)
+            shortcuts[name] = torch.full(shape, value)
+    return shortcuts
 
 
 @lru_cache(maxsize=None)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision
 from published_names import made_checkpoint, made_image
 
@@ -85,6 +86,61 @@ def test_torchvision(depth):
     assert (logits - expected).abs().max() < 1e-5 * scale
 
 
+def padded_resnet(weights, image):
+    """He et al.'s network with option A, by its definition."""
+
+    def conv(x, name, stride=1):
+        return F.conv2d(x, weights[f'{name}.weight'], None, stride, 1)
+
+    def norm(x, name):
+        shift, scale, mean, var = (
+            weights[f'{name}.{end}'].view(-1, 1, 1)
+            for end in ('bias', 'weight', 'running_mean', 'running_var')
+        )
+        return (x - mean) / (var + 1e-5).sqrt() * scale + shift
+
+    x = norm(conv(image, 'conv1'), 'bn1').relu()
+    for stage in (1, 2, 3):
+        blocks = {n.split('.')[1] for n in weights if f'layer{stage}.' in n}
+        for index in range(len(blocks)):
+            name = f'layer{stage}.{index}'
+            stride = 2 if stage > 1 and index == 0 else 1
+            out = norm(conv(x, f'{name}.conv1', stride), f'{name}.bn1').relu()
+            out = norm(conv(out, f'{name}.conv2'), f'{name}.bn2')
+            if stride == 2:
+                small = x[:, :, ::2, ::2]
+                x = torch.zeros_like(out)
+                quarter = len(x[0]) // 4
+                x[:, quarter:-quarter] = small
+            x = (out + x).relu()
+    features = x.mean((2, 3))
+    return features @ weights['linear.weight'].T + weights['linear.bias']
+
+
+@pytest.mark.parametrize('depth', [8, 20, 56])
+def test_shortcuts_without_parameters(depth):
+    """pytorch_resnet_cifar10's ResNets have them; ours compute the same."""
+    weights = {
+        name.replace('fc.', 'linear.'): value
+        for name, value in made_checkpoint(f'resnet{depth}').items()
+        if 'downsample' not in name
+    }
+    weights['linear.weight'] = weights['linear.weight'][:10]
+    weights['linear.bias'] = weights['linear.bias'][:10]
+    prefixed = {f'module.{name}': weights[name] for name in weights}
+    converted = convert_published(
+        {'state_dict': prefixed, 'best_prec1': 90.0}, 'file'
+    )
+    assert converted[:2] == (f'resnet{depth}', 10)
+    exact = {name: value.double() for name, value in weights.items()}
+    image = made_image('resnet8')
+    with torch.no_grad():
+        expected = padded_resnet(exact, image.double())
+        logits = load(converted).double()(image.double(), mode='tensor')
+    scale = max(1.0, expected.abs().max().item())
+    assert (logits - expected).abs().max() < 1e-6 * scale
+
+
 def test_what_is_around_the_weights():
     """Prefixes, wrappers, a whole training, and files of PyTorch 0.4."""
     plain = made_checkpoint('resnet8')
@@ -143,6 +199,15 @@ def damaged(network, drop=(), **others):
             damaged('wrn_16_2', block2__layer__0__gate=torch.zeros(1)),
             r'nearest to wrn_16_2, .*: 1 unexpected '
             r'\(block2.layer.0.gate\); give a checkpoint of wrn_16_1, ',
+        ),
+        (
+            damaged('resnet8', drop=['layer2.0.downsample.0.weight']),
+            r'nearest to resnet8, .*: 1 missing '
+            r'\(backbone.layer2.0.downsample.0.weight\)',
+        ),
+        (
+            {'linear.weight': torch.zeros(10, 64), 'layer1.0.x': torch.ones(1)},
+            r'nearest to resnet8, ',
         ),
         (
             damaged('MobileNetV2', conv1__0__weight=torch.zeros(16, 1, 3, 3)),
