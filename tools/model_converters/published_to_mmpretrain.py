@@ -26,8 +26,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
         epilog='Known are the networks of docs/en/networks.md, as '
-        'RepDistiller, mdistiller and ReviewKD name their parameters, and '
-        "torchvision's ResNet18, 34 and 50.",
+        'RepDistiller, mdistiller and ReviewKD name their parameters, '
+        "torchvision's ResNet18, 34 and 50, and pytorch_resnet_cifar10's "
+        'ResNets.',
     )
     parser.add_argument('source', type=Path, help='the published checkpoint')
     parser.add_argument('out', type=Path, help='the checkpoint to write')
