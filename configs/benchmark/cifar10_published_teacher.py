@@ -1,6 +1,7 @@
-# The main table's pair with a teacher as good as the literature's: cifar10_short
-# with a published ResNet56 (93.39) in place of one of 15 epochs (89.09).
-# docs/en/user_guides/teachers.md says where it is and how to convert it.
+# The main table's pair with a teacher as good as the literature's:
+# cifar10_short with a published ResNet56 (93.39) in place of one of 15 epochs
+# (89.09). docs/en/user_guides/teachers.md says where it is and how to convert
+# it.
 _base_ = ['./cifar10_short.py']
 
 title = 'CIFAR-10, ResNet56 -> ResNet20, a published teacher'

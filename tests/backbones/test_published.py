@@ -206,7 +206,7 @@ def damaged(network, drop=(), **others):
             r'\(backbone.layer2.0.downsample.0.weight\)',
         ),
         (
-            {'linear.weight': torch.zeros(10, 64), 'layer1.0.x': torch.ones(1)},
+            dict.fromkeys(('layer1.0.x', 'linear.weight'), torch.ones(10, 1)),
             r'nearest to resnet8, ',
         ),
         (
