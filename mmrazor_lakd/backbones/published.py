@@ -193,12 +193,12 @@ def convert_published(checkpoint: object, source: str) -> Converted:
     nearest = None
     for network in family.networks:
         expected = _shapes(network, num_classes)
-        found = renamed
-        if padded and network in PADDED:
-            found = {**_padded_shortcuts(expected), **renamed}
+        shortcuts = padded and network in PADDED
+        found = {**_unwritten(expected, shortcuts), **renamed}
         problems = _differences(expected, found, origin)
         if not any(problems.values()):
-            return Converted(network, num_classes, _fill(expected, found))
+            ordered = {name: found[name] for name in expected}
+            return Converted(network, num_classes, ordered)
         count = sum(map(len, problems.values()))
         if nearest is None or count < nearest[0]:
             nearest = count, network, problems
@@ -254,27 +254,36 @@ def _rename(name: str, rules: Sequence[Rule]) -> str:
     return name
 
 
-def _padded_shortcuts(expected: Dict[str, torch.Size]) -> Dict[str, Tensor]:
-    """Write a network's shortcuts without parameters as those of ours.
+def _unwritten(
+    expected: Dict[str, torch.Size], padded: bool
+) -> Dict[str, Tensor]:
+    """Make the tensors that a published checkpoint may lack.
 
-    He et al.'s option A takes every second pixel and pads the channels with
-    zeros, half of them before and half behind. A 1x1 convolution of that
-    stride does the same, in front of a batch normalisation that, in
-    evaluation, changes nothing.
+    These are the counters, which PyTorch before 0.4.1 did not write, and the
+    shortcuts, where they have no parameters: He et al.'s option A takes every
+    second pixel and pads the channels with zeros, half of them before and
+    half behind. A 1x1 convolution of that stride does the same, in front of
+    a batch normalisation that, in evaluation, changes nothing.
+
+    Args:
+        expected (dict): Names and shapes of the network's tensors.
+        padded (bool): Whether the shortcuts have no parameters.
     """
-    shortcuts = {}
+    made = {}
     for name, shape in expected.items():
         owner, end = name.rsplit('.', 1)
-        if owner.endswith('.downsample.0'):
+        if end == 'num_batches_tracked':
+            made[name] = torch.tensor(0)
+        elif padded and owner.endswith('.downsample.0'):
             channels = shape[1]
             before = (shape[0] - channels) // 2
             weight = torch.zeros(shape)
             weight[before : before + channels, :, 0, 0] = torch.eye(channels)
-            shortcuts[name] = weight
-        elif owner.endswith('.downsample.1') and not _is_counter(name):
+            made[name] = weight
+        elif padded and owner.endswith('.downsample.1'):
             value = {'weight': 1.0, 'running_var': 1.0 - EPS}.get(end, 0.0)
-            shortcuts[name] = torch.full(shape, value)
-    return shortcuts
+            made[name] = torch.full(shape, value)
+    return made
 
 
 @lru_cache(maxsize=None)
@@ -284,35 +293,16 @@ def _shapes(network: str, num_classes: int) -> Dict[str, torch.Size]:
     return {name: value.shape for name, value in state_dict.items()}
 
 
-def _differences(expected, renamed, origin) -> Dict[str, List[str]]:
+def _differences(expected, found, origin) -> Dict[str, List[str]]:
     """List what differs, published tensors by their published names."""
     return {
-        'missing': [
-            name
-            for name in expected
-            if name not in renamed and not _is_counter(name)
-        ],
-        'unexpected': [
-            origin[name] for name in renamed if name not in expected
-        ],
+        'missing': [name for name in expected if name not in found],
+        'unexpected': [origin[name] for name in found if name not in expected],
         'of another shape': [
-            f'{origin[name]} {tuple(renamed[name].shape)} for {tuple(shape)}'
+            f'{origin[name]} {tuple(found[name].shape)} for {tuple(shape)}'
             for name, shape in expected.items()
-            if name in renamed and renamed[name].shape != shape
+            if name in found and found[name].shape != shape
         ],
-    }
-
-
-def _is_counter(name: str) -> bool:
-    """Whether PyTorch before 0.4.1 did not write this tensor."""
-    return name.endswith('num_batches_tracked')
-
-
-def _fill(expected, renamed) -> Dict[str, Tensor]:
-    """Bring the tensors into our order, and add counters that are missing."""
-    return {
-        name: renamed[name] if name in renamed else torch.tensor(0)
-        for name in expected
     }
 
 
