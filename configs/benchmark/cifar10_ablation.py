@@ -37,6 +37,12 @@ for side, key in (('student', 'preds_S'), ('teacher', 'preds_T')):
     mapping = f'{d}.loss_forward_mappings.loss_kd.{key}'
     kd[f'{mapping}.recorder'] = 'logits'
     kd[f'{mapping}.from_student'] = side == 'student'
+soft_labels = {
+    **kd,
+    label: 1.0,
+    f'{d}.distill_losses.loss_kd.tau': 1.0,
+    f'{d}.distill_losses.loss_kd.loss_weight': 1.0,
+}
 rows = {
     # where gradients end
     'no cuts': {f'{d}.isolate': False},
@@ -49,6 +55,7 @@ rows = {
     # what the last module learns from
     'KD at the head': kd,
     'labels alone at the head': {dkd: 0.0},
+    'labels and KD, T = 1, at the head': soft_labels,
     'logits alone at the head': {label: 0.0},
     # what NDAM adds
     'NDAM off': {f'{d}.attention_loss': None},
@@ -127,3 +134,4 @@ methods = [
 ]
 reference = 'LAKD'
 del cut, d, dkd, kd, key, label, lakd, literal, mapping, rows, side
+del soft_labels

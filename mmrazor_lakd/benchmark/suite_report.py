@@ -27,8 +27,8 @@ LEGEND = (
     'of a training step, beside {reference} in one run of '
     'tools/analyze_cost.py. "published": by the metafiles of the configs, for '
     'the budget of the literature. An empty cell was not measured or not '
-    'found. The best epoch is chosen on the test set and is there only for '
-    'comparison with the literature, which does so.'
+    'found. The best epoch is chosen by these accuracies themselves and is '
+    'there only for comparison with the literature, which does so.'
 )
 
 

@@ -1,0 +1,59 @@
+# What LAKD's last module should learn from a good teacher: the pair and the
+# teacher of cifar10_published_teacher, half of its epochs, and
+# cifar10_ablation's split: the last 5,000 training images are looked at, the
+# test set never.
+_base_ = ['./cifar10_published_teacher.py']
+
+title = 'What the last module learns from: CIFAR-10, ResNet56 -> ResNet20'
+epochs = 5
+seeds = [0]
+options = {
+    # float32, which is the faster one on the CPU that these were trained on
+    'optim_wrapper.type': 'OptimWrapper',
+    'train_dataloader.dataset.indices': 45000,
+    'val_dataloader.dataset.split': 'train',
+    'val_dataloader.dataset.indices': -5000,
+}
+
+d = 'model.distiller'
+dkd = f'{d}.distill_losses.loss_dkd.loss'
+# DKD's weight rises over as much of the training as with ten epochs.
+warmup = {f'{d}.distill_losses.loss_dkd.epochs': 10}
+label = 'model.architecture.head.loss.loss_weight'
+# logits KD in place of DKD
+kd = {
+    f'{dkd}.loss_weight': 0.0,
+    f'{d}.distill_losses.loss_kd.type': 'LogitsKDLoss',
+    f'{d}.distill_losses.loss_kd.tau': 1.0,
+    f'{d}.distill_losses.loss_kd.loss_weight': 1.0,
+}
+for side, key in (('student', 'preds_S'), ('teacher', 'preds_T')):
+    mapping = f'{d}.loss_forward_mappings.loss_kd.{key}'
+    kd[f'{mapping}.recorder'] = 'logits'
+    kd[f'{mapping}.from_student'] = side == 'student'
+four = {
+    f'{d}.feature_loss.loss_weight': 4.0,
+    f'{d}.attention_loss.loss_weight': 4.0,
+}
+rows = {
+    'labels alone': {f'{dkd}.loss_weight': 0.0},
+    'labels and KD, T = 1': kd,
+    'DKD x 0.25': {f'{dkd}.loss_weight': 0.25},
+    'labels alone, map losses x 4': {f'{dkd}.loss_weight': 0.0, **four},
+    'map losses x 4': four,
+    'labels alone, no cuts': {f'{dkd}.loss_weight': 0.0, f'{d}.isolate': False},
+    'DKD, T = 1': {f'{dkd}.tau': 1.0},
+}
+
+lakd = 'configs/lakd/lakd_{pair}.py'
+methods = [
+    dict(title='FitNet', config='configs/fitnet/fitnet_{pair}.py'),
+    dict(title='DKD', config='configs/dkd/dkd_{pair}.py', options=warmup),
+    dict(title='LAKD', config=lakd, options=warmup),
+    *(
+        dict(title=t, config=lakd, options={**warmup, **o})
+        for t, o in rows.items()
+    ),
+]
+reference = 'LAKD'
+del d, dkd, four, kd, key, label, lakd, mapping, rows, side, warmup
