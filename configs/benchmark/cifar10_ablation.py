@@ -55,6 +55,7 @@ rows = {
     # what the last module learns from
     'KD at the head': kd,
     'labels alone at the head': {dkd: 0.0},
+    'DKD x 0.25 at the head': {dkd: 0.25},
     'labels and KD, T = 1, at the head': soft_labels,
     'logits alone at the head': {label: 0.0},
     # what NDAM adds
