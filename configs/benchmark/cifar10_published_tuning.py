@@ -19,7 +19,6 @@ d = 'model.distiller'
 dkd = f'{d}.distill_losses.loss_dkd.loss'
 # DKD's weight rises over as much of the training as with ten epochs.
 warmup = {f'{d}.distill_losses.loss_dkd.epochs': 10}
-label = 'model.architecture.head.loss.loss_weight'
 # logits KD in place of DKD
 kd = {
     f'{dkd}.loss_weight': 0.0,
@@ -31,17 +30,28 @@ for side, key in (('student', 'preds_S'), ('teacher', 'preds_T')):
     mapping = f'{d}.loss_forward_mappings.loss_kd.{key}'
     kd[f'{mapping}.recorder'] = 'logits'
     kd[f'{mapping}.from_student'] = side == 'student'
-four = {
-    f'{d}.feature_loss.loss_weight': 4.0,
-    f'{d}.attention_loss.loss_weight': 4.0,
+# FitNet's one map has 141 in this unit with this teacher, 31 with the small
+# pair's.
+maps = {
+    f'{d}.feature_loss.loss_weight': 16.0,
+    f'{d}.attention_loss.loss_weight': 16.0,
 }
+cut = {f'{d}.local_modules.1.isolate': True}
 rows = {
     'labels alone': {f'{dkd}.loss_weight': 0.0},
     'labels and KD, T = 1': kd,
     'DKD x 0.25': {f'{dkd}.loss_weight': 0.25},
-    'labels alone, map losses x 4': {f'{dkd}.loss_weight': 0.0, **four},
-    'map losses x 4': four,
-    'labels alone, no cuts': {f'{dkd}.loss_weight': 0.0, f'{d}.isolate': False},
+    'labels alone, map losses x 16': {f'{dkd}.loss_weight': 0.0, **maps},
+    'map losses x 16': maps,
+    'cuts behind stages 1 and 2': cut,
+    'labels alone, cuts behind stages 1 and 2': {
+        f'{dkd}.loss_weight': 0.0,
+        **cut,
+    },
+    'labels alone, no cuts': {
+        f'{dkd}.loss_weight': 0.0,
+        f'{d}.isolate': False,
+    },
     'DKD, T = 1': {f'{dkd}.tau': 1.0},
 }
 
@@ -56,4 +66,4 @@ methods = [
     ),
 ]
 reference = 'LAKD'
-del d, dkd, four, kd, key, label, lakd, mapping, rows, side, warmup
+del cut, d, dkd, kd, key, lakd, mapping, maps, rows, side, warmup
