@@ -1,10 +1,10 @@
-# What LAKD's last module should learn from a good teacher: the pair and the
-# teacher of cifar10_published_teacher, half of its epochs, and
-# cifar10_ablation's split: the last 5,000 training images are looked at, the
-# test set never.
+# Where LAKD should cut, and what its last module should learn from, with a
+# good teacher: the pair and the teacher of cifar10_published_teacher, half of
+# its epochs, and cifar10_ablation's split: the last 5,000 training images are
+# looked at, the test set never.
 _base_ = ['./cifar10_published_teacher.py']
 
-title = 'What the last module learns from: CIFAR-10, ResNet56 -> ResNet20'
+title = 'LAKD and a good teacher: CIFAR-10, ResNet56 -> ResNet20'
 epochs = 5
 seeds = [0]
 options = {
