@@ -1,7 +1,8 @@
 # LAKD for networks of three stages: CIFAR ResNets, wide ResNets, ShuffleNets.
 # It lies over DKD, which teaches the last module. Stage 1, which takes most of
 # the memory, is cut off and learns the teacher's map alone. Stage 2 is taught
-# without a cut, which would save little or no memory there and cost accuracy.
+# without a cut, which would save little or no memory there; what it does to
+# accuracy depends on the teacher (docs/en/notes/experiments.md).
 # Maps of unequal width or size are aligned.
 lakd_distiller = dict(
     type='LAKDDistiller',
