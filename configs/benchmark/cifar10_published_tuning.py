@@ -6,7 +6,7 @@ _base_ = ['./cifar10_published_teacher.py']
 
 title = 'LAKD and a good teacher: CIFAR-10, ResNet56 -> ResNet20'
 epochs = 5
-seeds = [0]
+seeds = [0, 1, 2]
 options = {
     # float32, which is the faster one on the CPU that these were trained on
     'optim_wrapper.type': 'OptimWrapper',
