@@ -211,9 +211,13 @@ def test_maps_are_those_of_the_literature(pair):
         names = [recorders[name].source for name in mapping[key].recorder]
         assert names == [*maps, 'neck.gap']
     # LAKD: every stage but the last, from the literature's first or, between
-    # VGGs, from the one before it, each cut off
+    # VGGs, from the one before it; the first alone is cut off
     cuts = preact[:-1]
     if pair.startswith('vgg13_vgg8'):
         cuts = ['backbone.layer0.preact', *cuts]
     modules = distiller('lakd', pair).local_modules
+    assert [module.pop('isolate', True) for module in modules] == [
+        True,
+        *[False] * (len(cuts) - 1),
+    ]
     assert modules == [dict(student=name, teacher=name) for name in cuts]

@@ -24,6 +24,7 @@ options = {
 d = 'model.distiller'
 dkd = f'{d}.distill_losses.loss_dkd.loss.loss_weight'
 label = 'model.architecture.head.loss.loss_weight'
+cut = {f'{d}.local_modules.1.isolate': True}
 # logits KD, as configs/kd has it, in place of DKD
 kd = {
     label: 0.1,
@@ -45,7 +46,8 @@ soft_labels = {
 rows = {
     # where gradients end
     'no cuts': {f'{d}.isolate': False},
-    'cut behind stage 1 only': {f'{d}.local_modules.1.isolate': False},
+    'cuts behind stages 1 and 2': cut,
+    'cuts behind stages 1 and 2, KD at the head': {**cut, **kd},
     'stage 2 untaught': {
         f'{d}.local_modules.1.feature_loss': None,
         f'{d}.local_modules.1.attention_loss': None,
@@ -132,5 +134,5 @@ methods = [
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
 reference = 'LAKD'
-del d, dkd, kd, key, label, lakd, literal, mapping, rows, side
+del cut, d, dkd, kd, key, label, lakd, literal, mapping, rows, side
 del soft_labels

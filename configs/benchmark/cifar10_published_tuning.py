@@ -28,7 +28,7 @@ for name, suffix, loss in (
         changes[f'{mapping}.from_student'] = side == 'S'
     in_place[name] = changes
 rows = {
-    'cut behind stage 1 only': {f'{d}.local_modules.1.isolate': False},
+    'cuts behind stages 1 and 2': {f'{d}.local_modules.1.isolate': True},
     'no cuts': {f'{d}.isolate': False},
     'labels alone': {f'{dkd}.loss_weight': 0.0},
     'labels and KD, T = 1': in_place['loss_kd'],

@@ -1,7 +1,9 @@
 # LAKD for networks of three stages: CIFAR ResNets, wide ResNets, ShuffleNets.
-# It lies over DKD, which teaches the last module. The stages before it are cut
-# off, as the paper has it, and learn the teacher's maps alone. Maps of unequal
-# width or size are aligned.
+# It lies over DKD, which teaches the last module. Stage 1, which takes most of
+# the memory, is cut off and learns the teacher's map alone. Stage 2 is taught
+# without a cut, which would save little or no memory there; what it does to
+# accuracy depends on the teacher (docs/en/notes/experiments.md).
+# Maps of unequal width or size are aligned.
 lakd_distiller = dict(
     type='LAKDDistiller',
     local_modules=[
@@ -9,7 +11,9 @@ lakd_distiller = dict(
             student='backbone.layer1.preact', teacher='backbone.layer1.preact'
         ),
         dict(
-            student='backbone.layer2.preact', teacher='backbone.layer2.preact'
+            student='backbone.layer2.preact',
+            teacher='backbone.layer2.preact',
+            isolate=False,
         ),
     ],
     connector=dict(type='LocalModuleConnector'),
