@@ -36,6 +36,29 @@ rows = {
     'labels and DKD x 0.25': {f'{dkd}.loss_weight': 0.25},
     'labels and DKD, T = 1': {f'{dkd}.tau': 1.0},
 }
+# the last module taught, too, not the map before the pooling but behind it
+stages = [
+    dict(
+        student=f'backbone.layer{k}.preact',
+        teacher=f'backbone.layer{k}.preact',
+        isolate=k == 1,
+    )
+    for k in (1, 2)
+]
+pooled = dict(
+    student='neck.gap',
+    teacher='neck.gap',
+    isolate=False,
+    feature_loss=dict(type='LocalFeatureLoss', loss_weight=10.0),
+    attention_loss=None,
+)
+rows['labels, DKD and pooled features'] = {
+    f'{d}.local_modules': [*stages, pooled]
+}
+rows['labels and pooled features'] = {
+    f'{dkd}.loss_weight': 0.0,
+    f'{d}.local_modules': [*stages, pooled],
+}
 
 lakd = 'configs/lakd/lakd_{pair}.py'
 methods = [
@@ -50,5 +73,5 @@ methods = [
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
 reference = 'LAKD'
-del changes, d, dkd, in_place, key, lakd, loss, mapping, name, rows, side
-del suffix, value
+del changes, d, dkd, in_place, key, lakd, loss, mapping, name, pooled, rows
+del side, stages, suffix, value
