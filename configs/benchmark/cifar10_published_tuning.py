@@ -36,29 +36,19 @@ rows = {
     'labels and DKD x 0.25': {f'{dkd}.loss_weight': 0.25},
     'labels and DKD, T = 1': {f'{dkd}.tau': 1.0},
 }
-# the last module taught, too, not the map before the pooling but behind it
-stages = [
-    dict(
-        student=f'backbone.layer{k}.preact',
-        teacher=f'backbone.layer{k}.preact',
-        isolate=k == 1,
-    )
-    for k in (1, 2)
-]
-pooled = dict(
-    student='neck.gap',
-    teacher='neck.gap',
-    isolate=False,
-    feature_loss=dict(type='LocalFeatureLoss', loss_weight=10.0),
-    attention_loss=None,
-)
-rows['labels, DKD and pooled features'] = {
-    f'{d}.local_modules': [*stages, pooled]
+# the last module taught, too: not the map before the pooling, but behind it
+pooled = {
+    f'{d}.distill_losses.loss_gap.type': 'LocalFeatureLoss',
+    f'{d}.distill_losses.loss_gap.loss_weight': 10.0,
 }
-rows['labels and pooled features'] = {
-    f'{dkd}.loss_weight': 0.0,
-    f'{d}.local_modules': [*stages, pooled],
-}
+for side in ('student', 'teacher'):
+    pooled[f'{d}.{side}_recorders.gap.type'] = 'ModuleOutputs'
+    pooled[f'{d}.{side}_recorders.gap.source'] = 'neck.gap'
+    mapping = f'{d}.loss_forward_mappings.loss_gap.{side[0]}_feature'
+    pooled[f'{mapping}.recorder'] = 'gap'
+    pooled[f'{mapping}.from_student'] = side == 'student'
+rows['labels, DKD and pooled features'] = pooled
+rows['labels and pooled features'] = {f'{dkd}.loss_weight': 0.0, **pooled}
 
 lakd = 'configs/lakd/lakd_{pair}.py'
 methods = [
@@ -74,4 +64,4 @@ methods = [
 ]
 reference = 'LAKD'
 del changes, d, dkd, in_place, key, lakd, loss, mapping, name, pooled, rows
-del side, stages, suffix, value
+del side, suffix, value
