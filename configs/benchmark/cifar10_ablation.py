@@ -43,6 +43,16 @@ soft_labels = {
     f'{d}.distill_losses.loss_kd.tau': 1.0,
     f'{d}.distill_losses.loss_kd.loss_weight': 1.0,
 }
+pooled = {
+    f'{d}.distill_losses.loss_gap.type': 'LocalFeatureLoss',
+    f'{d}.distill_losses.loss_gap.loss_weight': 10.0,
+}
+for side in ('student', 'teacher'):
+    pooled[f'{d}.{side}_recorders.gap.type'] = 'ModuleOutputs'
+    pooled[f'{d}.{side}_recorders.gap.source'] = 'neck.gap'
+    mapping = f'{d}.loss_forward_mappings.loss_gap.{side[0]}_feature'
+    pooled[f'{mapping}.recorder'] = 'gap'
+    pooled[f'{mapping}.from_student'] = side == 'student'
 rows = {
     # where gradients end
     'no cuts': {f'{d}.isolate': False},
@@ -58,6 +68,8 @@ rows = {
     'DKD x 0.25 at the head': {dkd: 0.25},
     'labels and KD, T = 1, at the head': soft_labels,
     'logits alone at the head': {label: 0.0},
+    'pooled features, too, at the head': pooled,
+    'pooled features in place of DKD': {dkd: 0.0, **pooled},
     # what NDAM adds
     'NDAM off': {f'{d}.attention_loss': None},
     'NDAM alone': {f'{d}.feature_loss': None},
@@ -134,5 +146,5 @@ methods = [
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
 reference = 'LAKD'
-del cut, d, dkd, kd, key, label, lakd, literal, mapping, rows, side
-del soft_labels
+del cut, d, dkd, kd, key, label, lakd, literal, mapping, pooled
+del rows, side, soft_labels
