@@ -22,7 +22,8 @@ options = {
 }
 
 d = 'model.distiller'
-dkd = f'{d}.distill_losses.loss_dkd.loss.loss_weight'
+dkd_loss = f'{d}.distill_losses.loss_dkd.loss'
+dkd = f'{dkd_loss}.loss_weight'
 label = 'model.architecture.head.loss.loss_weight'
 cut = {f'{d}.local_modules.1.isolate': True}
 # logits KD, as configs/kd has it, in place of DKD
@@ -42,6 +43,12 @@ soft_labels = {
     label: 1.0,
     f'{d}.distill_losses.loss_kd.tau': 1.0,
     f'{d}.distill_losses.loss_kd.loss_weight': 1.0,
+}
+# Sun et al.'s settings for DKD
+standardized = {
+    f'{dkd_loss}.standardize': True,
+    f'{dkd_loss}.tau': 2.0,
+    dkd: 9.0,
 }
 pooled = {
     f'{d}.distill_losses.loss_gap.type': 'LocalFeatureLoss',
@@ -66,10 +73,20 @@ rows = {
     'KD at the head': kd,
     'labels alone at the head': {dkd: 0.0},
     'DKD x 0.25 at the head': {dkd: 0.25},
+    'standardised DKD at the head': standardized,
+    'standardised DKD, T = 1, at the head': {
+        **standardized,
+        f'{dkd_loss}.tau': 1.0,
+    },
     'labels and KD, T = 1, at the head': soft_labels,
     'logits alone at the head': {label: 0.0},
     'pooled features, too, at the head': pooled,
     'pooled features in place of DKD': {dkd: 0.0, **pooled},
+    'pooled features x 0.2, DKD x 0.25': {
+        dkd: 0.25,
+        **pooled,
+        f'{d}.distill_losses.loss_gap.loss_weight': 2.0,
+    },
     # what NDAM adds
     'NDAM off': {f'{d}.attention_loss': None},
     'NDAM alone': {f'{d}.feature_loss': None},
@@ -141,10 +158,15 @@ methods = [
     dict(title='alone', config='configs/teachers/{student}_{recipe}.py'),
     dict(title='KD', config='configs/kd/kd_{pair}.py'),
     dict(title='DKD', config='configs/dkd/dkd_{pair}.py'),
+    dict(
+        title='DKD, standardised',
+        config='configs/dkd/dkd_{pair}.py',
+        options=standardized,
+    ),
     dict(title='LAKD', config=lakd),
     dict(title='the literal reading', config=literal),
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
 reference = 'LAKD'
-del cut, d, dkd, kd, key, label, lakd, literal, mapping, pooled
-del rows, side, soft_labels
+del cut, d, dkd, dkd_loss, kd, key, label, lakd, literal, mapping, pooled
+del rows, side, soft_labels, standardized

@@ -13,6 +13,12 @@ options = {
 
 d = 'model.distiller'
 dkd = f'{d}.distill_losses.loss_dkd.loss'
+# Sun et al.'s settings for DKD
+standardized = {
+    f'{dkd}.standardize': True,
+    f'{dkd}.tau': 2.0,
+    f'{dkd}.loss_weight': 9.0,
+}
 # what the head learns from in place of DKD, by the names of its logits
 in_place = {}
 for name, suffix, loss in (
@@ -35,6 +41,7 @@ rows = {
     'labels and DIST': in_place['loss_dist'],
     'labels and DKD x 0.25': {f'{dkd}.loss_weight': 0.25},
     'labels and DKD, T = 1': {f'{dkd}.tau': 1.0},
+    'labels and standardised DKD': standardized,
 }
 # the last module taught, too: not the map before the pooling, but behind it
 pooled = {
@@ -49,6 +56,11 @@ for side in ('student', 'teacher'):
     pooled[f'{mapping}.from_student'] = side == 'student'
 rows['labels, DKD and pooled features'] = pooled
 rows['labels and pooled features'] = {f'{dkd}.loss_weight': 0.0, **pooled}
+rows['labels, DKD x 0.25 and pooled features x 0.2'] = {
+    f'{dkd}.loss_weight': 0.25,
+    **pooled,
+    f'{d}.distill_losses.loss_gap.loss_weight': 2.0,
+}
 
 lakd = 'configs/lakd/lakd_{pair}.py'
 methods = [
@@ -59,9 +71,14 @@ methods = [
         config='configs/dkd/dkd_{pair}.py',
         options={f'{dkd}.loss_weight': 0.25},
     ),
+    dict(
+        title='DKD, standardised',
+        config='configs/dkd/dkd_{pair}.py',
+        options=standardized,
+    ),
     dict(title='LAKD', config=lakd),
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
 reference = 'LAKD'
 del changes, d, dkd, in_place, key, lakd, loss, mapping, name, pooled, rows
-del side, suffix, value
+del side, standardized, suffix, value

@@ -37,6 +37,19 @@ def dkd(s, t, labels, tau, alpha, beta):
     return tau**2 * total / len(s)
 
 
+def standardize(logits):
+    """Sun et al.: each row less its mean, over its standard deviation.
+
+    1e-5 in the variance is layer_norm's, so that equal logits have a gradient.
+    """
+    rows = []
+    for row in logits:
+        mean = sum(row) / len(row)
+        std = (sum((x - mean) ** 2 for x in row) / len(row) + 1e-5) ** 0.5
+        rows.append((row - mean) / std)
+    return torch.stack(rows)
+
+
 def pearson(a, b):
     """Covariance over the product of the standard deviations."""
     mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)

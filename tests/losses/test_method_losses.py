@@ -41,6 +41,18 @@ LOSSES = dict(
         lambda s, t: DecoupledKDLoss(4.0, 0.7, 2.0, 1.5)(s, t, LABELS),
         lambda s, t: 1.5 * slow.dkd(s, t, LABELS, 4.0, 0.7, 2.0),
     ),
+    dkd_standardized=(
+        (5, 4),
+        lambda s, t: DecoupledKDLoss(2.0, 0.7, 2.0, 9.0, standardize=True)(
+            s, t, LABELS
+        ),
+        lambda s, t: (
+            9.0
+            * slow.dkd(
+                slow.standardize(s), slow.standardize(t), LABELS, 2.0, 0.7, 2.0
+            )
+        ),
+    ),
     dist=(
         (5, 4),
         StrongerTeacherLoss(0.7, 1.3, 4.0, 2.0),
@@ -211,6 +223,21 @@ def test_dkd_of_equal_terms_is_kd():
     rest = 1 - (t / 3).softmax(1)[0, 2].item()
     whole = DecoupledKDLoss(tau=3.0, beta=rest)(s, t, label)
     torch.testing.assert_close(whole, LogitsKDLoss(tau=3.0)(s, t))
+
+
+def test_standardized_dkd_knows_no_scale():
+    s, t = pair((5, 4))
+    plain = DecoupledKDLoss(2.0)
+    loss = DecoupledKDLoss(2.0, standardize=True)
+    value = loss(s, t, LABELS)
+    torch.testing.assert_close(
+        loss(3 * s + 1, 5 * t - 2, LABELS), value, rtol=1e-3, atol=0
+    )
+    assert not torch.isclose(plain(s, 5 * t, LABELS), plain(s, t, LABELS))
+    # logits that are all the same, as of a head of zeros
+    zeros = torch.zeros(5, 4, requires_grad=True)
+    (grad,) = torch.autograd.grad(loss(zeros, t, LABELS), zeros)
+    assert grad.isfinite().all()
 
 
 def test_at_by_hand():
