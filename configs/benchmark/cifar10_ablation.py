@@ -74,10 +74,6 @@ rows = {
     'labels alone at the head': {dkd: 0.0},
     'DKD x 0.25 at the head': {dkd: 0.25},
     'standardised DKD at the head': standardized,
-    'standardised DKD, T = 1, at the head': {
-        **standardized,
-        f'{dkd_loss}.tau': 1.0,
-    },
     'labels and KD, T = 1, at the head': soft_labels,
     'logits alone at the head': {label: 0.0},
     'pooled features, too, at the head': pooled,
