@@ -60,6 +60,16 @@ for side in ('student', 'teacher'):
     mapping = f'{d}.loss_forward_mappings.loss_gap.{side[0]}_feature'
     pooled[f'{mapping}.recorder'] = 'gap'
     pooled[f'{mapping}.from_student'] = side == 'student'
+# a learned layer, so that the student's own features may be others
+layer = {
+    **pooled,
+    f'{d}.connectors.gap.type': 'TorchNNConnector',
+    f'{d}.connectors.gap.module_name': 'Conv2d',
+    f'{d}.connectors.gap.module_args.in_channels': 64,
+    f'{d}.connectors.gap.module_args.out_channels': 64,
+    f'{d}.connectors.gap.module_args.kernel_size': 1,
+    f'{d}.loss_forward_mappings.loss_gap.s_feature.connector': 'gap',
+}
 rows = {
     # where gradients end
     'no cuts': {f'{d}.isolate': False},
@@ -77,6 +87,7 @@ rows = {
     'labels and KD, T = 1, at the head': soft_labels,
     'logits alone at the head': {label: 0.0},
     'pooled features, too, at the head': pooled,
+    'pooled features through a layer, too, at the head': layer,
     'pooled features in place of DKD': {dkd: 0.0, **pooled},
     'pooled features x 0.2, DKD x 0.25': {
         dkd: 0.25,
@@ -164,5 +175,5 @@ methods = [
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
 reference = 'LAKD'
-del cut, d, dkd, dkd_loss, kd, key, label, lakd, literal, mapping, pooled
-del rows, side, soft_labels, standardized
+del cut, d, dkd, dkd_loss, kd, key, label, lakd, layer, literal, mapping
+del pooled, rows, side, soft_labels, standardized

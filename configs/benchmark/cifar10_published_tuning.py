@@ -56,6 +56,13 @@ for side in ('student', 'teacher'):
     pooled[f'{mapping}.from_student'] = side == 'student'
 rows['labels, DKD and pooled features'] = pooled
 rows['labels and pooled features'] = {f'{dkd}.loss_weight': 0.0, **pooled}
+# what of that is the local modules' own
+rows['labels and pooled features, no local modules'] = {
+    **rows['labels and pooled features'],
+    f'{d}.isolate': False,
+    f'{d}.feature_loss': None,
+    f'{d}.attention_loss': None,
+}
 rows['labels, DKD x 0.25 and pooled features x 0.2'] = {
     f'{dkd}.loss_weight': 0.25,
     **pooled,
@@ -65,6 +72,14 @@ rows['labels, DKD x 0.25 and pooled features x 0.2'] = {
 lakd = 'configs/lakd/lakd_{pair}.py'
 methods = [
     dict(title='FitNet', config='configs/fitnet/fitnet_{pair}.py'),
+    *(
+        dict(
+            title=f'FitNet x {factor:g}',
+            config='configs/fitnet/fitnet_{pair}.py',
+            options={f'{d}.distill_losses.loss_hint.loss_weight': weight},
+        )
+        for factor, weight in ((0.1, 10.0), (10, 1000.0))
+    ),
     dict(title='DKD', config='configs/dkd/dkd_{pair}.py'),
     dict(
         title='DKD x 0.25',
