@@ -21,21 +21,28 @@ from ..palette import (
 )
 from .suite_table import seed_columns
 
-# LAKD has its own colour.
+# LAKD and its variants ("LAKD, pooled") have their own colour.
 COLORS = (GREY, BLACK, ORANGE, SKY_BLUE, GREEN, WINE, BLUE, PURPLE)
 EMPHASIS = VERMILION
 EMPHASISED = 'LAKD'
 MARKERS = 'os^Dv<>Pd*X'
 
 
+def is_variant(method: str) -> bool:
+    """Tell whether a method is LAKD with another setting."""
+    return method.startswith(f'{EMPHASISED}, ')
+
+
 def style(number: int, method: str) -> Dict[str, Any]:
     """Choose how a method is drawn, the same in all pictures."""
     if method == EMPHASISED:
         return dict(color=EMPHASIS, linestyle='-', marker='o')
-    return dict(
-        line_style(COLORS[number % len(COLORS)], again=number >= len(COLORS)),
-        marker=MARKERS[number % len(MARKERS)],
-    )
+    if is_variant(method):
+        line = line_style(EMPHASIS, again=True)
+    else:
+        color = COLORS[number % len(COLORS)]
+        line = line_style(color, again=number >= len(COLORS))
+    return dict(line, marker=MARKERS[number % len(MARKERS)])
 
 
 def make_figure(names: Iterable[str]) -> Figure:
@@ -63,7 +70,9 @@ def draw_accuracies(
     figure = Figure(figsize=(8, 1.6 + 0.36 * len(rows)), layout='constrained')
     axis = figure.subplots()
     for place, row in enumerate(rows.to_dict('records')):
-        color = EMPHASIS if row['method'] == EMPHASISED else BLUE
+        method = row['method']
+        lakd = method == EMPHASISED or is_variant(method)
+        color = EMPHASIS if lakd else BLUE
         seeds = [row[name] for name in seed_columns(rows)]
         seeds = [value for value in seeds if value is not None]
         axis.plot(
