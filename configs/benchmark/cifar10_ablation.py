@@ -88,6 +88,8 @@ rows = {
     'logits alone at the head': {label: 0.0},
     'pooled features, too, at the head': pooled,
     'pooled features through a layer, too, at the head': layer,
+    'pooled features through a layer, DKD x 0.25': {dkd: 0.25, **layer},
+    'pooled features through a layer in place of DKD': {dkd: 0.0, **layer},
     'pooled features in place of DKD': {dkd: 0.0, **pooled},
     'pooled features x 0.2, DKD x 0.25': {
         dkd: 0.25,

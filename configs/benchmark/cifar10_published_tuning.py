@@ -54,6 +54,22 @@ for side in ('student', 'teacher'):
     mapping = f'{d}.loss_forward_mappings.loss_gap.{side[0]}_feature'
     pooled[f'{mapping}.recorder'] = 'gap'
     pooled[f'{mapping}.from_student'] = side == 'student'
+# a learned layer, so that the student's own features may be others
+layer = {
+    **pooled,
+    f'{d}.connectors.gap.type': 'TorchNNConnector',
+    f'{d}.connectors.gap.module_name': 'Conv2d',
+    f'{d}.connectors.gap.module_args.in_channels': 64,
+    f'{d}.connectors.gap.module_args.out_channels': 64,
+    f'{d}.connectors.gap.module_args.kernel_size': 1,
+    f'{d}.loss_forward_mappings.loss_gap.s_feature.connector': 'gap',
+}
+for factor, title in (
+    (1.0, 'labels, DKD and pooled features through a layer'),
+    (0.25, 'labels, DKD x 0.25 and pooled features through a layer'),
+    (0.0, 'labels and pooled features through a layer'),
+):
+    rows[title] = {f'{dkd}.loss_weight': factor, **layer}
 rows['labels, DKD and pooled features'] = pooled
 rows['labels and pooled features'] = {f'{dkd}.loss_weight': 0.0, **pooled}
 # what of that is the local modules' own
@@ -95,5 +111,5 @@ methods = [
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
 reference = 'LAKD'
-del changes, d, dkd, in_place, key, lakd, loss, mapping, name, pooled, rows
-del side, standardized, suffix, value
+del changes, d, dkd, factor, in_place, key, lakd, layer, loss, mapping, name
+del pooled, rows, side, standardized, suffix, title, value
