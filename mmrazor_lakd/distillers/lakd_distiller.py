@@ -5,7 +5,6 @@ from typing import Dict, List, Optional, Union
 
 import torch
 from mmengine.logging import print_log
-from mmrazor.models.distillers import ConfigurableDistiller
 from mmrazor.registry import MODELS
 from torch import nn
 from torch.profiler import record_function
@@ -14,6 +13,7 @@ from ..errors import SettingError
 from .curriculum import Curriculum
 from .dry_run import find_modules
 from .early_backward import prefer_non_reentrant_checkpoints
+from .feature_distiller import FeatureDistiller
 from .local_modules import check_entries, check_models, describe
 from .local_teaching import LocalTeaching
 from .partition import partition
@@ -21,7 +21,7 @@ from .records import RecordWatch, release_records
 
 
 @MODELS.register_module()
-class LAKDDistiller(ConfigurableDistiller):
+class LAKDDistiller(FeatureDistiller):
     """Local Attention Knowledge Distillation.
 
     The student is cut into local modules: no gradient crosses a boundary.
@@ -51,7 +51,7 @@ class LAKDDistiller(ConfigurableDistiller):
               common ones below.
 
             What follows the last boundary is the last module. An empty list
-            leaves a :class:`ConfigurableDistiller`.
+            leaves a :class:`FeatureDistiller`.
         num_modules (int, optional): In place of ``local_modules``: the
             number of modules. Where the boundaries lie, and which maps of
             the teacher's they learn, is found by :func:`partition` and
@@ -81,15 +81,13 @@ class LAKDDistiller(ConfigurableDistiller):
             ``'student'``, the student's own map; ``'teacher'``, the
             teacher's; or a mixture that turns from the teacher's to the
             student's. See :class:`Curriculum`. Defaults to ``'student'``.
-        input_size (int | tuple, optional): Size of the image of the dry
-            forward pass in which the widths are found. Defaults to None,
-            found by itself.
         early_backward (bool): Whether a module's loss becomes gradients as
             soon as it is known, which frees the module's activations. The
             gradients are the same either way. A module that a stock
             ``distill_losses`` looks into, or that has taught maps without a
             cut in it, keeps its activations. Defaults to True.
-        kwargs: Arguments of :class:`ConfigurableDistiller`.
+        kwargs: Arguments of :class:`FeatureDistiller`, such as
+            ``distill_losses``, ``connectors`` and ``input_size``.
 
     Raises:
         SettingError: Before training, if a module is unknown, doubled, out
@@ -122,7 +120,6 @@ class LAKDDistiller(ConfigurableDistiller):
         classifier_loss: Optional[Dict] = None,
         progressive: Optional[Dict] = None,
         feed: Union[str, Dict] = 'student',
-        input_size: Optional[int] = None,
         early_backward: bool = True,
         **kwargs,
     ) -> None:
@@ -138,11 +135,8 @@ class LAKDDistiller(ConfigurableDistiller):
             classifier_loss=classifier_loss,
         )
         self.curriculum = Curriculum(progressive, feed)
-        self.input_size = input_size
         self.early_backward = early_backward
         self.teachings = nn.ModuleList()
-        # The student, between the two calls that prepare the distiller.
-        self._student: List[nn.Module] = []
         # Whether a student's forward pass belongs to a training loss. The
         # algorithm says so by set_deliveries_override(True) before it and by
         # compute_distill_losses() after it.
@@ -154,17 +148,9 @@ class LAKDDistiller(ConfigurableDistiller):
         # Tells whether a stock loss will need the module that now ends.
         self._watch = RecordWatch()
 
-    def prepare_from_student(self, model: nn.Module) -> None:
-        """Take the student; the teacher decides on its boundaries.
-
-        Called by the algorithm before :meth:`prepare_from_teacher`.
-        """
-        super().prepare_from_student(model)
-        self._student = [model]
-
     def prepare_from_teacher(self, model: nn.Module) -> None:
         """Set the boundaries, and build what each module is taught with."""
-        student = self._student.pop()
+        student = self._student[0]
         if self.num_modules is not None:
             chosen = partition(
                 student, model, self.num_modules, self.input_size

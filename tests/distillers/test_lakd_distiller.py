@@ -282,6 +282,59 @@ def test_unequal_widths_and_sizes_align_by_themselves(build, batch):
             )
 
 
+@pytest.mark.parametrize('width', [64, 256])
+def test_last_module_learns_through_a_connector(build, batch, width):
+    """A stock loss's connector finds its widths, and is trained with it."""
+    pooled = dict(type='ModuleOutputs', source='neck.gap')
+    model = build(
+        lakd(
+            student_recorders=dict(pooled=pooled),
+            teacher_recorders=dict(pooled=pooled),
+            connectors=dict(
+                regressor=dict(type='ConvModuleConnector', act_cfg=None)
+            ),
+            distill_losses=dict(loss_pooled=dict(type='LocalFeatureLoss')),
+            loss_forward_mappings=dict(
+                loss_pooled=dict(
+                    s_feature=dict(
+                        recorder='pooled',
+                        from_student=True,
+                        connector='regressor',
+                    ),
+                    t_feature=dict(recorder='pooled', from_student=False),
+                )
+            ),
+        ),
+        teacher=classifier('8x4' if width == 256 else 14, width=width),
+    ).double()
+    images, samples = batch
+    images = images.double()
+    loss = model(images, samples, mode='loss')['distill.loss_pooled']
+    layer = model.distiller.connectors.regressor.conv_module.conv
+    assert layer.weight.shape == (width, 64, 1, 1)
+    pooled = model.student.extract_feat(images)[0]
+    with torch.no_grad():
+        taught = model.teacher.extract_feat(images)[0]
+    lifted = pooled @ layer.weight[:, :, 0, 0].T + layer.bias
+    plain = ((lifted - taught) ** 2).mean() / (
+        taught.var(unbiased=False) + 1e-6
+    )
+    assert loss.item() == pytest.approx(plain.item(), rel=1e-12)
+    actual, expected = gradients(loss, model), gradients(plain, model)
+    for name, grad in actual.items():
+        if module_of(name) < 3 or name.startswith('head'):
+            assert grad is None
+        else:
+            torch.testing.assert_close(grad, expected[name], msg=name)
+    for param in (layer.weight, layer.bias):
+        torch.testing.assert_close(
+            *(
+                torch.autograd.grad(value, param, retain_graph=True)[0]
+                for value in (loss, plain)
+            )
+        )
+
+
 def test_dry_run_leaves_no_trace(build):
     """Neither running statistics nor random numbers change."""
     from mmpretrain.registry import MODELS
