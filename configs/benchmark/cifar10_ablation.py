@@ -70,6 +70,12 @@ layer = {
     f'{d}.connectors.gap.module_args.kernel_size': 1,
     f'{d}.loss_forward_mappings.loss_gap.s_feature.connector': 'gap',
 }
+# FitNet's, which normalises
+regressor = {
+    **pooled,
+    f'{d}.connectors.gap.type': 'HintConnector',
+    f'{d}.loss_forward_mappings.loss_gap.s_feature.connector': 'gap',
+}
 rows = {
     # where gradients end
     'no cuts': {f'{d}.isolate': False},
@@ -89,7 +95,15 @@ rows = {
     'pooled features, too, at the head': pooled,
     'pooled features through a layer, too, at the head': layer,
     'pooled features through a layer, DKD x 0.25': {dkd: 0.25, **layer},
-    'pooled features through a layer in place of DKD': {dkd: 0.0, **layer},
+    'pooled features through a regressor, too, at the head': regressor,
+    'pooled features through a regressor, DKD x 0.25': {
+        dkd: 0.25,
+        **regressor,
+    },
+    'pooled features through a regressor in place of DKD': {
+        dkd: 0.0,
+        **regressor,
+    },
     'pooled features in place of DKD': {dkd: 0.0, **pooled},
     'pooled features x 0.2, DKD x 0.25': {
         dkd: 0.25,
@@ -178,4 +192,4 @@ methods = [
 ]
 reference = 'LAKD'
 del cut, d, dkd, dkd_loss, kd, key, label, lakd, layer, literal, mapping
-del pooled, rows, side, soft_labels, standardized
+del pooled, regressor, rows, side, soft_labels, standardized

@@ -64,12 +64,23 @@ layer = {
     f'{d}.connectors.gap.module_args.kernel_size': 1,
     f'{d}.loss_forward_mappings.loss_gap.s_feature.connector': 'gap',
 }
+# It collapses without a warm-up of the learning rate.
+rows['labels, DKD x 0.25 and pooled features through a layer'] = {
+    f'{dkd}.loss_weight': 0.25,
+    **layer,
+}
+# FitNet's, which normalises
+regressor = {
+    **pooled,
+    f'{d}.connectors.gap.type': 'HintConnector',
+    f'{d}.loss_forward_mappings.loss_gap.s_feature.connector': 'gap',
+}
 for factor, title in (
-    (1.0, 'labels, DKD and pooled features through a layer'),
-    (0.25, 'labels, DKD x 0.25 and pooled features through a layer'),
-    (0.0, 'labels and pooled features through a layer'),
+    (1.0, 'labels, DKD and pooled features through a regressor'),
+    (0.25, 'labels, DKD x 0.25 and pooled features through a regressor'),
+    (0.0, 'labels and pooled features through a regressor'),
 ):
-    rows[title] = {f'{dkd}.loss_weight': factor, **layer}
+    rows[title] = {f'{dkd}.loss_weight': factor, **regressor}
 rows['labels, DKD and pooled features'] = pooled
 rows['labels and pooled features'] = {f'{dkd}.loss_weight': 0.0, **pooled}
 # what of that is the local modules' own
@@ -112,4 +123,4 @@ methods = [
 ]
 reference = 'LAKD'
 del changes, d, dkd, factor, in_place, key, lakd, layer, loss, mapping, name
-del pooled, rows, side, standardized, suffix, title, value
+del pooled, regressor, rows, side, standardized, suffix, title, value
