@@ -96,7 +96,9 @@ rows['labels, DKD x 0.25 and pooled features x 0.2'] = {
     f'{d}.distill_losses.loss_gap.loss_weight': 2.0,
 }
 
-lakd = 'configs/lakd/lakd_{pair}.py'
+# The rows lie over DKD at the head. What configs/lakd has is the row "labels
+# and pooled features through a regressor".
+lakd = 'configs/lakd_dkd/lakd_dkd_{pair}.py'
 methods = [
     dict(title='FitNet', config='configs/fitnet/fitnet_{pair}.py'),
     *(
@@ -120,9 +122,9 @@ methods = [
         config='configs/dkd/dkd_{pair}.py',
         options=standardized,
     ),
-    dict(title='LAKD', config=lakd),
+    dict(title='LAKD, DKD', config=lakd),
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
-reference = 'LAKD'
+reference = 'LAKD, DKD'
 del changes, d, dkd, factor, in_place, key, lakd, layer, loss, mapping, name
 del pooled, regressor, rows, side, standardized, suffix, title, value

@@ -1,6 +1,6 @@
 _base_ = [
-    '../dkd/dkd_resnet34_resnet18_8xb32_imagenet.py',
+    '../_base_/pairs/resnet34_resnet18_8xb32_imagenet.py',
     '../_base_/distillers/lakd_imagenet.py',
 ]
 
-model = dict(distiller={{_base_.lakd_distiller}})
+model = dict(distiller=_base_.lakd_distiller)

@@ -1,6 +1,6 @@
 _base_ = [
-    '../dkd/dkd_resnet50_mobilenetv2_1xb64_cifar100.py',
+    '../_base_/pairs/resnet50_mobilenetv2_1xb64_cifar100.py',
     '../_base_/distillers/lakd_4stages.py',
 ]
 
-model = dict(distiller={{_base_.lakd_distiller}})
+model = dict(distiller=_base_.lakd_distiller)

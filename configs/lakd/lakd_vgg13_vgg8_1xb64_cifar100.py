@@ -1,6 +1,6 @@
 _base_ = [
-    '../dkd/dkd_vgg13_vgg8_1xb64_cifar100.py',
+    '../_base_/pairs/vgg13_vgg8_1xb64_cifar100.py',
     '../_base_/distillers/lakd_vgg.py',
 ]
 
-model = dict(distiller={{_base_.lakd_distiller}})
+model = dict(distiller=_base_.lakd_distiller)

@@ -8,6 +8,7 @@ from mmrazor.models.architectures.connectors.base_connector import (
 )
 from mmrazor.registry import MODELS
 from torch import nn
+from torch.nn import functional as F
 
 from ..errors import SettingError
 
@@ -21,6 +22,9 @@ class HintConnector(BaseConnector):
     transposed 4x4 with stride 2, for twice or half the size; and otherwise,
     for a larger map, one without padding whose kernel leaves the teacher's
     size. :class:`~mmrazor_lakd.distillers.FeatureDistiller` finds the shapes.
+
+    A training batch of one image whose map is of one element, which pooled
+    features are, has no statistics: it is normalised by the running ones.
 
     Source: Romero et al., "FitNets: Hints for Thin Deep Nets", arXiv
     1412.6550, section 2.2; normalisation and the kernels for other sizes are
@@ -68,4 +72,19 @@ class HintConnector(BaseConnector):
 
     def forward_train(self, feature: torch.Tensor) -> torch.Tensor:
         """Map (N, C, H, W) to (N, C', H', W')."""
-        return self.regress(feature)
+        conv, norm, relu = self.regress
+        feature = conv(feature)
+        plain = isinstance(norm, nn.BatchNorm2d)  # not one over processes
+        if plain and norm.training and feature[:, 0].numel() == 1:
+            # The last batch of an epoch may be such a one.
+            feature = F.batch_norm(
+                feature,
+                norm.running_mean,
+                norm.running_var,
+                norm.weight,
+                norm.bias,
+                eps=norm.eps,
+            )
+        else:
+            feature = norm(feature)
+        return relu(feature)

@@ -46,6 +46,14 @@ def test_hints_of_equal_shapes_are_a_convolution_norm_and_relu():
     torch.testing.assert_close(connector(feature), expected)
 
 
+def test_hints_of_a_last_batch_of_one_image():
+    connector = HintConnector((3, 1, 1), (5, 1, 1))
+    connector(torch.randn(8, 3, 1, 1))  # running statistics of a batch
+    feature = torch.randn(1, 3, 1, 1)
+    output = connector(feature)
+    torch.testing.assert_close(output, connector.eval()(feature))
+
+
 def test_hints_from_maps_that_are_too_small():
     with pytest.raises(SettingError, match='4x4.*16x16.*earlier module'):
         HintConnector((16, 4, 4), (16, 16, 16))

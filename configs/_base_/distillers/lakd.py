@@ -1,22 +1,26 @@
-# LAKD for networks of three stages: CIFAR ResNets, wide ResNets, ShuffleNets.
-# It lies over DKD, which teaches the last module. Stage 1, which takes most of
-# the memory, is cut off and learns the teacher's map alone. Stage 2 is taught
-# without a cut, which would save little or no memory there; what it does to
-# accuracy depends on the teacher (docs/en/notes/experiments.md).
-# Maps of unequal width or size are aligned.
+# LAKD for networks of three stages. Beside the labels, the last module learns
+# what the teacher's classifier sees, its pooled features, in the scale of the
+# other modules' maps and through FitNet's regressor, so that the student's own
+# features may be others and of another width.
+_base_ = './lakd_maps.py'
+
 lakd_distiller = dict(
-    type='LAKDDistiller',
-    local_modules=[
-        dict(
-            student='backbone.layer1.preact', teacher='backbone.layer1.preact'
-        ),
-        dict(
-            student='backbone.layer2.preact',
-            teacher='backbone.layer2.preact',
-            isolate=False,
-        ),
-    ],
-    connector=dict(type='LocalModuleConnector'),
-    feature_loss=dict(type='LocalFeatureLoss', loss_weight=1.0),
-    attention_loss=dict(type='NDAMLoss', alpha=0.5, beta=0.5, loss_weight=1.0),
+    student_recorders=dict(
+        pooled=dict(type='ModuleOutputs', source='neck.gap')
+    ),
+    teacher_recorders=dict(
+        pooled=dict(type='ModuleOutputs', source='neck.gap')
+    ),
+    connectors=dict(regressor=dict(type='HintConnector')),
+    distill_losses=dict(
+        loss_pooled=dict(type='LocalFeatureLoss', loss_weight=10.0)
+    ),
+    loss_forward_mappings=dict(
+        loss_pooled=dict(
+            s_feature=dict(
+                recorder='pooled', from_student=True, connector='regressor'
+            ),
+            t_feature=dict(recorder='pooled', from_student=False),
+        )
+    ),
 )
