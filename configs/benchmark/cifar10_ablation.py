@@ -107,6 +107,10 @@ heads = {
         dkd: 0.0,
         **regressor,
     },
+    'pooled features through a regressor, KD, T = 1': {
+        **soft_labels,
+        **regressor,
+    },
     'pooled features in place of DKD': {dkd: 0.0, **pooled},
     'pooled features x 0.2, DKD x 0.25': {
         dkd: 0.25,

@@ -81,6 +81,10 @@ for factor, title in (
     (0.0, 'labels and pooled features through a regressor'),
 ):
     rows[title] = {f'{dkd}.loss_weight': factor, **regressor}
+rows['labels, KD, T = 1, and pooled features through a regressor'] = {
+    **in_place['loss_kd'],
+    **regressor,
+}
 rows['labels, DKD and pooled features'] = pooled
 rows['labels and pooled features'] = {f'{dkd}.loss_weight': 0.0, **pooled}
 # what of that is the local modules' own
