@@ -111,6 +111,12 @@ heads = {
         **soft_labels,
         **regressor,
     },
+    'pooled features through a regressor, half of KD, T = 1': {
+        **soft_labels,
+        label: 0.5,
+        f'{d}.distill_losses.loss_kd.loss_weight': 0.5,
+        **regressor,
+    },
     'pooled features in place of DKD': {dkd: 0.0, **pooled},
     'pooled features x 0.2, DKD x 0.25': {
         dkd: 0.25,

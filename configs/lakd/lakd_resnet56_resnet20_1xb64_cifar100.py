@@ -3,4 +3,8 @@ _base_ = [
     '../_base_/distillers/lakd.py',
 ]
 
-model = dict(distiller=_base_.lakd_distiller)
+model = dict(
+    # the other half of the cross-entropy is with the teacher's answers
+    architecture=dict(head=dict(loss=dict(loss_weight=0.5))),
+    distiller=_base_.lakd_distiller,
+)
