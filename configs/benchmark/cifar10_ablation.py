@@ -83,7 +83,7 @@ untaught = {
     f'{d}.local_modules.1.attention_loss': None,
 }
 # What the last module learns from, from DKD at the head on. "pooled features
-# through a regressor in place of DKD" is what configs/lakd has.
+# through a regressor, half of KD, T = 1" is what configs/lakd has.
 heads = {
     'DKD at the head, no cuts': no_cuts,
     'DKD at the head, cuts behind stages 1 and 2': cut,
@@ -130,6 +130,11 @@ rows = {
     'cuts behind stages 1 and 2': cut,
     'stage 2 untaught': untaught,
     # what the last module learns from
+    'soft labels of T = 2': {f'{d}.distill_losses.loss_kd.tau': 2.0},
+    'no soft labels': {
+        label: 1.0,
+        f'{d}.distill_losses.loss_kd.loss_weight': 0.0,
+    },
     'pooled features x 0.25': {f'{pooled_loss}.loss_weight': 2.5},
     'pooled features x 4': {f'{pooled_loss}.loss_weight': 40.0},
     # what the local modules are worth beside it

@@ -100,8 +100,7 @@ rows['labels, DKD x 0.25 and pooled features x 0.2'] = {
     f'{d}.distill_losses.loss_gap.loss_weight': 2.0,
 }
 
-# The rows lie over DKD at the head. What configs/lakd has is the row "labels
-# and pooled features through a regressor".
+# The rows lie over DKD at the head.
 lakd = 'configs/lakd_dkd/lakd_dkd_{pair}.py'
 methods = [
     dict(title='FitNet', config='configs/fitnet/fitnet_{pair}.py'),
@@ -126,6 +125,7 @@ methods = [
         config='configs/dkd/dkd_{pair}.py',
         options=standardized,
     ),
+    dict(title='LAKD', config='configs/lakd/lakd_{pair}.py'),
     dict(title='LAKD, DKD', config=lakd),
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]

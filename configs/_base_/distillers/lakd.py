@@ -1,8 +1,10 @@
 # LAKD for networks of three stages. The last module learns three things: the
 # labels and, with the same weight, the teacher's answers as they are (T 1),
-# which say more than labels where the teacher is not sure; and what its classifier sees, the pooled features,
-# in the scale of the other modules' maps and through FitNet's regressor, so
-# that the student's own features may be others and of another width.
+# which say more than the labels where the teacher is not sure; and what its
+# classifier sees, the pooled features, in the scale of the other modules' maps
+# and through FitNet's regressor, so that the student's own features may be
+# others and of another width. The labels' weight is that of the student's
+# head.
 _base_ = './lakd_maps.py'
 
 lakd_distiller = dict(
