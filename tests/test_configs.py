@@ -132,21 +132,22 @@ def test_cifar10_differs_from_cifar100_in_the_data_alone(path):
     'path', [path for path in OF_PAIRS if path.split('/')[1] != 'kd']
 )
 def test_methods_of_a_pair_differ_in_the_distiller_alone(path):
-    """Against KD, but for the weight of the cross-entropy."""
+    """Against KD, whose cross-entropy has another weight by its recipe."""
     method = path.split('/')[1]
-    ours, kd = (
-        {
-            key: value
-            for key, value in resolve(name).to_dict().items()
-            if not key.endswith('_distiller')  # the bases' variables
-        }
-        for name in (path, path.replace(method, 'kd'))
-    )
+    ours = resolve(path).to_dict()
+    kd = resolve(path.replace(method, 'kd')).to_dict()
+    ours.pop(f'{method}_distiller')
     weight = 0.5 if path.endswith('imagenet.py') else 0.1
+    if method == 'lakd':  # lies over DKD
+        dkd = resolve(path.replace('lakd', 'dkd')).to_dict()
+        assert ours.pop('dkd_distiller') == dkd['dkd_distiller']
+    if method == 'lakd_pooled':  # lies over LAKD
+        lakd = resolve(path.replace(method, 'lakd')).to_dict()
+        assert ours.pop('lakd_distiller') == lakd['lakd_distiller']
     loss = ours['model']['architecture']['head']['loss']
-    # LAKD's other half is with the teacher's answers.
-    assert loss['loss_weight'] == (0.5 if method == 'lakd' else 1.0)
+    assert loss['loss_weight'] == 1.0
     loss['loss_weight'] = weight
+    kd.pop('kd_distiller')
     loss = kd['model']['architecture']['head']['loss']
     assert loss['loss_weight'] == weight
     assert ours['model'].pop('distiller') != kd['model'].pop('distiller')

@@ -8,11 +8,9 @@ pairs = ['resnet56_resnet20_1xb128_cifar10']
 methods = _base_.methods
 # resnet20_1xb128_cifar10 is the small pair's teacher, with a short schedule.
 methods[0].update(config='configs/teachers/{student}_240e_{recipe}.py')
-# LAKD with other heads: DKD's, and the pooled features as they are
-methods += [
-    dict(title='LAKD, DKD', config='configs/lakd_dkd/lakd_dkd_{pair}.py'),
+methods.append(
     dict(
         title='LAKD, pooled',
         config='configs/lakd_pooled/lakd_pooled_{pair}.py',
-    ),
-]
+    )
+)

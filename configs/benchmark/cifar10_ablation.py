@@ -25,7 +25,6 @@ d = 'model.distiller'
 dkd_loss = f'{d}.distill_losses.loss_dkd.loss'
 dkd = f'{dkd_loss}.loss_weight'
 label = 'model.architecture.head.loss.loss_weight'
-pooled_loss = f'{d}.distill_losses.loss_pooled'
 cut = {f'{d}.local_modules.1.isolate': True}
 # logits KD, as configs/kd has it, in place of DKD
 kd = {
@@ -77,18 +76,16 @@ regressor = {
     f'{d}.connectors.gap.type': 'HintConnector',
     f'{d}.loss_forward_mappings.loss_gap.s_feature.connector': 'gap',
 }
-no_cuts = {f'{d}.isolate': False}
-untaught = {
-    f'{d}.local_modules.1.feature_loss': None,
-    f'{d}.local_modules.1.attention_loss': None,
-}
-# What the last module learns from, from DKD at the head on. "pooled features
-# through a regressor, half of KD, T = 1" is what configs/lakd has.
-heads = {
-    'DKD at the head, no cuts': no_cuts,
-    'DKD at the head, cuts behind stages 1 and 2': cut,
-    'DKD at the head, stage 2 untaught': untaught,
-    'KD at the head, cuts behind stages 1 and 2': {**cut, **kd},
+rows = {
+    # where gradients end
+    'no cuts': {f'{d}.isolate': False},
+    'cuts behind stages 1 and 2': cut,
+    'cuts behind stages 1 and 2, KD at the head': {**cut, **kd},
+    'stage 2 untaught': {
+        f'{d}.local_modules.1.feature_loss': None,
+        f'{d}.local_modules.1.attention_loss': None,
+    },
+    # what the last module learns from
     'KD at the head': kd,
     'labels alone at the head': {dkd: 0.0},
     'DKD x 0.25 at the head': {dkd: 0.25},
@@ -111,6 +108,7 @@ heads = {
         **soft_labels,
         **regressor,
     },
+    # labels and KD half each
     'pooled features through a regressor, half of KD, T = 1': {
         **soft_labels,
         label: 0.5,
@@ -122,26 +120,6 @@ heads = {
         dkd: 0.25,
         **pooled,
         f'{d}.distill_losses.loss_gap.loss_weight': 2.0,
-    },
-}
-rows = {
-    # where gradients end
-    'no cuts': no_cuts,
-    'cuts behind stages 1 and 2': cut,
-    'stage 2 untaught': untaught,
-    # what the last module learns from
-    'soft labels of T = 2': {f'{d}.distill_losses.loss_kd.tau': 2.0},
-    'no soft labels': {
-        label: 1.0,
-        f'{d}.distill_losses.loss_kd.loss_weight': 0.0,
-    },
-    'pooled features x 0.25': {f'{pooled_loss}.loss_weight': 2.5},
-    'pooled features x 4': {f'{pooled_loss}.loss_weight': 40.0},
-    # what the local modules are worth beside it
-    'no local modules': {
-        **no_cuts,
-        f'{d}.feature_loss': None,
-        f'{d}.attention_loss': None,
     },
     # what NDAM adds
     'NDAM off': {f'{d}.attention_loss': None},
@@ -209,7 +187,6 @@ rows = {
 }
 
 lakd = 'configs/lakd/lakd_{pair}.py'
-over_dkd = 'configs/lakd_dkd/lakd_dkd_{pair}.py'
 literal = 'configs/lakd_literal/lakd_literal_{pair}.py'
 methods = [
     dict(title='alone', config='configs/teachers/{student}_{recipe}.py'),
@@ -223,10 +200,7 @@ methods = [
     dict(title='LAKD', config=lakd),
     dict(title='the literal reading', config=literal),
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
-    dict(title='LAKD, DKD', config=over_dkd),
-    *(dict(title=t, config=over_dkd, options=o) for t, o in heads.items()),
 ]
 reference = 'LAKD'
-del cut, d, dkd, dkd_loss, heads, kd, key, label, lakd, layer, literal
-del mapping, no_cuts, over_dkd, pooled, pooled_loss, regressor, rows, side
-del soft_labels, standardized, untaught
+del cut, d, dkd, dkd_loss, kd, key, label, lakd, layer, literal, mapping
+del pooled, regressor, rows, side, soft_labels, standardized

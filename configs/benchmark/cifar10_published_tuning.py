@@ -85,6 +85,13 @@ rows['labels, KD, T = 1, and pooled features through a regressor'] = {
     **in_place['loss_kd'],
     **regressor,
 }
+# labels and KD half each
+rows['labels, half of KD, T = 1, and pooled features through a regressor'] = {
+    **in_place['loss_kd'],
+    'model.architecture.head.loss.loss_weight': 0.5,
+    f'{d}.distill_losses.loss_kd.loss_weight': 0.5,
+    **regressor,
+}
 rows['labels, DKD and pooled features'] = pooled
 rows['labels and pooled features'] = {f'{dkd}.loss_weight': 0.0, **pooled}
 # what of that is the local modules' own
@@ -100,8 +107,7 @@ rows['labels, DKD x 0.25 and pooled features x 0.2'] = {
     f'{d}.distill_losses.loss_gap.loss_weight': 2.0,
 }
 
-# The rows lie over DKD at the head.
-lakd = 'configs/lakd_dkd/lakd_dkd_{pair}.py'
+lakd = 'configs/lakd/lakd_{pair}.py'
 methods = [
     dict(title='FitNet', config='configs/fitnet/fitnet_{pair}.py'),
     *(
@@ -125,10 +131,9 @@ methods = [
         config='configs/dkd/dkd_{pair}.py',
         options=standardized,
     ),
-    dict(title='LAKD', config='configs/lakd/lakd_{pair}.py'),
-    dict(title='LAKD, DKD', config=lakd),
+    dict(title='LAKD', config=lakd),
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
-reference = 'LAKD, DKD'
+reference = 'LAKD'
 del changes, d, dkd, factor, in_place, key, lakd, layer, loss, mapping, name
 del pooled, regressor, rows, side, standardized, suffix, title, value

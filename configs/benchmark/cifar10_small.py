@@ -4,10 +4,5 @@ _base_ = ['./_base_/methods.py']
 
 title = 'CIFAR-10, ResNet20 -> ResNet8, a short budget'
 pairs = ['resnet20_resnet8_1xb128_cifar10']
-methods = [
-    *_base_.methods,
-    # its head is DKD's
-    dict(title='LAKD, DKD', config='configs/lakd_dkd/lakd_dkd_{pair}.py'),
-]
 epochs = 10
 teacher_epochs = 20

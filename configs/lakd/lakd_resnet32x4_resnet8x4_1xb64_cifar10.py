@@ -1,10 +1,6 @@
 _base_ = [
-    '../_base_/pairs/resnet32x4_resnet8x4_1xb64_cifar10.py',
+    '../dkd/dkd_resnet32x4_resnet8x4_1xb64_cifar10.py',
     '../_base_/distillers/lakd.py',
 ]
 
-model = dict(
-    # the other half of the cross-entropy is with the teacher's answers
-    architecture=dict(head=dict(loss=dict(loss_weight=0.5))),
-    distiller=_base_.lakd_distiller,
-)
+model = dict(distiller={{_base_.lakd_distiller}})

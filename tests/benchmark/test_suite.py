@@ -93,7 +93,7 @@ def test_warm_ups_move_with_the_budget():
     loss = 'model.distiller.distill_losses.loss_{}'
     for method, name in (
         ('DKD', 'dkd'),
-        ('LAKD, DKD', 'dkd'),
+        ('LAKD', 'dkd'),
         ('ReviewKD', 'review'),
     ):
         student = next(t for t in suite.students if t.method == method)

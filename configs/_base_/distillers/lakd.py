@@ -1,36 +1,22 @@
-# LAKD for networks of three stages. The last module learns three things: the
-# labels and, with the same weight, the teacher's answers as they are (T 1),
-# which say more than the labels where the teacher is not sure; and what its
-# classifier sees, the pooled features, in the scale of the other modules' maps
-# and through FitNet's regressor, so that the student's own features may be
-# others and of another width. The labels' weight is that of the student's
-# head.
-_base_ = './lakd_maps.py'
-
+# LAKD for networks of three stages: CIFAR ResNets, wide ResNets, ShuffleNets.
+# It lies over DKD, which teaches the last module. Stage 1, which takes most of
+# the memory, is cut off and learns the teacher's map alone. Stage 2 is taught
+# without a cut, which would save little or no memory there; what it does to
+# accuracy depends on the teacher (docs/en/notes/experiments.md).
+# Maps of unequal width or size are aligned.
 lakd_distiller = dict(
-    student_recorders=dict(
-        logits=dict(type='ModuleOutputs', source='head.fc'),
-        pooled=dict(type='ModuleOutputs', source='neck.gap'),
-    ),
-    teacher_recorders=dict(
-        logits=dict(type='ModuleOutputs', source='head.fc'),
-        pooled=dict(type='ModuleOutputs', source='neck.gap'),
-    ),
-    connectors=dict(regressor=dict(type='HintConnector')),
-    distill_losses=dict(
-        loss_kd=dict(type='LogitsKDLoss', tau=1.0, loss_weight=0.5),
-        loss_pooled=dict(type='LocalFeatureLoss', loss_weight=10.0),
-    ),
-    loss_forward_mappings=dict(
-        loss_kd=dict(
-            preds_S=dict(recorder='logits', from_student=True),
-            preds_T=dict(recorder='logits', from_student=False),
+    type='LAKDDistiller',
+    local_modules=[
+        dict(
+            student='backbone.layer1.preact', teacher='backbone.layer1.preact'
         ),
-        loss_pooled=dict(
-            s_feature=dict(
-                recorder='pooled', from_student=True, connector='regressor'
-            ),
-            t_feature=dict(recorder='pooled', from_student=False),
+        dict(
+            student='backbone.layer2.preact',
+            teacher='backbone.layer2.preact',
+            isolate=False,
         ),
-    ),
+    ],
+    connector=dict(type='LocalModuleConnector'),
+    feature_loss=dict(type='LocalFeatureLoss', loss_weight=1.0),
+    attention_loss=dict(type='NDAMLoss', alpha=0.5, beta=0.5, loss_weight=1.0),
 )
