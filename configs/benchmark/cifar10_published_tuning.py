@@ -85,13 +85,6 @@ rows['labels, KD, T = 1, and pooled features through a regressor'] = {
     **in_place['loss_kd'],
     **regressor,
 }
-# labels and KD half each
-rows['labels, half of KD, T = 1, and pooled features through a regressor'] = {
-    **in_place['loss_kd'],
-    'model.architecture.head.loss.loss_weight': 0.5,
-    f'{d}.distill_losses.loss_kd.loss_weight': 0.5,
-    **regressor,
-}
 rows['labels, DKD and pooled features'] = pooled
 rows['labels and pooled features'] = {f'{dkd}.loss_weight': 0.0, **pooled}
 # what of that is the local modules' own
