@@ -75,12 +75,12 @@ regressor = {
     f'{d}.connectors.gap.type': 'HintConnector',
     f'{d}.loss_forward_mappings.loss_gap.s_feature.connector': 'gap',
 }
-for factor, title in (
+for factor, row in (
     (1.0, 'labels, DKD and pooled features through a regressor'),
     (0.25, 'labels, DKD x 0.25 and pooled features through a regressor'),
     (0.0, 'labels and pooled features through a regressor'),
 ):
-    rows[title] = {f'{dkd}.loss_weight': factor, **regressor}
+    rows[row] = {f'{dkd}.loss_weight': factor, **regressor}
 rows['labels, KD, T = 1, and pooled features through a regressor'] = {
     **in_place['loss_kd'],
     **regressor,
@@ -129,4 +129,4 @@ methods = [
 ]
 reference = 'LAKD'
 del changes, d, dkd, factor, in_place, key, lakd, layer, loss, mapping, name
-del pooled, regressor, rows, side, standardized, suffix, title, value
+del pooled, regressor, row, rows, side, standardized, suffix, value
