@@ -105,7 +105,8 @@ def draw_accuracies(
         '(dots: seeds; bar: mean; whiskers: standard deviation)'
     )
     above = '' if teacher is None else f'\nteacher: {teacher:.2f} %'
-    axis.set_title(f'{title}{above}', fontsize=11)
+    # over the whole figure: long names leave the axes too narrow for it
+    figure.suptitle(f'{title}{above}', fontsize=11)
     figure.savefig(path, dpi=110)
 
 
