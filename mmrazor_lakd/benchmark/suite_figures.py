@@ -1,7 +1,7 @@
 """Pictures of a suite's results."""
 
 from pathlib import Path
-from typing import Any, Dict, Iterable, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Optional, Sequence
 
 import numpy as np
 import pandas
@@ -26,6 +26,10 @@ COLORS = (GREY, BLACK, ORANGE, SKY_BLUE, GREEN, WINE, BLUE, PURPLE)
 EMPHASIS = VERMILION
 EMPHASISED = 'LAKD'
 MARKERS = 'os^Dv<>Pd*X'
+# Curves of more methods can't be told apart; then so many of the best and of
+# the worst get a colour.
+MOST_CURVES = 2 * len(COLORS)
+ENDS = 5
 
 
 def is_variant(method: str) -> bool:
@@ -110,6 +114,23 @@ def draw_accuracies(
     figure.savefig(path, dpi=110)
 
 
+def choose_curves(last: Dict[str, float]) -> List[str]:
+    """Choose the methods whose curves get a colour and a name.
+
+    Args:
+        last (dict[str, float]): Last accuracy by method, in the suite's order.
+
+    Returns:
+        list[str]: In the same order: all, or LAKD and the two ends of a list
+        that is too long.
+    """
+    if len(last) <= MOST_CURVES:
+        return list(last)
+    ranked = sorted(last, key=last.__getitem__)
+    chosen = {EMPHASISED, *ranked[:ENDS], *ranked[-ENDS:]}
+    return [method for method in last if method in chosen]
+
+
 def draw_curves(
     path: Path,
     results: Sequence[Dict[str, Any]],
@@ -128,21 +149,35 @@ def draw_curves(
         step_ms (dict, optional): Time of a training step by method, in
             milliseconds, for the horizontal axis. Defaults to None: epochs.
     """
-    figure = make_figure(result['method'] for result in results)
-    axis = figure.subplots()
-    for number, method in enumerate(methods):
+    means: Dict[str, np.ndarray] = {}
+    minutes: Dict[str, float] = {}  # of an epoch
+    for method in methods:
         runs = [r for r in results if r['method'] == method]
-        if not runs or (step_ms is not None and method not in step_ms):
+        if runs and (step_ms is None or method in step_ms):
+            means[method] = np.mean([run['top1'] for run in runs], axis=0)
+            if step_ms is not None:
+                minutes[method] = (
+                    runs[0]['iterations'] * step_ms[method] / 60e3
+                )
+    named = choose_curves({m: mean[-1] for m, mean in means.items()})
+    figure = make_figure(named)
+    axis = figure.subplots()
+    # The colours are those of the other pictures, where there are enough.
+    order = list(methods) if len(named) == len(means) else named
+    others = f'{len(means) - len(named)} others, in between'
+    for method, mean in means.items():
+        places = np.arange(1, len(mean) + 1) * minutes.get(method, 1.0)
+        if method not in named:
+            axis.plot(
+                places, mean, color='#CCCCCC', lw=0.8, zorder=1, label=others
+            )
+            others = '_'  # hides a line from the legend
             continue
-        mean = np.mean([run['top1'] for run in runs], axis=0)
-        places = np.arange(1, len(mean) + 1, dtype=float)
-        if step_ms is not None:
-            places *= runs[0]['iterations'] * step_ms[method] / 60e3
         emphasised = method == EMPHASISED
         axis.plot(
             places,
             mean,
-            **style(number, method),
+            **style(order.index(method), method),
             label=f'{method} ({mean[-1]:.2f})',
             linewidth=2.6 if emphasised else 1.4,
             markersize=5 if len(mean) < 30 else 0,

@@ -1,0 +1,45 @@
+"""Pictures of a suite."""
+
+from matplotlib.image import imread
+
+from mmrazor_lakd.benchmark.suite_figures import (
+    ENDS,
+    MOST_CURVES,
+    choose_curves,
+    draw_curves,
+)
+
+
+def accuracies(count):
+    """Make accuracies by method that fall and rise, LAKD in the middle."""
+    last = {f'row {number}': 80.0 + number % 7 for number in range(count - 1)}
+    return {'LAKD': 83.0, **last}
+
+
+def test_all_curves_have_a_name_while_they_can_be_told_apart():
+    last = accuracies(MOST_CURVES)
+    assert choose_curves(last) == list(last)
+    assert choose_curves({}) == []
+
+
+def test_a_long_list_keeps_lakd_and_its_ends():
+    last = accuracies(40)
+    chosen = choose_curves(last)
+    assert len(chosen) == 2 * ENDS + 1 and 'LAKD' in chosen
+    assert chosen == [method for method in last if method in chosen]
+    middle = [last[method] for method in last.keys() - set(chosen)]
+    ends = sorted(last[method] for method in chosen if method != 'LAKD')
+    assert ends[ENDS - 1] <= min(middle) and max(middle) <= ends[ENDS]
+
+
+def test_curves_of_many_methods_are_drawn(tmp_path):
+    last = accuracies(40)
+    results = [
+        dict(method=method, seed=0, top1=[60.0, value], iterations=352)
+        for method, value in last.items()
+    ]
+    times = {method: 100.0 for method in last if method != 'row 3'}
+    for name, step_ms in (('epochs', None), ('time', times)):
+        path = tmp_path / f'{name}.png'
+        draw_curves(path, results, list(last), 'many', step_ms)
+        assert imread(path).std() > 0
