@@ -5,15 +5,17 @@ difference is kept, in the maps' own precision, for any number of weightings;
 sums are taken in float32, a few images at a time.
 """
 
+import math
 from typing import Iterator, Sequence, Tuple
 
 import torch
 from torch.autograd.function import once_differentiable
 
 # Into how many parts a map is split: small ones spare memory and stay in a
-# CPU's cache, but each costs a GPU a few more launches.
-PARTS = {'cpu': 8}
-PARTS_ELSEWHERE = 2
+# CPU's cache, but each costs a GPU a few more launches, so that there only
+# large maps have more than two.
+CPU_PARTS = 8
+LARGE_PART = 2**22  # elements: 16 MiB in float32
 
 
 def at_least_float32(feature: torch.Tensor) -> torch.Tensor:
@@ -25,7 +27,10 @@ def at_least_float32(feature: torch.Tensor) -> torch.Tensor:
 
 def chunks(feature: torch.Tensor) -> Iterator[torch.Tensor]:
     """Yield a few images of a map (N, C, H, W) at a time, in float32."""
-    parts = PARTS.get(feature.device.type, PARTS_ELSEWHERE)
+    if feature.device.type == 'cpu':
+        parts = CPU_PARTS
+    else:
+        parts = max(2, math.ceil(feature.numel() / LARGE_PART))
     for part in feature.chunk(parts):
         yield at_least_float32(part)
 

@@ -13,6 +13,7 @@ from mmrazor_lakd.losses import (
     ndam_loss,
     ndam_map,
 )
+from mmrazor_lakd.losses.weighted_square import LARGE_PART, chunks
 
 EPS = 1e-6
 # Maps of unequal batch, width and size, square or not.
@@ -207,3 +208,16 @@ def test_half_precision_is_summed_in_float32(dtype):
 def test_wrong_options_are_refused(loss, options, message):
     with pytest.raises(SettingError, match=message):
         loss(**options)
+
+
+@pytest.mark.parametrize('images', [8, 256])
+def test_parts_of_a_map_elsewhere_than_on_a_cpu(images):
+    """Few launches for a small map, little memory for a large one."""
+    feature = torch.empty(
+        (images, 64, 56, 56), dtype=torch.bfloat16, device='meta'
+    )
+    parts = list(chunks(feature))
+    assert sum(map(len, parts)) == images
+    assert max(part.numel() for part in parts) <= LARGE_PART
+    assert all(part.dtype == torch.float32 for part in parts)
+    assert len(parts) == {8: 2, 256: 13}[images]
