@@ -109,6 +109,11 @@ rows['labels, pooled features and the map of stage 3'] = {
     **rows['labels and pooled features'],
     **last_map,
 }
+rows['labels and pooled features, map losses x 4'] = {
+    **rows['labels and pooled features'],
+    f'{d}.feature_loss.loss_weight': 4.0,
+    f'{d}.attention_loss.loss_weight': 4.0,
+}
 rows['labels and the map of stage 3 by OFD'] = {
     **rows['labels and the map of stage 3'],
     f'{d}.distill_losses.loss_map.type': 'PartialSquareLoss',
