@@ -76,6 +76,21 @@ regressor = {
     f'{d}.connectors.gap.type': 'HintConnector',
     f'{d}.loss_forward_mappings.loss_gap.s_feature.connector': 'gap',
 }
+# the map of the last stage by OFD's loss, behind a layer and above its margins
+last_map = {
+    f'{d}.distill_losses.loss_map.type': 'PartialSquareLoss',
+    f'{d}.connectors.align.type': 'ConvModuleConnector',
+    f'{d}.connectors.align.norm_cfg.type': 'BN',
+    f'{d}.connectors.align.act_cfg': None,
+    f'{d}.connectors.margin.type': 'MarginConnector',
+}
+for side, connector in (('student', 'align'), ('teacher', 'margin')):
+    last_map[f'{d}.{side}_recorders.map.type'] = 'ModuleOutputs'
+    last_map[f'{d}.{side}_recorders.map.source'] = 'backbone.layer3.preact'
+    mapping = f'{d}.loss_forward_mappings.loss_map.{side[0]}_feature'
+    last_map[f'{mapping}.recorder'] = 'map'
+    last_map[f'{mapping}.from_student'] = side == 'student'
+    last_map[f'{mapping}.connector'] = connector
 rows = {
     # where gradients end
     'no cuts': {f'{d}.isolate': False},
@@ -121,6 +136,8 @@ rows = {
         **pooled,
         f'{d}.distill_losses.loss_gap.loss_weight': 2.0,
     },
+    'the map of stage 3 by OFD, too, at the head': last_map,
+    'the map of stage 3 by OFD in place of DKD': {dkd: 0.0, **last_map},
     # what NDAM adds
     'NDAM off': {f'{d}.attention_loss': None},
     'NDAM alone': {f'{d}.feature_loss': None},
@@ -202,5 +219,5 @@ methods = [
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
 reference = 'LAKD'
-del cut, d, dkd, dkd_loss, kd, key, label, lakd, layer, literal, mapping
-del pooled, regressor, rows, side, soft_labels, standardized
+del connector, cut, d, dkd, dkd_loss, kd, key, label, lakd, last_map, layer
+del literal, mapping, pooled, regressor, rows, side, soft_labels, standardized
