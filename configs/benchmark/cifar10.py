@@ -8,9 +8,7 @@ pairs = ['resnet56_resnet20_1xb128_cifar10']
 methods = _base_.methods
 # resnet20_1xb128_cifar10 is the small pair's teacher, with a short schedule.
 methods[0].update(config='configs/teachers/{student}_240e_{recipe}.py')
-methods.append(
-    dict(
-        title='LAKD, pooled',
-        config='configs/lakd_pooled/lakd_pooled_{pair}.py',
-    )
-)
+for head, title in (('pooled', 'LAKD, pooled'), ('ofd', 'LAKD, OFD')):
+    config = f'configs/lakd_{head}/lakd_{head}_{{pair}}.py'
+    methods.append(dict(title=title, config=config))
+del config, head, title
