@@ -8,7 +8,10 @@ pairs = ['resnet56_resnet20_1xb128_cifar10']
 methods = _base_.methods
 # resnet20_1xb128_cifar10 is the small pair's teacher, with a short schedule.
 methods[0].update(config='configs/teachers/{student}_240e_{recipe}.py')
-for head, title in (('pooled', 'LAKD, pooled'), ('ofd', 'LAKD, OFD')):
-    config = f'configs/lakd_{head}/lakd_{head}_{{pair}}.py'
-    methods.append(dict(title=title, config=config))
-del config, head, title
+methods += [
+    dict(
+        title=f'LAKD, {head}',
+        config=f'configs/lakd_{head.lower()}/lakd_{head.lower()}_{{pair}}.py',
+    )
+    for head in ('pooled', 'OFD')
+]
