@@ -125,6 +125,10 @@ rows['labels and the map of stage 3 by OFD'] = {
     f'{d}.loss_forward_mappings.loss_map.s_feature.connector': 'align',
     f'{d}.loss_forward_mappings.loss_map.t_feature.connector': 'margin',
 }
+rows['labels, DKD and the map of stage 3 by OFD'] = {
+    **rows['labels and the map of stage 3 by OFD'],
+    f'{dkd}.loss_weight': 1.0,
+}
 rows['labels, DKD x 0.25 and pooled features x 0.2'] = {
     f'{dkd}.loss_weight': 0.25,
     **pooled,
