@@ -96,14 +96,11 @@ rows['labels and pooled features, no local modules'] = {
 }
 # The map itself, which OFD teaches; with this teacher its published weights
 # are 5, 6 and 13 in the scale of LocalFeatureLoss for stages 1, 2 and 3.
-last_map = {
-    key.replace('gap', 'map'): 'backbone.layer3.preact'
-    if value == 'neck.gap'
-    else value.replace('gap', 'map')
-    if isinstance(value, str)
-    else value
-    for key, value in pooled.items()
-}
+last_map = {key.replace('gap', 'map'): v for key, v in pooled.items()}
+for side in ('student', 'teacher'):
+    last_map[f'{d}.{side}_recorders.map.source'] = 'backbone.layer3.preact'
+    mapping = f'{d}.loss_forward_mappings.loss_map.{side[0]}_feature'
+    last_map[f'{mapping}.recorder'] = 'map'
 rows['labels and the map of stage 3'] = {f'{dkd}.loss_weight': 0.0, **last_map}
 rows['labels, pooled features and the map of stage 3'] = {
     **rows['labels and pooled features'],
@@ -165,15 +162,5 @@ methods = [
 ]
 reference = 'LAKD'
 del changes, d, dkd, factor, in_place, key, lakd, last_map, layer, loss
-del (
-    mapping,
-    name,
-    pooled,
-    regressor,
-    row,
-    rows,
-    side,
-    standardized,
-    suffix,
-    value,
-)
+del mapping, name, pooled, regressor, row, rows, side, standardized, suffix
+del value
