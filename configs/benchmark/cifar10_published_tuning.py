@@ -131,6 +131,39 @@ rows['labels, DKD x 0.25 and pooled features x 0.2'] = {
     **pooled,
     f'{d}.distill_losses.loss_gap.loss_weight': 2.0,
 }
+# What of that last module matters, and what could be better: changes of
+# configs/lakd_ofd, whose own row is 'labels and the map of stage 3 by OFD'.
+ofd = f'{d}.distill_losses.loss_ofd'
+ofd_maps = f'{d}.loss_forward_mappings.loss_ofd'
+# stage 2 as OFD teaches it, in place of its map and NDAM losses
+second = {
+    f'{d}.local_modules.1.feature_loss': None,
+    f'{d}.local_modules.1.attention_loss': None,
+    f'{d}.distill_losses.loss_ofd2.type': 'PartialSquareLoss',
+    f'{d}.distill_losses.loss_ofd2.loss_weight': 0.5,
+    f'{d}.connectors.align2.type': 'ConvModuleConnector',
+    f'{d}.connectors.align2.norm_cfg.type': 'BN',
+    f'{d}.connectors.align2.act_cfg': None,
+    f'{d}.connectors.margin2.type': 'MarginConnector',
+}
+for side, connector in (('student', 'align2'), ('teacher', 'margin2')):
+    second[f'{d}.{side}_recorders.second.type'] = 'ModuleOutputs'
+    second[f'{d}.{side}_recorders.second.source'] = 'backbone.layer2.preact'
+    mapping = f'{d}.loss_forward_mappings.loss_ofd2.{side[0]}_feature'
+    second[f'{mapping}.recorder'] = 'second'
+    second[f'{mapping}.from_student'] = side == 'student'
+    second[f'{mapping}.connector'] = connector
+ofd_rows = {
+    'LAKD, OFD, no cut': {f'{d}.isolate': False},
+    'LAKD, OFD x 4': {f'{ofd}.loss_weight': 4.0},
+    'LAKD, OFD without its layer': {
+        f'{d}.connectors.align': None,
+        f'{ofd_maps}.s_feature.connector': None,
+    },
+    'LAKD, OFD and stage 2 by OFD': second,
+    'LAKD, OFD and pooled features': pooled,
+    'LAKD, OFD, fed a mixture, first half': {f'{d}.feed.fraction': 0.5},
+}
 
 lakd = 'configs/lakd/lakd_{pair}.py'
 methods = [
@@ -159,8 +192,13 @@ methods = [
     ),
     dict(title='LAKD', config=lakd),
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
+    dict(title='LAKD, OFD', config='configs/lakd_ofd/lakd_ofd_{pair}.py'),
+    *(
+        dict(title=t, config='configs/lakd_ofd/lakd_ofd_{pair}.py', options=o)
+        for t, o in ofd_rows.items()
+    ),
 ]
 reference = 'LAKD'
-del changes, d, dkd, factor, in_place, key, lakd, last_map, layer, loss
-del mapping, name, pooled, regressor, row, rows, side, standardized, suffix
-del value
+del changes, connector, d, dkd, factor, in_place, key, lakd, last_map, layer
+del loss, mapping, name, ofd, ofd_maps, ofd_rows, pooled, regressor, row, rows
+del second, side, standardized, suffix, value
