@@ -184,6 +184,10 @@ ofd_rows = {
         **second,
         f'{d}.distill_losses.loss_ofd2.loss_weight': 1.0,
     },
+    'LAKD, OFD, stage 2 by OFD, fed a mixture': {
+        **second,
+        f'{d}.feed.fraction': 0.5,
+    },
     'LAKD, OFD and pooled features': pooled,
     'LAKD, OFD, fed a mixture, first half': {f'{d}.feed.fraction': 0.5},
 }
