@@ -5,5 +5,5 @@ _base_ = [
 ]
 
 model = dict(
-    distiller=dict(**_base_.lakd_distiller, **_base_.lakd_ofd_distiller)
+    distiller={**_base_.lakd_distiller, **_base_.lakd_ofd_distiller}
 )

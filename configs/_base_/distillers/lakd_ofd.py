@@ -1,30 +1,51 @@
-# What lies over LAKD for a last module that learns the teacher's last map by
-# OFD's loss (Heo et al., configs/ofd) beside the labels, and no logits. The
-# layer that aligns the maps is not part of the student.
+# What lies over LAKD for a last module that learns by OFD's loss (Heo et al.,
+# configs/ofd) beside the labels, and no logits. Stage 1 is cut off and LAKD's;
+# the rest is one module, taught the maps of stages 2 and 3 as OFD does it. The
+# layers that align the maps are not part of the student.
 lakd_ofd_distiller = dict(
+    local_modules=[
+        dict(
+            student='backbone.layer1.preact', teacher='backbone.layer1.preact'
+        )
+    ],
     student_recorders=dict(
-        last=dict(type='ModuleOutputs', source='backbone.layer3.preact')
+        stage2=dict(type='ModuleOutputs', source='backbone.layer2.preact'),
+        stage3=dict(type='ModuleOutputs', source='backbone.layer3.preact'),
     ),
     teacher_recorders=dict(
-        last=dict(type='ModuleOutputs', source='backbone.layer3.preact')
+        stage2=dict(type='ModuleOutputs', source='backbone.layer2.preact'),
+        stage3=dict(type='ModuleOutputs', source='backbone.layer3.preact'),
     ),
     connectors=dict(
-        align=dict(
+        align2=dict(
             type='ConvModuleConnector', norm_cfg=dict(type='BN'), act_cfg=None
         ),
-        margin=dict(type='MarginConnector'),
+        margin2=dict(type='MarginConnector'),
+        align3=dict(
+            type='ConvModuleConnector', norm_cfg=dict(type='BN'), act_cfg=None
+        ),
+        margin3=dict(type='MarginConnector'),
     ),
     distill_losses=dict(
-        loss_ofd=dict(type='PartialSquareLoss', loss_weight=1.0)
+        loss_ofd2=dict(type='PartialSquareLoss', loss_weight=0.5),
+        loss_ofd3=dict(type='PartialSquareLoss', loss_weight=1.0),
     ),
     loss_forward_mappings=dict(
-        loss_ofd=dict(
+        loss_ofd2=dict(
             s_feature=dict(
-                recorder='last', from_student=True, connector='align'
+                recorder='stage2', from_student=True, connector='align2'
             ),
             t_feature=dict(
-                recorder='last', from_student=False, connector='margin'
+                recorder='stage2', from_student=False, connector='margin2'
             ),
-        )
+        ),
+        loss_ofd3=dict(
+            s_feature=dict(
+                recorder='stage3', from_student=True, connector='align3'
+            ),
+            t_feature=dict(
+                recorder='stage3', from_student=False, connector='margin3'
+            ),
+        ),
     ),
 )
