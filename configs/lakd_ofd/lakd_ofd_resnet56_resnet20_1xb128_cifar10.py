@@ -4,6 +4,4 @@ _base_ = [
     '../_base_/distillers/lakd_ofd.py',
 ]
 
-model = dict(
-    distiller={**_base_.lakd_distiller, **_base_.lakd_ofd_distiller}
-)
+model = dict(distiller={**_base_.lakd_distiller, **_base_.lakd_ofd_distiller})

@@ -1,13 +1,24 @@
 # What lies over LAKD for a last module that learns by OFD's loss (Heo et al.,
 # configs/ofd) beside the labels, and no logits. Stage 1 is cut off and LAKD's;
-# the rest is one module, taught the maps of stages 2 and 3 as OFD does it. The
-# layers that align the maps are not part of the student.
+# stages 2 and 3 are taught as OFD does it. In the first half of the training
+# each stage is fed a mixture of the maps, from the teacher's to the student's,
+# so teacher and student have one width. The layers that align the maps are not
+# part of the student.
 lakd_ofd_distiller = dict(
     local_modules=[
         dict(
             student='backbone.layer1.preact', teacher='backbone.layer1.preact'
-        )
+        ),
+        # no module: stage 3 is fed here
+        dict(
+            student='backbone.layer2.preact',
+            teacher='backbone.layer2.preact',
+            isolate=False,
+            feature_loss=None,
+            attention_loss=None,
+        ),
     ],
+    feed=dict(fraction=0.5),
     student_recorders=dict(
         stage2=dict(type='ModuleOutputs', source='backbone.layer2.preact'),
         stage3=dict(type='ModuleOutputs', source='backbone.layer3.preact'),
