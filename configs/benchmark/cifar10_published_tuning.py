@@ -131,65 +131,24 @@ rows['labels, DKD x 0.25 and pooled features x 0.2'] = {
     **pooled,
     f'{d}.distill_losses.loss_gap.loss_weight': 2.0,
 }
-# What of that last module matters, and what could be better: changes of
-# configs/lakd_ofd, whose own row is 'labels and the map of stage 3 by OFD'.
-ofd = f'{d}.distill_losses.loss_ofd'
-# stage 2 as OFD teaches it, in place of its map and NDAM losses
-second = {
-    f'{d}.local_modules.1.feature_loss': None,
-    f'{d}.local_modules.1.attention_loss': None,
-    f'{d}.distill_losses.loss_ofd2.type': 'PartialSquareLoss',
-    f'{d}.distill_losses.loss_ofd2.loss_weight': 0.5,
-    f'{d}.connectors.align2.type': 'ConvModuleConnector',
-    f'{d}.connectors.align2.norm_cfg.type': 'BN',
-    f'{d}.connectors.align2.act_cfg': None,
-    f'{d}.connectors.margin2.type': 'MarginConnector',
-}
-for side, connector in (('student', 'align2'), ('teacher', 'margin2')):
-    second[f'{d}.{side}_recorders.second.type'] = 'ModuleOutputs'
-    second[f'{d}.{side}_recorders.second.source'] = 'backbone.layer2.preact'
-    mapping = f'{d}.loss_forward_mappings.loss_ofd2.{side[0]}_feature'
-    second[f'{mapping}.recorder'] = 'second'
-    second[f'{mapping}.from_student'] = side == 'student'
-    second[f'{mapping}.connector'] = connector
-# and each block of stages 2 and 3 by the teacher's block of the same depth
-blocks = dict(second)
-for stage, block in ((2, 0), (2, 1), (3, 0), (3, 1)):
-    name = f'block{stage}{block}'
-    blocks[f'{d}.distill_losses.loss_{name}.type'] = 'PartialSquareLoss'
-    blocks[f'{d}.distill_losses.loss_{name}.loss_weight'] = 0.5
-    blocks[f'{d}.connectors.{name}.type'] = 'ConvModuleConnector'
-    blocks[f'{d}.connectors.{name}.norm_cfg.type'] = 'BN'
-    blocks[f'{d}.connectors.{name}.act_cfg'] = None
-    for side, index in (('student', block), ('teacher', 3 * block + 2)):
-        recorder = f'{d}.{side}_recorders.{name}'
-        blocks[f'{recorder}.type'] = 'ModuleOutputs'
-        blocks[f'{recorder}.source'] = f'backbone.layer{stage}.{index}'
-        mapping = f'{d}.loss_forward_mappings.loss_{name}.{side[0]}_feature'
-        blocks[f'{mapping}.recorder'] = name
-        blocks[f'{mapping}.from_student'] = side == 'student'
-    mapping = f'{d}.loss_forward_mappings.loss_{name}.s_feature'
-    blocks[f'{mapping}.connector'] = name
+# one factor at a time, from configs/lakd_ofd
 ofd_rows = {
+    'LAKD, OFD, fed its own maps': {f'{d}.feed': 'student'},
+    'LAKD, OFD, fed a mixture throughout': {f'{d}.feed.fraction': 1.0},
     'LAKD, OFD, no cut': {f'{d}.isolate': False},
-    'LAKD, OFD x 4': {f'{ofd}.loss_weight': 4.0},
     # the connector of equal widths is the identity
-    'LAKD, OFD without its layer': {
-        f'{d}.connectors.align._delete_': True,
-        f'{d}.connectors.align.type': 'LocalModuleConnector',
+    'LAKD, OFD without its layers': {
+        f'{d}.connectors.{layer}.{key}': value
+        for layer in ('align2', 'align3')
+        for key, value in (
+            ('_delete_', True),
+            ('type', 'LocalModuleConnector'),
+        )
     },
-    'LAKD, OFD and stage 2 by OFD': second,
-    'LAKD, OFD, stage 2 and blocks by OFD': blocks,
-    'LAKD, OFD, stage 2 by OFD x 2': {
-        **second,
-        f'{d}.distill_losses.loss_ofd2.loss_weight': 1.0,
+    'LAKD, OFD x 4': {
+        f'{d}.distill_losses.loss_ofd2.loss_weight': 2.0,
+        f'{d}.distill_losses.loss_ofd3.loss_weight': 4.0,
     },
-    'LAKD, OFD, stage 2 by OFD, fed a mixture': {
-        **second,
-        f'{d}.feed.fraction': 0.5,
-    },
-    'LAKD, OFD and pooled features': pooled,
-    'LAKD, OFD, fed a mixture, first half': {f'{d}.feed.fraction': 0.5},
 }
 
 lakd = 'configs/lakd/lakd_{pair}.py'
@@ -226,7 +185,6 @@ methods = [
     ),
 ]
 reference = 'LAKD'
-del block, blocks, changes, connector, d, dkd, factor, in_place, index, key
-del lakd, last_map, layer, loss, mapping, name, ofd, ofd_rows, pooled
-del recorder, regressor, row, rows, second, side, stage, standardized
-del suffix, value
+del changes, d, dkd, factor, in_place, key, lakd, last_map, layer, loss
+del mapping, name, ofd_rows, pooled, regressor, row, rows, side
+del standardized, suffix, value
