@@ -1,6 +1,6 @@
 """What MMRazor's recorders hold."""
 
-from typing import List, Set
+from typing import Dict, List, Set
 
 import torch
 from mmrazor.models.distillers import ConfigurableDistiller
@@ -18,12 +18,18 @@ def release_records(distiller: ConfigurableDistiller) -> None:
 
 
 def make_contiguous(manager: RecorderManager) -> None:
-    """Lay the maps that were taken out as (N, C, H, W), one by one."""
+    """Lay the maps that were taken out as (N, C, H, W), one by one.
+
+    A map that several recorders hold stays one map.
+    """
+    laid: Dict[int, torch.Tensor] = {}
     for recorder in manager.recorders.values():
         buffer = recorder.data_buffer
         for index, record in enumerate(buffer):
             if isinstance(record, torch.Tensor):
-                buffer[index] = record.contiguous()
+                if id(record) not in laid:
+                    laid[id(record)] = record.contiguous()
+                buffer[index] = laid[id(record)]
 
 
 def tensors_in(record) -> List[torch.Tensor]:

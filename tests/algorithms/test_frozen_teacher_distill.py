@@ -280,6 +280,22 @@ def test_the_losses_get_maps_of_one_layout(build, batch, last):
     assert weight.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_a_map_that_two_recorders_hold_is_laid_once(build, batch):
+    twice = dict(stage1=dict(type='ModuleOutputs', source='backbone.layer1'))
+    twice['again'] = twice['stage1']
+    # that of stage 2 is other data, and must not be taken for it
+    twice['stage2'] = dict(type='ModuleOutputs', source='backbone.layer2')
+    model = build(lakd(teacher_recorders=twice))
+    model(*batch, mode='loss')  # from now on the teacher is channels last
+    model._run_teacher(*batch)
+    stage1, again, stage2 = (
+        model.distiller.teacher_recorders.get_recorder(name).get_record_data()
+        for name in ('stage1', 'again', 'stage2')
+    )
+    assert stage1 is again and stage1.is_contiguous()
+    assert stage2.shape != stage1.shape and stage2.is_contiguous()
+
+
 def test_an_input_that_is_used_again_is_not_overwritten():
     class Net(torch.nn.Module):
         def __init__(self):
