@@ -138,12 +138,12 @@ def test_methods_of_a_pair_differ_in_the_distiller_alone(path):
     kd = resolve(path.replace(method, 'kd')).to_dict()
     ours.pop(f'{method}_distiller')
     weight = 0.5 if path.endswith('imagenet.py') else 0.1
-    if method == 'lakd':  # lies over DKD
-        dkd = resolve(path.replace('lakd', 'dkd')).to_dict()
-        assert ours.pop('dkd_distiller') == dkd['dkd_distiller']
-    if method in ('lakd_ofd', 'lakd_pooled'):  # lie over LAKD
-        lakd = resolve(path.replace(method, 'lakd')).to_dict()
-        assert ours.pop('lakd_distiller') == lakd['lakd_distiller']
+    lies_over = dict(lakd=['dkd'], lakd_ofd=['lakd', 'ofd'])
+    lies_over['lakd_pooled'] = ['lakd']
+    for other in lies_over.get(method, ()):
+        its = resolve(path.replace(method, other)).to_dict()
+        name = f'{other}_distiller'
+        assert ours.pop(name) == its[name]
     loss = ours['model']['architecture']['head']['loss']
     assert loss['loss_weight'] == 1.0
     loss['loss_weight'] = weight
