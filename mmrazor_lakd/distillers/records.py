@@ -22,6 +22,7 @@ def make_contiguous(manager: RecorderManager) -> None:
 
     A map that several recorders hold stays one map.
     """
+    # By id: all records are alive here, so that none stands for two.
     laid: Dict[int, torch.Tensor] = {}
     for recorder in manager.recorders.values():
         buffer = recorder.data_buffer

@@ -1,19 +1,16 @@
-# What lies over LAKD for a last module that learns as OFD does it, beside the
-# labels, and no logits. Stage 1 is cut off and LAKD's, so OFD's part for it is
-# left out. In the first half of the training stages 2 and 3 are fed a mixture
-# of the maps, from the teacher's to the student's: both have one width.
-_base_ = ['./ofd.py']
+# LAKD with a last module that learns as OFD does it, beside the labels, and no
+# logits. Stage 1 is cut off and LAKD's, so OFD's part for it is left out; the
+# boundary behind stage 2 teaches nothing of its own. In the first half of the
+# training stages 2 and 3 are fed a mixture of the maps, from the teacher's to
+# the student's: both have one width.
+_base_ = ['./lakd.py', './ofd.py']
 
 lakd_ofd_distiller = dict(
+    _base_.lakd_distiller,
     local_modules=[
+        _base_.lakd_distiller.local_modules[0],
         dict(
-            student='backbone.layer1.preact', teacher='backbone.layer1.preact'
-        ),
-        # no module: stage 3 is fed here
-        dict(
-            student='backbone.layer2.preact',
-            teacher='backbone.layer2.preact',
-            isolate=False,
+            _base_.lakd_distiller.local_modules[1],
             feature_loss=None,
             attention_loss=None,
         ),
