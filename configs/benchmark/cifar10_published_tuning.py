@@ -132,18 +132,24 @@ rows['labels, DKD x 0.25 and pooled features x 0.2'] = {
     f'{d}.distill_losses.loss_gap.loss_weight': 2.0,
 }
 # one factor at a time, from configs/lakd_ofd
+# the connector of equal widths is the identity
+bare = {
+    f'{d}.connectors.{layer}.{key}': value
+    for layer in ('align2', 'align3')
+    for key, value in (('_delete_', True), ('type', 'LocalModuleConnector'))
+}
 ofd_rows = {
     'LAKD, OFD, fed its own maps': {f'{d}.feed': 'student'},
     'LAKD, OFD, fed a mixture throughout': {f'{d}.feed.fraction': 1.0},
     'LAKD, OFD, no cut': {f'{d}.isolate': False},
-    # the connector of equal widths is the identity
-    'LAKD, OFD without its layers': {
-        f'{d}.connectors.{layer}.{key}': value
-        for layer in ('align2', 'align3')
-        for key, value in (
-            ('_delete_', True),
-            ('type', 'LocalModuleConnector'),
-        )
+    'LAKD, OFD without its layers': bare,
+    'LAKD, OFD without its layers, fed its own maps': {
+        **bare,
+        f'{d}.feed': 'student',
+    },
+    'LAKD, OFD without its layers, fed a mixture in the first quarter': {
+        **bare,
+        f'{d}.feed.fraction': 0.25,
     },
     'LAKD, OFD x 4': {
         f'{d}.distill_losses.loss_ofd2.loss_weight': 2.0,
@@ -165,6 +171,18 @@ methods = [
         for factor in (0.1, 10)
     ),
     dict(title='OFD', config='configs/ofd/ofd_{pair}.py'),
+    dict(
+        title='OFD without its layers',
+        config='configs/ofd/ofd_{pair}.py',
+        options={
+            **bare,
+            **{
+                key.replace('align2', 'align1'): value
+                for key, value in bare.items()
+                if 'align2' in key
+            },
+        },
+    ),
     dict(title='DKD', config='configs/dkd/dkd_{pair}.py'),
     dict(
         title='DKD x 0.25',
@@ -185,6 +203,6 @@ methods = [
     ),
 ]
 reference = 'LAKD'
-del changes, d, dkd, factor, in_place, key, lakd, last_map, layer, loss
+del bare, changes, d, dkd, factor, in_place, key, lakd, last_map, layer, loss
 del mapping, name, ofd_rows, pooled, regressor, row, rows, side
 del standardized, suffix, value
