@@ -13,3 +13,34 @@ options = {
     'data_preprocessor.mean': [123.675, 116.28, 103.53],
     'data_preprocessor.std': [58.395, 57.12, 57.375],
 }
+
+# OFD's learned layers, which LAKD over OFD leaves out: what each has of them
+layer = 'model.distiller.connectors.align'
+methods = _base_.methods + [
+    dict(
+        title='OFD without its layers',
+        config='configs/ofd/ofd_{pair}.py',
+        options={
+            f'{layer}{stage}.{key}': value
+            for stage in (1, 2, 3)
+            for key, value in (
+                ('_delete_', True),
+                ('type', 'LocalModuleConnector'),
+            )
+        },
+    ),
+    dict(
+        title='LAKD, OFD with its layers',
+        config='configs/lakd_ofd/lakd_ofd_{pair}.py',
+        options={
+            f'{layer}{stage}.{key}': value
+            for stage in (2, 3)
+            for key, value in (
+                ('type', 'ConvModuleConnector'),
+                ('norm_cfg.type', 'BN'),
+                ('act_cfg', None),
+            )
+        },
+    ),
+]
+del layer

@@ -132,25 +132,13 @@ rows['labels, DKD x 0.25 and pooled features x 0.2'] = {
     f'{d}.distill_losses.loss_gap.loss_weight': 2.0,
 }
 # one factor at a time, from configs/lakd_ofd
-# the connector of equal widths is the identity
-bare = {
-    f'{d}.connectors.{layer}.{key}': value
-    for layer in ('align2', 'align3')
-    for key, value in (('_delete_', True), ('type', 'LocalModuleConnector'))
-}
 ofd_rows = {
     'LAKD, OFD, fed its own maps': {f'{d}.feed': 'student'},
+    'LAKD, OFD, fed a mixture in the first quarter': {
+        f'{d}.feed.fraction': 0.25
+    },
     'LAKD, OFD, fed a mixture throughout': {f'{d}.feed.fraction': 1.0},
     'LAKD, OFD, no cut': {f'{d}.isolate': False},
-    'LAKD, OFD without its layers': bare,
-    'LAKD, OFD without its layers, fed its own maps': {
-        **bare,
-        f'{d}.feed': 'student',
-    },
-    'LAKD, OFD without its layers, fed a mixture in the first quarter': {
-        **bare,
-        f'{d}.feed.fraction': 0.25,
-    },
     'LAKD, OFD x 4': {
         f'{d}.distill_losses.loss_ofd2.loss_weight': 2.0,
         f'{d}.distill_losses.loss_ofd3.loss_weight': 4.0,
@@ -158,6 +146,7 @@ ofd_rows = {
 }
 
 lakd = 'configs/lakd/lakd_{pair}.py'
+without = 'OFD without its layers'
 methods = [
     dict(title='FitNet', config='configs/fitnet/fitnet_{pair}.py'),
     *(
@@ -171,18 +160,7 @@ methods = [
         for factor in (0.1, 10)
     ),
     dict(title='OFD', config='configs/ofd/ofd_{pair}.py'),
-    dict(
-        title='OFD without its layers',
-        config='configs/ofd/ofd_{pair}.py',
-        options={
-            **bare,
-            **{
-                key.replace('align2', 'align1'): value
-                for key, value in bare.items()
-                if 'align2' in key
-            },
-        },
-    ),
+    *(row for row in _base_.methods if row['title'] == without),
     dict(title='DKD', config='configs/dkd/dkd_{pair}.py'),
     dict(
         title='DKD x 0.25',
@@ -203,6 +181,6 @@ methods = [
     ),
 ]
 reference = 'LAKD'
-del bare, changes, d, dkd, factor, in_place, key, lakd, last_map, layer, loss
+del changes, d, dkd, factor, in_place, key, lakd, last_map, layer, loss
 del mapping, name, ofd_rows, pooled, regressor, row, rows, side
-del standardized, suffix, value
+del standardized, suffix, value, without

@@ -1,8 +1,9 @@
 # LAKD with a last module that learns as OFD does it, beside the labels, and no
 # logits. Stage 1 is cut off and LAKD's, so OFD's part for it is left out; the
-# boundary behind stage 2 teaches nothing of its own. In the first half of the
-# training stages 2 and 3 are fed a mixture of the maps, from the teacher's to
-# the student's: both have one width.
+# boundary behind stage 2 teaches nothing of its own. In place of OFD's learned
+# layers stands LAKD's connector, the identity where widths agree, so that the
+# student's maps are the teacher's: in the first half of the training stages 2
+# and 3 are fed a mixture of both, from the teacher's to the student's.
 _base_ = ['./lakd.py', './ofd.py']
 
 lakd_ofd_distiller = dict(
@@ -18,7 +19,11 @@ lakd_ofd_distiller = dict(
     feed=dict(fraction=0.5),
     **{
         key: {
-            name: part
+            name: (
+                dict(type='LocalModuleConnector')
+                if name.startswith('align')
+                else part
+            )
             for name, part in parts.items()
             if not name.endswith('1')
         }
