@@ -53,7 +53,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--report-only',
         action='store_true',
-        help='train nothing, report what is there',
+        help='train nothing, report what is there; with --methods, of these '
+        'methods alone',
     )
     parser.add_argument(
         '--cost',
@@ -90,7 +91,12 @@ def stop(number: int, frame: Any) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Train what is missing, measure, report."""
-    from mmrazor_lakd.benchmark.suite import find_suite, load_suite, select
+    from mmrazor_lakd.benchmark.suite import (
+        find_suite,
+        load_suite,
+        narrow,
+        select,
+    )
     from mmrazor_lakd.benchmark.suite_runs import SuiteRunner
     from mmrazor_lakd.benchmark.suite_view import SuiteView
 
@@ -106,6 +112,8 @@ def main(args: argparse.Namespace) -> None:
     report = args.report or work_dir / 'report'
     students = list(select(suite, args.methods, args.seeds))
     failures = []
+    if args.report_only and args.methods:
+        suite = narrow(suite, args.methods)
     if not args.report_only:
         runner = SuiteRunner(
             suite, ROOT, work_dir.resolve(), report.resolve(), args.jobs

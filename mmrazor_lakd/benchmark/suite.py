@@ -318,3 +318,12 @@ def select(
         if (not methods or training.method in methods)
         and (not seeds or training.seed in seeds)
     )
+
+
+def narrow(suite: Suite, methods: Sequence[str]) -> Suite:
+    """Leave out all methods of a suite but these, which it must have."""
+    kept = [m for m in suite.settings['methods'] if m['title'] in methods]
+    return suite._replace(
+        settings={**suite.settings, 'methods': kept},
+        students=list(select(suite, methods, None)),
+    )

@@ -75,6 +75,17 @@ def test_report(unbroken):
         assert picture.read_bytes().startswith(b'\x89PNG')
 
 
+def test_report_of_some_methods(unbroken, tmp_path):
+    report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    asked = ('--report-only', '--methods', 'KD', '--report', report)
+    code, out, err = run(tmp_path, *asked)
+    assert code == 0, err
+    assert list(accuracies(tmp_path)['method']) == ['KD']
+    page = (report / 'report.md').read_text()
+    assert 'configs/kd/' in page and 'configs/lakd/' not in page
+    assert 'LAKD, no cuts' not in page
+
+
 def test_cost_that_cannot_be_measured(unbroken, tmp_path):
     report = tmp_path / 'report'
     shutil.copytree(unbroken[0] / 'report', report)
