@@ -7,11 +7,10 @@ _base_ = ['./cifar10_published_tuning.py']
 title = 'A split that the teacher has not seen: CIFAR-10, ResNet56 -> ResNet20'
 teacher_checkpoints = dict(_delete_=True)
 teacher_epochs = 30
-options = {
-    '_delete_': True,
-    **_base_.teacher_options,
-    'train_dataloader.dataset.indices': 45000,
-    'val_dataloader.dataset.split': 'train',
-    'val_dataloader.dataset.indices': -5000,
+# all but the published teacher's mean and standard deviation
+teacher_options = {
+    key: value
+    for key, value in _base_.options.items()
+    if not key.startswith('data_preprocessor.')
 }
-teacher_options = options
+options = dict(_delete_=True, **teacher_options)

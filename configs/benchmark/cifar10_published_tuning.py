@@ -146,7 +146,6 @@ ofd_rows = {
 }
 
 lakd = 'configs/lakd/lakd_{pair}.py'
-without = 'OFD without its layers'
 methods = [
     dict(title='FitNet', config='configs/fitnet/fitnet_{pair}.py'),
     *(
@@ -160,7 +159,7 @@ methods = [
         for factor in (0.1, 10)
     ),
     dict(title='OFD', config='configs/ofd/ofd_{pair}.py'),
-    *(row for row in _base_.methods if row['title'] == without),
+    *(m for m in _base_.methods if m['title'] == 'OFD without its layers'),
     dict(title='DKD', config='configs/dkd/dkd_{pair}.py'),
     dict(
         title='DKD x 0.25',
@@ -183,4 +182,4 @@ methods = [
 reference = 'LAKD'
 del changes, d, dkd, factor, in_place, key, lakd, last_map, layer, loss
 del mapping, name, ofd_rows, pooled, regressor, row, rows, side
-del standardized, suffix, value, without
+del standardized, suffix, value
