@@ -5,6 +5,7 @@
 _base_ = ['./cifar10_published_teacher.py']
 
 title = 'LAKD and a good teacher: CIFAR-10, ResNet56 -> ResNet20'
+seeds = [0, 1, 2]
 options = {
     'train_dataloader.dataset.indices': 45000,
     'val_dataloader.dataset.split': 'train',
