@@ -1,6 +1,6 @@
 _base_ = [
     '../_base_/networks/mobilenetv1_imagenet.py',
-    '../_base_/datasets/imagenet_bs32.py',
+    'mmpretrain::_base_/datasets/imagenet_bs32.py',
     '../_base_/schedules/imagenet_100e.py',
     '../_base_/default_runtime.py',
 ]

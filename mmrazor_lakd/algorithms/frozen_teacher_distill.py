@@ -1,9 +1,10 @@
 """Distillation from a teacher that stays as it is."""
 
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Union
 
 import torch
 from mmengine.logging import print_log
+from mmengine.model import BaseModel
 from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
 from mmrazor.models.algorithms import SingleTeacherDistill
@@ -37,6 +38,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
       that holds a teacher can still be loaded.
     - Its checkpoint must fit exactly: a missing key is an error there, while
       MMRazor only warns and goes on with random weights.
+    - A data preprocessor without a type, as mmpretrain's configs have it, is
+      of the student's type, where MMRazor's refuses it.
 
     The teacher's checkpoint is loaded when the Runner initialises the
     weights, as with MMEngine's ``init_cfg=dict(type='Pretrained')``: testing
@@ -44,6 +47,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     calls ``model.init_weights()`` first, as everywhere in MMEngine.
 
     Args:
+        architecture (BaseModel | dict): The student.
+        data_preprocessor (nn.Module | dict, optional): What prepares the
+            images of both networks. Defaults to None: the student's.
         teacher_ckpt (str, optional): Checkpoint of the teacher, or of a
             training in which the teacher was the student. Defaults to None:
             random weights.
@@ -62,6 +68,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     def __init__(
         self,
         *args,
+        architecture: Union[BaseModel, Dict],
+        data_preprocessor: Union[nn.Module, Dict, None] = None,
         teacher_ckpt: Optional[str] = None,
         teacher_mode: str = 'tensor',
         lighten_teacher: bool = True,
@@ -69,7 +77,17 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     ) -> None:
         owner = type(self).__name__
         check_choice(owner, 'teacher_mode', teacher_mode, ('tensor', 'loss'))
-        super().__init__(*args, **kwargs)
+        if isinstance(architecture, dict):
+            architecture = MODELS.build(architecture)
+        if isinstance(data_preprocessor, dict):
+            own = type(getattr(architecture, 'data_preprocessor', None))
+            data_preprocessor = {'type': own, **data_preprocessor}
+        super().__init__(
+            *args,
+            architecture=architecture,
+            data_preprocessor=data_preprocessor,
+            **kwargs,
+        )
         if self.teacher_trainable:
             raise SettingError(
                 f'{owner} has a frozen teacher, but teacher_trainable=True; '
@@ -192,7 +210,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             logger='current',
         )
 
-    def train(self, mode: bool = True) -> None:
+    def train(self, mode: bool = True) -> nn.Module:
         """Set the mode of everything but the teacher."""
         super().train(mode)
         self.teacher.eval()
+        return self  # as PyTorch's; MMRazor's gives None

@@ -2,7 +2,7 @@
 _base_ = [
     '../networks/resnet34_imagenet.py',
     '../networks/resnet18_imagenet.py',
-    '../datasets/imagenet_bs32.py',
+    'mmpretrain::_base_/datasets/imagenet_bs32.py',
     '../schedules/imagenet_100e.py',
     '../default_runtime.py',
 ]

@@ -2,7 +2,7 @@
 _base_ = [
     '../networks/resnet50_imagenet.py',
     '../networks/mobilenetv1_imagenet.py',
-    '../datasets/imagenet_bs32.py',
+    'mmpretrain::_base_/datasets/imagenet_bs32.py',
     '../schedules/imagenet_100e.py',
     '../default_runtime.py',
 ]

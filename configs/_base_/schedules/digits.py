@@ -1,4 +1,4 @@
-# 1,347 training images need many epochs of few iterations.
+# 1,352 training images need many epochs of few iterations.
 _base_ = ['./cifar_short.py']
 
 optim_wrapper = dict(optimizer=dict(lr=0.1))
