@@ -1,5 +1,6 @@
 """Distillation from a teacher that stays as it is."""
 
+import logging
 from typing import Dict, List, Optional, Union
 
 import torch
@@ -11,6 +12,7 @@ from mmrazor.models.algorithms import SingleTeacherDistill
 from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import nn
+from torch.backends import cudnn
 from torch.profiler import record_function
 
 from ..distillers.records import make_contiguous, release_records, tensors_in
@@ -116,6 +118,12 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             load_teacher(self.teacher, self.teacher_ckpt)
         else:
             self.teacher.init_weights()
+            print_log(
+                'teacher_ckpt is not given: unless its own init_cfg loads '
+                'some, the weights of the teacher are random.',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def _apply(self, fn, *args, **kwargs) -> nn.Module:
         """Move the teacher with the rest: to a device, a type, a layout."""
@@ -201,8 +209,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 found += recorder.data_buffer
             return tensors_in(found)
 
-        # Rounding to half precision would hide what the comparison is for.
-        with autocast(enabled=False):
+        # Rounding to half precision, or to TF32, would hide what the
+        # comparison is for.
+        exact = cudnn.flags(enabled=cudnn.enabled, allow_tf32=False)
+        with exact, autocast(enabled=False):
             folded, in_place = lighten(self.teacher, forward)
         print_log(
             f"Folded {folded} of the teacher's batch normalisations into its "

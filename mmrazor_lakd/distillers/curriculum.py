@@ -73,10 +73,12 @@ class Curriculum:
         owner = 'LAKDDistiller'
         self._opening: Optional[Warmup] = None
         if progressive is not None:
-            self._opening = Warmup(f'{owner}.progressive', progressive)
+            self._opening = Warmup(
+                f'{owner}.progressive', progressive, must_end=True
+            )
         self._turning: Optional[Warmup] = None
         if isinstance(feed, dict):
-            self._turning = Warmup(f'{owner}.feed', feed)
+            self._turning = Warmup(f'{owner}.feed', feed, must_end=True)
         else:
             check_choice(owner, 'feed', feed, ('student', 'teacher'))
         # Whether the next module gets anything but the student's own map.

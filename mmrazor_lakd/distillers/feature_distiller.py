@@ -40,7 +40,8 @@ class FeatureDistiller(ConfigurableDistiller):
         kwargs: Arguments of :class:`ConfigurableDistiller`.
 
     Raises:
-        SettingError: If a mapping names a recorder that doesn't exist.
+        SettingError: If a mapping names a recorder that doesn't exist, if a
+            loss has no mapping, or if a connector takes no map.
 
     Examples:
         >>> distiller = dict(
@@ -79,6 +80,13 @@ class FeatureDistiller(ConfigurableDistiller):
         **kwargs,
     ) -> None:
         super().__init__(*args, **kwargs)
+        for name in self.distill_losses:
+            if name not in self.loss_forward_mappings:
+                raise SettingError(
+                    f"distill_losses: '{name}' has no entry in "
+                    f'loss_forward_mappings, so that it would never be '
+                    f'computed; say there which records it takes.'
+                )
         self.input_size = input_size
         # The student, between the two calls that prepare the distiller.
         self._student: List[nn.Module] = []
@@ -141,20 +149,15 @@ class FeatureDistiller(ConfigurableDistiller):
         connector_idx: Optional[int] = None,
     ) -> Any:
         """Get what a recorder took, or what each of a list of them took."""
-        manager = (
-            self.student_recorders if from_student else self.teacher_recorders
-        )
+        where = (from_student, record_idx, data_idx)
         if isinstance(recorder, str):
-            data = manager.get_recorder(recorder).get_record_data(
-                record_idx, data_idx
+            return super().get_record(
+                recorder, *where, connector, connector_idx
             )
-        else:
-            data = [
-                manager.get_recorder(name).get_record_data(
-                    record_idx, data_idx
-                )
-                for name in recorder
-            ]
+        data = [
+            super(FeatureDistiller, self).get_record(name, *where)
+            for name in recorder
+        ]
         if connector:
             data = self.connectors[connector](data)
         return data if connector_idx is None else data[connector_idx]
@@ -216,8 +219,27 @@ class FeatureDistiller(ConfigurableDistiller):
     def _shape(self, record: Dict) -> Union[Shape, List[Shape]]:
         """Shape (C, H, W) of what a mapping's entry takes of the models."""
         keys = ('recorder', 'from_student', 'record_idx', 'data_idx')
-        data = self.get_record(**{k: record[k] for k in keys if k in record})
-        if isinstance(data, list):
+        role = 'student' if record['from_student'] else 'teacher'
+        where = f"loss_forward_mappings: the {role}'s {record['recorder']!r}"
+        try:
+            data = self.get_record(
+                **{k: record[k] for k in keys if k in record}
+            )
+        except (AssertionError, IndexError) as error:
+            raise SettingError(
+                f'{where} took nothing for a connector in a forward pass '
+                f'without labels; record a module of the backbone or the '
+                f'neck.'
+            ) from error
+        listed = isinstance(record['recorder'], (list, tuple))
+        for item in data if listed else [data]:
+            if not isinstance(item, torch.Tensor):
+                raise SettingError(
+                    f'{where} gives a {type(item).__name__} where a '
+                    f'connector takes a tensor; add data_idx=0 for its first '
+                    f'one, or record a module that gives one.'
+                )
+        if listed:
             return [tuple(item.shape[1:]) for item in data]
         return tuple(data.shape[1:])
 

@@ -8,6 +8,7 @@ from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from .dry_run import eval_mode, find_image
+from .records import tensors_in
 
 # A tensor in the graph: number of the node that made it, and which of the
 # node's outputs it is.
@@ -120,7 +121,7 @@ def graph_run(
             hook.remove()
     ends = [
         (tensor.grad_fn, tensor.output_nr)
-        for tensor in _tensors(result)
+        for tensor in tensors_in(result)
         if tensor.grad_fn is not None
     ]
     tensors = {name: pair for name, pair in tensors.items() if pair[0]}
@@ -185,17 +186,6 @@ def saved_bytes(
         for hook in hooks:
             hook.remove()
     return saved
-
-
-def _tensors(result) -> List[torch.Tensor]:
-    """List the tensors in a model's output."""
-    if isinstance(result, torch.Tensor):
-        return [result]
-    if isinstance(result, dict):
-        result = list(result.values())
-    if isinstance(result, (tuple, list)):
-        return [tensor for item in result for tensor in _tensors(item)]
-    return []
 
 
 def _read_graph(ends: List[Tuple]) -> Tuple[Dict, List[List[Edge]]]:

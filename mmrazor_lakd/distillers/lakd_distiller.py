@@ -1,10 +1,11 @@
 """The LAKD distiller: local modules, each taught by one teacher map."""
 
 from functools import partial
-from typing import Dict, List, Optional, Union
+from typing import Dict, List, Optional, Set, Union
 
 import torch
 from mmengine.logging import print_log
+from mmrazor.models.task_modules import ModuleOutputsRecorder
 from mmrazor.registry import MODELS
 from torch import nn
 from torch.profiler import record_function
@@ -17,7 +18,7 @@ from .feature_distiller import FeatureDistiller
 from .local_modules import check_entries, check_models, describe
 from .local_teaching import LocalTeaching
 from .partition import partition
-from .records import RecordWatch, release_records
+from .records import RecordWatch, records_in, release_records, tensors_in
 
 
 @MODELS.register_module()
@@ -94,7 +95,8 @@ class LAKDDistiller(FeatureDistiller):
             of order or gives no map, if information passes around a
             boundary, if the connector can't align two maps or ``feed`` can't
             mix them, or if teacher and student have different numbers of
-            classes.
+            classes. In a step, if a boundary is not run, or if a cut leaves a
+            module or a stock loss without anything to learn.
 
     Examples:
         >>> distiller = dict(
@@ -145,6 +147,10 @@ class LAKDDistiller(FeatureDistiller):
         self._local_losses: Dict[str, torch.Tensor] = {}
         # How many losses wait for a cut.
         self._pending = 0
+        # Which boundaries the student's forward pass has come by, and what
+        # had been recorded at the first cut.
+        self._passed: Set[int] = set()
+        self._before_cut: Optional[Set[int]] = None
         # Tells whether a stock loss will need the module that now ends.
         self._watch = RecordWatch()
 
@@ -211,20 +217,29 @@ class LAKDDistiller(FeatureDistiller):
                 'replicas share its state; start one process a device '
                 '(tools/dist_train.sh).'
             )
+        self._passed.add(index)
         name = f'module{index + 1}'
         teaching = self.teachings[index]
         with record_function(f'lakd/{name}.loss'):
             loss = self._module_loss(index, output)
         if loss is not None:
-            self._local_losses[f'{name}.loss'] = loss
             self._pending += 1
         if self.local_modules[index]['isolate']:
-            if self._may_go_early(loss):
+            observed = self._watch.sees_new(self.student_recorders)
+            if output.requires_grad and not (self._pending or observed):
+                raise SettingError(
+                    f'local_modules[{index}] is cut off and nothing teaches '
+                    f'it; give it a loss, or write isolate=False.'
+                )
+            if not observed and self._may_go_early(loss):
                 with record_function(f'lakd/{name}.backward'):
                     loss = teaching.early_backward(loss)
-                self._local_losses[f'{name}.loss'] = loss
             self._pending = 0
+            if output.requires_grad and self._before_cut is None:
+                self._before_cut = records_in(self.student_recorders)
             output = output.detach()
+        if loss is not None:
+            self._local_losses[f'{name}.loss'] = loss
         if self.curriculum.feeds:
             share = self.curriculum.share()
             self._log('student_share', share, output.device)
@@ -252,12 +267,9 @@ class LAKDDistiller(FeatureDistiller):
         self._local_losses[name] = torch.full((), value, device=device)
 
     def _may_go_early(self, loss: Optional[torch.Tensor]) -> bool:
-        """Tell whether nothing else will need the graph of a module."""
-        # Asked for in any case, to know the next module's records.
-        observed = self._watch.sees_new(self.student_recorders)
+        """Tell whether no other local loss will need a module's graph."""
         return (
             self.early_backward
-            and not observed
             and self._pending == 1
             and loss is not None
             and loss.requires_grad
@@ -272,14 +284,56 @@ class LAKDDistiller(FeatureDistiller):
         the sum in a progressive opening, and ``student_share``, where the
         modules are fed a mixture.
         """
+        # Whoever asks has not stopped the distillation: a forward pass that
+        # an error ended looked like that.
+        self._stopped = False
+        if self._collecting and self.training:
+            self._check_passed()
+            self._check_records()
         losses = {**super().compute_distill_losses(), **self._local_losses}
         self._reset()
         return losses
+
+    def _check_passed(self) -> None:
+        """Refuse to train on where a boundary was not met."""
+        for index, entry in enumerate(self.local_modules):
+            if index not in self._passed:
+                raise SettingError(
+                    f"local_modules[{index}]: the student's forward pass did "
+                    f"not run '{entry['student']}' in this training step (a "
+                    f'layer that is skipped at random, or that sync_bn has '
+                    f'replaced); choose a module that it always runs.'
+                )
+
+    def _check_records(self) -> None:
+        """Refuse a stock loss whose map a cut has parted from all weights."""
+        if self._before_cut is None:
+            return
+        for loss, mapping in self.loss_forward_mappings.items():
+            for record in mapping.values():
+                names = record['recorder'] if record['from_student'] else []
+                for name in [names] if isinstance(names, str) else names:
+                    recorder = self.student_recorders.get_recorder(name)
+                    if isinstance(recorder, ModuleOutputsRecorder) and any(
+                        tensor.is_floating_point() and not tensor.requires_grad
+                        for taken in recorder.data_buffer
+                        if id(taken) not in self._before_cut
+                        for tensor in tensors_in(taken)
+                    ):
+                        raise SettingError(
+                            f"distill_losses: '{loss}' looks at "
+                            f"'{recorder.source}' behind a cut and before "
+                            f'any weight that could learn from it; record '
+                            f'the module at the cut itself, or write '
+                            f'isolate=False there.'
+                        )
 
     def _reset(self) -> None:
         """Let go of the step's losses and maps."""
         self._collecting = False
         self._local_losses = {}
         self._pending = 0
+        self._passed = set()
+        self._before_cut = None
         self._watch = RecordWatch()
         release_records(self)

@@ -106,7 +106,7 @@ class LocalTeaching(nn.Module):
                 self.t_source
             )
         if self.classifies:
-            find_modules(teacher, ['head'], 'teacher')
+            find_modules(teacher, ['head'], 'teacher', 'classifier_loss')
             recorders.recorders['head.logits'] = ModuleOutputsRecorder('head')
             # Of the whole teacher: images and data samples.
             recorders.recorders['model.inputs'] = ModuleInputsRecorder('')

@@ -43,7 +43,7 @@ def fill_in(cfg: Dict, **known: Any) -> Dict:
         known (Any): Arguments by their names; those that the class doesn't
             take are left out.
     """
-    kind = cfg['type']
+    kind = cfg.get('type')
     cls = MODELS.get(kind) if isinstance(kind, str) else kind
     accepted = signature(cls).parameters if cls else {}
     return {**{k: v for k, v in known.items() if k in accepted}, **cfg}

@@ -44,6 +44,15 @@ def tensors_in(record) -> List[torch.Tensor]:
     return []
 
 
+def records_in(manager: RecorderManager) -> Set[int]:
+    """Tell which records there are, by the ids of what was taken."""
+    return {
+        id(record)
+        for recorder in manager.recorders.values()
+        for record in recorder.data_buffer
+    }
+
+
 def has_graph(record) -> bool:
     """Tell whether a record is, or holds, a tensor with a graph."""
     return any(tensor.grad_fn is not None for tensor in tensors_in(record))

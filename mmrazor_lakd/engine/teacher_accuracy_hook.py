@@ -47,7 +47,11 @@ class TeacherAccuracyHook(Hook):
             loop.evaluator.process(data_samples=outputs, data_batch=batch)
         teacher.train(training)
         metrics = loop.evaluator.evaluate(len(loop.dataloader.dataset))
-        found = {f'teacher/{name}': value for name, value in metrics.items()}
+        found = {
+            f'teacher/{name}': value
+            for name, value in metrics.items()
+            if isinstance(value, (int, float))  # not one value a class
+        }
         runner.visualizer.add_scalars(found, step=0)
         print_log(
             'The teacher on the validation data: '

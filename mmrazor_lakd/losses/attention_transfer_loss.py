@@ -69,7 +69,7 @@ class AttentionTransferLoss(nn.Module):
         p (float): The power of the activations. Defaults to 2.
 
     Raises:
-        SettingError: If p is not positive.
+        SettingError: If p is below 1.
 
     Examples:
         >>> loss_at1 = dict(type='AttentionTransferLoss', loss_weight=1000.0)
@@ -77,10 +77,10 @@ class AttentionTransferLoss(nn.Module):
 
     def __init__(self, loss_weight: float = 1.0, p: float = 2) -> None:
         super().__init__()
-        if p <= 0:
+        if p < 1:  # the gradient at an activation of 0 would be infinite
             raise SettingError(
-                f'AttentionTransferLoss needs a power p above 0, not p={p}; '
-                f'the literature has p=2.'
+                f'AttentionTransferLoss needs a power p of 1 or more, not '
+                f'p={p}; the literature has p=2.'
             )
         self.loss_weight = loss_weight
         self.p = p

@@ -57,13 +57,17 @@ class Warmup:
         owner (str): Whose warm-up it is, for the message.
         lengths (dict): One of ``epochs``, ``iters`` and ``fraction``, see
             :func:`warmup_factor`.
+        must_end (bool): Whether a warm-up that the training ends before its
+            own end is refused, when it begins. Defaults to False.
 
     Raises:
         SettingError: If not exactly one length is given, or it is not
             positive, or a fraction is above 1.
     """
 
-    def __init__(self, owner: str, lengths: Dict) -> None:
+    def __init__(
+        self, owner: str, lengths: Dict, must_end: bool = False
+    ) -> None:
         given = lengths
         if isinstance(lengths, dict):
             given = {k: v for k, v in lengths.items() if v is not None}
@@ -73,12 +77,23 @@ class Warmup:
                 f'fraction (at most 1), not {given or "none"}; write '
                 f'fraction=0.5, for example, or leave it out.'
             )
+        self.owner = owner
         self.lengths = given
+        self.must_end = must_end
 
     def factor(self) -> float:
         """Compute the factor of this iteration."""
-        hub = MessageHub.get_current_instance()
-        return warmup_factor(hub.runtime_info, **self.lengths)
+        info = MessageHub.get_current_instance().runtime_info
+        if self.must_end:
+            for name, length in self.lengths.items():
+                whole = info.get(f'max_{name}')
+                if whole is not None and length > whole:
+                    raise SettingError(
+                        f'{self.owner} has {name}={length}, but the training '
+                        f'ends after {whole}; write fraction=0.5 for its '
+                        f'first half.'
+                    )
+        return warmup_factor(info, **self.lengths)
 
 
 def _is_one_length(given) -> bool:

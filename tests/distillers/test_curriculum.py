@@ -217,6 +217,15 @@ def test_maps_of_another_size_cannot_be_fed(build):
         build(lakd([entry], feed='teacher'), teacher=teacher)
 
 
+@pytest.mark.parametrize('option', ['feed', 'progressive'])
+def test_one_that_the_training_does_not_end_is_refused(
+    build, batch, hub, option
+):
+    model = build(lakd(**{option: dict(iters=17)}))
+    with pytest.raises(SettingError, match=f'{option} has iters=17.*after 16'):
+        model(*batch, mode='loss')
+
+
 def test_outside_of_a_training_all_are_open(build, batch):
     MessageHub.get_instance(f'no_training_{time.monotonic_ns()}')
     losses = build(lakd(progressive=HALF))(*batch, mode='loss')

@@ -208,6 +208,20 @@ def test_stopped_distillation_lifts_the_cuts(build, batch, type):
     assert all(grad is not None for grad in reached.values())
 
 
+def test_an_interrupted_step_does_not_end_the_distillation(build, batch):
+    model = build(lakd())
+    head = model.student.head.register_forward_pre_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        model(*batch, mode='loss')
+    head.remove()
+    model(*batch, mode='loss')  # looks like a stop, and isn't one
+    assert 'distill.module1.loss' in model(*batch, mode='loss')
+
+
+def interrupt(*args):
+    raise KeyboardInterrupt
+
+
 def test_losses_can_be_left_out_or_set_for_one_module(build, batch):
     entries = [
         dict(LOCAL_MODULES[0], attention_loss=None),

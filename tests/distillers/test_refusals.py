@@ -1,7 +1,9 @@
 """Wrong distillers are refused when they are built, in one sentence."""
 
+import copy
+
 import pytest
-from conftest import LOCAL_MODULES, classifier, lakd
+from conftest import LOCAL_MODULES, classifier, lakd, total
 from mmpretrain.registry import MODELS as MMPRETRAIN
 from torch import nn
 
@@ -110,6 +112,87 @@ def test_mmrazors_connectors_do(build, batch, widths):
         teacher=classifier('8x4', width=256),
     )
     assert model(*batch, mode='loss')['distill.module1.feature'] > 0
+
+
+def step(model, batch):
+    return total(model.train()(*batch, mode='loss'))
+
+
+def test_a_cut_module_that_nothing_teaches(build, batch):
+    untaught = dict(feature_loss=None, attention_loss=None)
+    model = build(lakd([FIRST, dict(SECOND, **untaught)]))
+    with pytest.raises(SettingError, match=r'\[1\] is cut off and nothing'):
+        step(model, batch)
+    model = build(lakd([dict(FIRST, isolate=False), dict(SECOND, **untaught)]))
+    step(model, batch).backward()  # the map before teaches it
+
+
+def looks_at(source):
+    """AT on the first stage, beside a cut at its map before the ReLU."""
+    record = dict(layer=dict(type='ModuleOutputs', source=source))
+    mapping = dict(
+        s_feature=dict(recorder='layer', from_student=True),
+        t_feature=dict(recorder='layer', from_student=False),
+    )
+    cut = 'backbone.layer1.preact'
+    return lakd(
+        [entry(cut, cut)],
+        student_recorders=record,
+        teacher_recorders=record,
+        distill_losses=dict(loss_at=dict(type='AttentionTransferLoss')),
+        loss_forward_mappings=dict(loss_at=mapping),
+    )
+
+
+def test_a_stock_loss_right_behind_a_cut(build, batch):
+    with pytest.raises(SettingError, match="'loss_at' looks at 'backbone.la"):
+        step(build(looks_at('backbone.layer1')), batch)
+    for source in ('backbone.layer1.preact', 'backbone.layer2'):
+        step(build(looks_at(source)), batch).backward()
+
+
+def test_a_boundary_that_is_not_run(build, batch):
+    model = build(lakd())
+    # what sync_bn does to a batch normalisation: a new module, without hooks
+    model.student.backbone.layer1 = copy.deepcopy(
+        model.student.backbone.layer1
+    )
+    model.student.backbone.layer1.preact._forward_hooks.clear()
+    with pytest.raises(
+        SettingError, match="not run 'backbone.layer1.preact' in"
+    ):
+        step(model, batch)
+
+
+def test_a_forgotten_mapping(build):
+    loss = dict(loss_at=dict(type='AttentionTransferLoss'))
+    with pytest.raises(SettingError, match="'loss_at' has no entry in loss_"):
+        build(lakd(distill_losses=loss))
+
+
+@pytest.mark.parametrize(
+    'source, message',
+    [
+        ('backbone', "student's 'hint' gives a tuple.*data_idx=0"),
+        ('head.loss_module', "student's 'hint' took nothing"),
+    ],
+)
+def test_a_connector_without_a_map(build, source, message):
+    record = dict(hint=dict(type='ModuleOutputs', source=source))
+    mapping = dict(
+        s_feature=dict(recorder='hint', from_student=True, connector='hint'),
+        t_feature=dict(recorder='hint', from_student=False),
+    )
+    with pytest.raises(SettingError, match=message):
+        build(
+            lakd(
+                student_recorders=record,
+                teacher_recorders=record,
+                connectors=dict(hint=dict(type='HintConnector')),
+                distill_losses=dict(loss_hint=dict(type='LocalFeatureLoss')),
+                loss_forward_mappings=dict(loss_hint=mapping),
+            )
+        )
 
 
 def test_class_counts_differ(build):

@@ -44,3 +44,13 @@ def test_once_and_not_when_resumed(train):
     assert len(re.findall(r'Epoch\(val\)', log)) >= 2
     log = train(resume=True, **{'train_cfg.max_epochs': 3})
     assert log.count('The teacher on the validation data') == 1
+
+
+def test_one_value_a_class_is_left_to_mmengine(train):
+    evaluators = [
+        dict(type='mmpretrain.Accuracy'),
+        dict(type='mmpretrain.SingleLabelMetric', average=None),
+    ]
+    log = train(val_evaluator=evaluators, **{'train_cfg.max_epochs': 1})
+    assert re.search(r'The teacher on the val.* teacher/accuracy/top1 ', log)
+    assert 'teacher/single-label' not in log

@@ -322,7 +322,7 @@ def test_dkd_of_confident_models():
     [
         (lambda: DecoupledKDLoss(tau=0), 'tau=0'),
         (lambda: DecoupledKDLoss(beta=-1.0), 'beta=-1.0'),
-        (lambda: AttentionTransferLoss(p=0), 'p=0'),
+        (lambda: AttentionTransferLoss(p=0.5), 'p=0.5'),
         (
             lambda: DecoupledKDLoss()(
                 torch.zeros(2, 3), torch.zeros(2, 3), torch.eye(3)[:2]
