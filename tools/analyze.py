@@ -189,9 +189,11 @@ def main(args: argparse.Namespace) -> None:
         describe_commit,
         describe_machine,
     )
+    from mmrazor_lakd.engine.command_line import check_folder
     from mmrazor_lakd.evaluation.analysis_report import write_report
     from mmrazor_lakd.evaluation.networks import load_networks
 
+    check_folder('--out', args.out)
     begin = time.time()
     console = Console()
     cfg, networks, _ = load_networks(args)

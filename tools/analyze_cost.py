@@ -14,10 +14,8 @@ pictures go to the folder --out.
 
 import argparse
 import json
-import os
 import re
 import shlex
-import subprocess
 import sys
 import time
 from functools import partial
@@ -131,30 +129,27 @@ def measure(
     files.parent.mkdir(parents=True, exist_ok=True)
     given.write_text(json.dumps(settings, indent=1))
     result.unlink(missing_ok=True)  # of an earlier call
-    env = dict(os.environ)
-    if threads:
-        env['OMP_NUM_THREADS'] = env['MKL_NUM_THREADS'] = str(threads)
-    module = 'mmrazor_lakd.benchmark.cost'
-    with log.open('w') as file:
-        process = subprocess.Popen(
-            [sys.executable, '-m', module, str(given), str(result)],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env=env,
-        )
-        try:
-            while process.poll() is None:
-                time.sleep(POLL_SECONDS)
-                text = log.read_text(errors='replace')
-                watch(len(re.findall(r'^round \d', text, re.M)))
-        except BaseException:
-            process.kill()
-            raise
+    # Importing it at the top would load the whole package there.
+    from mmrazor_lakd.benchmark.processes import explain_failure, start_python
+
+    process = start_python(
+        ['-m', 'mmrazor_lakd.benchmark.cost', str(given), str(result)],
+        folder=Path.cwd(),
+        log=log,
+        append=False,
+        threads=threads,
+        slot=0,
+    )
+    try:
+        while process.poll() is None:
+            time.sleep(POLL_SECONDS)
+            text = log.read_text(errors='replace')
+            watch(len(re.findall(r'^round \d', text, re.M)))
+    except BaseException:
+        process.kill()
+        raise
     if process.returncode == 0:
         return json.loads(result.read_text())
-    # Importing it at the top would load the whole package there.
-    from mmrazor_lakd.benchmark.processes import explain_failure
-
     reason = explain_failure(process.returncode, log)
     return dict(reason=reason, log=str(log))
 

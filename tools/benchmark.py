@@ -81,6 +81,8 @@ def parse_args() -> argparse.Namespace:
         parser.error('give either a suite or --compare A B')
     if args.jobs < 1:
         parser.error('--jobs must be at least 1')
+    if args.report_only and args.seeds:
+        parser.error('--seeds chooses what is trained: not with --report-only')
     return args
 
 
@@ -99,7 +101,9 @@ def main(args: argparse.Namespace) -> None:
     )
     from mmrazor_lakd.benchmark.suite_runs import SuiteRunner
     from mmrazor_lakd.benchmark.suite_view import SuiteView
+    from mmrazor_lakd.engine.command_line import check_folder
 
+    signal.signal(signal.SIGTERM, stop)
     console = Console()
     if args.compare:
         from mmrazor_lakd.benchmark.suite_compare import compare
@@ -110,8 +114,11 @@ def main(args: argparse.Namespace) -> None:
     suite = load_suite(path, ROOT, args.cfg_options)
     work_dir = args.work_dir or ROOT / 'work_dirs' / 'benchmark' / suite.name
     report = args.report or work_dir / 'report'
+    check_folder('--work-dir', work_dir)
+    check_folder('--report', report)
     students = list(select(suite, args.methods, args.seeds))
     failures = []
+    whole = suite
     if args.report_only and args.methods:
         suite = narrow(suite, args.methods)
     if not args.report_only:
@@ -124,7 +131,6 @@ def main(args: argparse.Namespace) -> None:
             f'{suite.settings["title"]}: {len(students)} trainings, of which '
             f'{kept} are done.'
         )
-        signal.signal(signal.SIGTERM, stop)
         try:
             with SuiteView(missing, args.jobs, console) as view:
                 failures = runner.run(missing, view)
@@ -132,9 +138,17 @@ def main(args: argparse.Namespace) -> None:
             sys.exit('Stopped; the same command goes on from here.')
     # Seconds of imports that a wrong option need not wait for.
     from mmrazor_lakd.benchmark.suite_report import write_report
+    from mmrazor_lakd.benchmark.suite_results import count_others
 
     if write_report(
-        report, suite, failures, command(), args.cost, ROOT, console
+        report,
+        suite,
+        failures,
+        count_others(report, whole),
+        command(),
+        args.cost,
+        ROOT,
+        console,
     ):
         sys.exit(1)
 

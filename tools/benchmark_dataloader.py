@@ -125,7 +125,10 @@ def parse_args() -> argparse.Namespace:
         help='settings that override every config, as key=value, for example '
         'train_dataloader.num_workers=4',
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if min(args.batches, args.passes) < 1:
+        parser.error('--batches and --passes must be at least 1')
+    return args
 
 
 def main() -> None:
@@ -134,6 +137,12 @@ def main() -> None:
     measurements = []
     for path in args.configs:
         loader = build_loader(path, args.cfg_options)
+        if not len(loader):
+            raise SettingError(
+                f'{path} has no batch to load: batch_size='
+                f'{loader.batch_size}, {len(loader.dataset)} images and '
+                f'drop_last; take a smaller batch.'
+            )
         rates = measure(loader, args.batches, args.passes)
         measurements.append(
             Measurement(path, loader.batch_size, loader.num_workers, rates)

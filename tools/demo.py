@@ -117,7 +117,8 @@ def train_and_test(
         'default_hooks.checkpoint.save_best=None',
     ]
     if run.distilled:
-        options.append(f'model.teacher_ckpt={teacher}')
+        # within the project: a path above it may have spaces
+        options.append(f'model.teacher_ckpt={shorten(teacher)}')
     common = [str(config_path(run)), '--work-dir', str(work_dir)]
     started = time.time()
     call(
@@ -190,6 +191,8 @@ def main() -> None:
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs/demo')
     parser.add_argument('--epochs', type=int, default=15)
     args = parser.parse_args()
+    if args.epochs < 1:
+        parser.error('--epochs must be at least 1')
     out = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
 

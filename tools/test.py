@@ -1,6 +1,7 @@
 """Test a checkpoint that tools/train.py wrote."""
 
 import argparse
+from pathlib import Path
 
 import mmengine
 from mmengine.config import Config
@@ -21,7 +22,10 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_common_arguments(parser)
     parser.add_argument('checkpoint', help='path of the checkpoint')
-    parser.add_argument('--out', help='file for the results (.pkl, .json)')
+    parser.add_argument(
+        '--out',
+        help='file for the results: predictions as .pkl, metrics as .json',
+    )
     parser.add_argument(
         '--out-item',
         choices=['metrics', 'pred'],
@@ -30,6 +34,13 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.out_item and not args.out:
         raise SettingError('--out-item needs a file: add --out FILE.')
+    known = ['.json', '.yml', '.yaml', '.pkl', '.pickle']
+    endings = known if args.out_item == 'metrics' else known[3:]
+    if args.out and Path(args.out).suffix not in endings:
+        raise SettingError(
+            f'--out {args.out} is for {args.out_item or "pred"} and has to '
+            f'end in {", ".join(endings)}.'
+        )
     return args
 
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 import torch
 
@@ -21,7 +21,7 @@ def start_python(
     folder: Path,
     log: Path,
     append: bool,
-    threads: int,
+    threads: Optional[int],
     slot: int,
 ) -> subprocess.Popen:
     """Start a Python program that ends with this one.
@@ -31,12 +31,13 @@ def start_python(
         folder (Path): Where to run it.
         log (Path): Takes what it prints.
         append (bool): Whether to keep what is in the log.
-        threads (int): Of PyTorch on the CPU.
+        threads (int, optional): Of PyTorch on the CPU.
         slot (int): Number of the process among those that run at once, from
             0. Where there are several GPUs, it decides which one is used.
     """
     env = dict(os.environ)
-    env['OMP_NUM_THREADS'] = env['MKL_NUM_THREADS'] = str(threads)
+    if threads:
+        env['OMP_NUM_THREADS'] = env['MKL_NUM_THREADS'] = str(threads)
     if torch.cuda.device_count() > 1:
         gpus = _visible_gpus()
         env['CUDA_VISIBLE_DEVICES'] = gpus[slot % len(gpus)]

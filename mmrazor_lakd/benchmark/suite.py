@@ -39,6 +39,7 @@ SETTINGS = dict(
     options=dict,
     threads=int,
 )
+METHOD_KEYS = {'title', 'config', 'options'}
 TEACHER = 'teacher'
 
 
@@ -149,6 +150,7 @@ def load_suite(
             )
             _check_shared(trainings[0], cfg, own, shared)
             students += trainings
+    _check_checkpoints(path, settings, teachers)
     students.sort(key=lambda t: settings['seeds'].index(t.seed))
     return Suite(path.stem, settings, teachers, students)
 
@@ -202,6 +204,24 @@ def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
     for name in ('pairs', 'seeds', 'methods'):
         if not settings[name]:
             raise SettingError(f'The suite {path} has no {name}; name some.')
+    for name in ('pairs', 'seeds'):
+        if len(set(settings[name])) < len(settings[name]):
+            raise SettingError(
+                f'The suite {path} names some of its {name} twice: '
+                f'{settings[name]}; name each once.'
+            )
+    for name in ('epochs', 'teacher_epochs', 'threads'):
+        if settings[name] is not None and settings[name] < 1:
+            raise SettingError(
+                f'The suite {path} has {name}={settings[name]}; give 1 or '
+                f'more.'
+            )
+    for method in settings['methods']:
+        if not {'title', 'config'} <= set(method) <= METHOD_KEYS:
+            raise SettingError(
+                f'The suite {path} has a method with {sorted(method)}; a '
+                f'method has a title, a config and perhaps options.'
+            )
     titles = [method['title'] for method in settings['methods']]
     if settings['reference'] not in titles:
         raise SettingError(
@@ -214,6 +234,23 @@ def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
             raise SettingError(
                 f"The suite {path} has two methods called '{title}'; give "
                 f'one of them another title.'
+            )
+
+
+def _check_checkpoints(
+    path: Path,
+    settings: Dict[str, Any],
+    teachers: Dict[str, Optional[Training]],
+) -> None:
+    """Refuse a checkpoint of a teacher that the suite doesn't train with."""
+    known = [name for name, teacher in teachers.items() if teacher]
+    for name in settings['teacher_checkpoints']:
+        if name not in known:
+            raise SettingError(
+                f"The suite {path} has teacher_checkpoints for '{name}', "
+                f'which is none of its teachers with a config in '
+                f'configs/teachers: {", ".join(known) or "none"}; for others '
+                f'write model.teacher_ckpt into the options.'
             )
 
 
@@ -280,7 +317,7 @@ def _trainings(
                 method=method,
                 seed=seed,
                 config=config,
-                options={'randomness.seed': seed, **options},
+                options={**options, 'randomness.seed': seed},
                 epochs=cfg.train_cfg.max_epochs,
                 teacher=teacher if 'teacher' in cfg.model else None,
                 optim_wrapper=cfg.optim_wrapper.get('type', 'OptimWrapper'),

@@ -20,8 +20,19 @@ def check_teachers(suite: Suite, report: Path, teachers: Teachers) -> None:
         teachers (Teachers): Finds the teachers that would be used.
 
     Raises:
-        SettingError: If the weights of a teacher differ.
+        SettingError: If the settings or the weights of a teacher differ.
     """
+    for name, teacher in suite.teachers.items():
+        if teacher is None or name in suite.settings['teacher_checkpoints']:
+            continue
+        stem = teacher.name.rpartition('-')[0]
+        kept = sorted((report / 'results').glob(f'{stem}-*.json'))
+        if kept and result_path(report, teacher) not in kept:
+            raise SettingError(
+                f'{kept[0]} is the result of a teacher with other settings '
+                f'(teacher_epochs, teacher_options or its config); go back to '
+                f'those, or give another --report.'
+            )
     for student, path, result in _known(suite, report):
         name = student.teacher
         if teachers.is_given(name) or not teachers.find(name):
@@ -49,10 +60,10 @@ def check_precision(
         SettingError: If this machine computes in another precision than the
             results that the missing ones would be compared with.
     """
-    wanted = {training.pair: precision(training) for training in missing}
+    pairs = {training.pair for training in missing}
     for student, path, result in _known(suite, report):
-        known, here = result['precision'], wanted.get(student.pair)
-        if here is not None and here != known:
+        known, here = result['precision'], precision(student)
+        if student.pair in pairs and here != known:
             raise SettingError(
                 f'{path} was computed in {known}, but on this machine the '
                 f'others would be computed in {here}, and could not be '

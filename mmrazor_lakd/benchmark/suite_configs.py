@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
+from ..errors import SettingError
 from .cost import load_training, training_args
 
 #: the parts of a config that the methods of a pair have in common
@@ -82,6 +83,11 @@ def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
 def digest(cfg: Config) -> str:
     """Hash the settings that decide what a training ends with."""
     kept = {name: decisive_part(cfg, name) for name in DECISIVE}
+    # Only where they are used: digests of results are kept.
+    if cfg.get('load_from'):
+        kept['load_from'] = cfg.load_from
+    if cfg.get('auto_scale_lr', {}).get('enable'):
+        kept['auto_scale_lr'] = cfg.auto_scale_lr.to_dict()
     text = json.dumps(kept, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -118,8 +124,25 @@ def flatten(options: Dict[str, Any]) -> Dict[str, Any]:
     return flat
 
 
+def _is_read_as(text: str, value: Any) -> bool:
+    """Tell whether MMEngine reads an option's text as this value."""
+
+    def plain(value):
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    try:
+        return plain(DictAction._parse_iterable(text)) == plain(value)
+    except AssertionError:  # brackets without their other half
+        return False
+
+
 def format_options(options: Dict[str, Any]) -> List[str]:
     """Write settings as arguments of --cfg-options.
+
+    Raises:
+        SettingError: If a value can't be written so.
 
     Examples:
         >>> format_options({'a.b': [1, 2], 'c': None, 'd': 'x'})
@@ -131,4 +154,14 @@ def format_options(options: Dict[str, Any]) -> List[str]:
             return '[' + ','.join(map(write, value)) + ']'
         return str(value)
 
-    return [f'{name}={write(value)}' for name, value in options.items()]
+    written = []
+    for name, value in options.items():
+        text = write(value)
+        if not _is_read_as(text, value):
+            raise SettingError(
+                f'{name}={value!r} is not understood on a command line, whose '
+                f'--cfg-options has no spaces, commas or dicts in a value; '
+                f'write it into a config, or choose another path.'
+            )
+        written.append(f'{name}={text}')
+    return written

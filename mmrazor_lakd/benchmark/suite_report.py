@@ -17,7 +17,7 @@ from .suite import Suite
 from .suite_configs import format_options
 from .suite_figures import draw_accuracies, draw_curves, draw_memory
 from .suite_page import Section, markdown, page
-from .suite_results import count_others, is_teacher, read_results
+from .suite_results import is_teacher, read_results
 from .suite_table import format_table, make_table, read_published
 
 LEGEND = (
@@ -36,6 +36,7 @@ def write_report(
     report: Path,
     suite: Suite,
     failures: Sequence[Dict[str, str]],
+    others: int,
     command: str,
     measure: bool,
     root: Path,
@@ -48,6 +49,7 @@ def write_report(
         suite (Suite): The suite.
         failures (Sequence[dict]): What failed just now, ``name`` and
             ``reason``.
+        others (int): How many results of other settings the folder has.
         command (str): What the user called.
         measure (bool): Whether to measure the cost of a step anew.
         root (Path): The project's folder.
@@ -70,7 +72,8 @@ def write_report(
     if measure:
         failures += measure_costs(report, suite, root)
     costs = {
-        pair: read_costs(report, pair) for pair in suite.settings['pairs']
+        pair: read_costs(report, pair, suite.settings['reference'])
+        for pair in suite.settings['pairs']
     }
     table = make_table(
         results,
@@ -84,7 +87,6 @@ def write_report(
         for pair in suite.settings['pairs']
     ]
     facts = [f'This report: `{command}`.']
-    others = count_others(report, suite)
     if others:
         facts.append(
             f'Results in the folder that have other settings, not shown: '
@@ -137,6 +139,8 @@ def measure_costs(
                 *(jobs[title] for title in titles),
                 '--reference',
                 suite.settings['reference'],
+                '--threads',
+                str(suite.settings['threads']),
                 '--out',
                 str(shown),
             ],
@@ -156,12 +160,19 @@ def measure_costs(
     return failures
 
 
-def read_costs(report: Path, pair: str) -> Dict[str, Dict[str, Any]]:
-    """Read the measured cost of a step, by method; empty if there is none."""
+def read_costs(
+    report: Path, pair: str, reference: str
+) -> Dict[str, Dict[str, Any]]:
+    """Read the measured cost of a step, by method.
+
+    It is empty if there is none, or if it was compared with another method
+    than ``reference``.
+    """
     path = report / 'cost' / pair / 'cost.json'
-    if not path.is_file():
+    cost = json.loads(path.read_text()) if path.is_file() else {}
+    if cost.get('reference') != reference:
         return {}
-    return {row['config']: row for row in json.loads(path.read_text())['rows']}
+    return {row['config']: row for row in cost['rows']}
 
 
 def make_section(
@@ -225,9 +236,11 @@ def describe(
     if not results:
         yield 'Not trained yet.'
         return
-    teachers = {(r['teacher'], r['teacher_top1']) for r in results}
+    # Without its accuracy where a config lacks TeacherAccuracyHook.
+    teachers = {(r['teacher'], r['teacher_top1'] or 0) for r in results}
     for digest, accuracy in sorted(t for t in teachers if t[0]):
-        yield f'Teacher: {accuracy:.2f} %, weights {digest}.'
+        known = f'{accuracy:.2f} %, ' if accuracy else ''
+        yield f'Teacher: {known}weights {digest}.'
     epochs = sorted({len(result['top1']) for result in results})
     yield (
         f'Budget: {" or ".join(map(str, epochs))} epochs of '

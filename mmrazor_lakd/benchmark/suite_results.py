@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any, Dict, List, Optional
 
 import torch
@@ -49,12 +49,12 @@ def _read_scalars(work_dir: Path) -> List[Dict[str, Any]]:
 
 def read_step_seconds(work_dir: Path) -> Optional[float]:
     """Read the median time of a logged iteration, in seconds."""
-    times = sorted(
+    times = [
         entry['time']
         for entry in _read_scalars(work_dir)
         if 'time' in entry and 'loss' in entry
-    )
-    return times[len(times) // 2] if times else None
+    ]
+    return median(times) if times else None
 
 
 def read_last_losses(work_dir: Path) -> Dict[str, float]:

@@ -1,8 +1,10 @@
 """Trains what a suite lacks: several processes at once, each one resumable."""
 
+import json
 import shlex
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Protocol, Sequence
 
@@ -30,6 +32,8 @@ from .suite_teachers import Teachers
 
 POLL_SECONDS = 1
 OUTPUT = 'output.log'
+# Says with which teacher and in which precision a training was begun.
+MADE_WITH = 'made_with.json'
 # What a suite needs besides a config's own settings: two checkpoints, since
 # the newest one may be half written when a training is killed.
 KEEPING = {
@@ -111,18 +115,22 @@ class SuiteRunner:
             ``reason``.
 
         Raises:
-            SettingError: If another benchmark is at work in the folder.
+            SettingError: If another benchmark is at work in one of the
+                folders.
         """
-        self.work_dir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.work_dir / 'lock')
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise SettingError(
-                f'Another benchmark is at work in {self.work_dir}; wait for '
-                f'it, or give another --work-dir.'
-            ) from None
-        with lock:
+        with ExitStack() as locks:
+            options = {self.work_dir: '--work-dir', self.report: '--report'}
+            for folder, option in options.items():
+                folder.mkdir(parents=True, exist_ok=True)
+                try:
+                    locks.enter_context(
+                        FileLock(folder / 'lock').acquire(timeout=0)
+                    )
+                except Timeout:
+                    raise SettingError(
+                        f'Another benchmark is at work in {folder}; wait for '
+                        f'it, or give another {option}.'
+                    ) from None
             check_teachers(self.suite, self.report, self.teachers)
             check_precision(self.suite, self.report, missing)
             self.watcher = watcher
@@ -177,21 +185,41 @@ class SuiteRunner:
                 waiting.remove(training)
                 slots = {process.slot for process in running}
                 free = min(set(range(self.jobs)) - slots)
-                process = self._launch(training, free)
-                running.append(process)
+                try:
+                    running.append(self._launch(training, free))
+                except SettingError as error:
+                    self._fail(training, str(error), failures)
             elif teacher.name in failed:
                 waiting.remove(training)
                 self._fail(training, 'its teacher failed', failures)
 
     def _launch(self, training: Training, slot: int) -> Process:
-        """Start one training, or go on with it."""
+        """Start one training, or go on with it.
+
+        Raises:
+            SettingError: If it was begun with another teacher, or in another
+                precision.
+        """
         work_dir = self.work_dir / training.name
         start = find_start(work_dir)
+        made_with = dict(
+            teacher=self.teachers.hash(training.teacher),
+            precision=precision(training),
+        )
+        begun = work_dir / MADE_WITH
+        if start and begun.is_file():
+            known = json.loads(begun.read_text())
+            if known != made_with:
+                raise SettingError(
+                    f'{work_dir} was begun with {known}, not {made_with}; '
+                    f'remove it, or give another --work-dir.'
+                )
         command = self._command(training)
         command += ['--work-dir', str(work_dir)]
         if start:
             command += ['--resume', str(checkpoint_path(work_dir, start))]
         work_dir.mkdir(parents=True, exist_ok=True)
+        begun.write_text(json.dumps(made_with))
         popen = start_python(
             command,
             folder=self.root,

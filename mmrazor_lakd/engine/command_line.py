@@ -5,6 +5,7 @@ import gc
 import os
 import os.path as osp
 import sys
+from pathlib import Path
 from typing import Callable
 
 import torch
@@ -43,6 +44,16 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0, dest='local_rank'
     )
+
+
+def check_folder(option: str, path: Path) -> None:
+    """Refuse a file where a folder is to be written.
+
+    Raises:
+        SettingError: If it is one.
+    """
+    if path.exists() and not path.is_dir():
+        raise SettingError(f"{option}='{path}' is a file; name a folder.")
 
 
 def load_config(args: argparse.Namespace) -> Config:

@@ -118,8 +118,8 @@ def _gains(report: Dict[str, Any], other: str) -> Section:
         f'less {other}, in points; only: images that one of the two alone '
         f'answers rightly; p: how probable a difference of at least this '
         f'size is where none of the two is better (exact McNemar test). Of '
-        f'{len(rows)} classes, {0.05 * len(rows):.1f} have p < 0.05 by '
-        f'chance.',
+        f'{len(rows)} classes, at most {0.05 * len(rows):.1f} have p < 0.05 '
+        f'by chance, on average.',
         ['class', 'images', 'teacher', student, other, 'gain']
         + [f'only {student}', f'only {other}', 'p'],
         [
@@ -167,8 +167,11 @@ def write_report(out: Path, report: Dict[str, Any], console: Console) -> None:
     title = f'What {student} learned from its teacher'
     sections = make_sections(report)
     end = [*describe_origin(report), f'{report["seconds"]:.0f} s in all']
-    (out / 'analysis.md').write_text(to_markdown(title, sections, end))
-    (out / 'analysis.html').write_text(to_html(title, sections, end, out))
+    for name, text in (
+        ('analysis.md', to_markdown(title, sections, end)),
+        ('analysis.html', to_html(title, sections, end, out)),
+    ):
+        (out / name).write_text(text, encoding='utf-8')
     for section in sections:
         if section.rows:
             console.print(_rich_table(section))

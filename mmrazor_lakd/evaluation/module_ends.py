@@ -158,7 +158,14 @@ def choose_module_ends(
         entries = _local_modules(distiller, student, teacher)
         return find_module_ends(student, teacher, entries, input_size)
     pairs = [text.partition(':')[::2] for text in modules]
-    ends = [ModuleEnd(s, t or s, short_name(s)) for s, t in pairs]
+    pairs = [(s, t or s) for s, t in pairs]
+    students = [s for s, _ in pairs]
+    ends = []
+    for student_name, teacher_name in pairs:
+        title = short_name(student_name)
+        if students.count(student_name) > 1:
+            title += f':{short_name(teacher_name)}'
+        ends.append(ModuleEnd(student_name, teacher_name, title))
     for role, model in (('teacher', teacher), ('student', student)):
         names = [getattr(end, role) for end in ends]
         dry_run(model, names, role, input_size, '--modules')

@@ -267,7 +267,7 @@ def draw_gains(
         axis.spines[['top', 'right', 'left']].set_visible(False)
     title = f'Classes that {wrap(student, 40)} gained and lost'
     if any(len(rows) < len(gains) / len(others) for rows in panels):
-        title += f'\n(the {lines} that changed most)'
+        title += f'\n(the {lines} most gained and most lost)'
     figure.suptitle(title)
     figure.savefig(path, dpi=110)
     return figure

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ..engine.command_line import check_folder
 from ..errors import SettingError
 from .agreement import Agreement
 from .overview import draw_overview
@@ -44,8 +45,7 @@ def make_gallery(args: argparse.Namespace, console: Console) -> bool:
             image can be shown.
     """
     out = args.out or Path('work_dirs/visualize', Path(args.config).stem)
-    if out.exists() and not out.is_dir():
-        raise SettingError(f"--out='{out}' is a file; name a folder.")
+    check_folder('--out', out)
     subjects = load_subjects(args)
     for network in subjects.networks:
         _say(console, f'{network.label}: {network.checkpoint}')

@@ -30,12 +30,13 @@ def draw_overview(
         classes (Sequence[str]): Names of the classes, or none.
     """
     labels = list(sheets[0].looks)
+    titles = [elide(label, 12, end=3) for label in labels]
+    if len(set(titles)) < len(labels):  # what tells them apart is left out
+        titles = [f'{n}: {title}' for n, title in enumerate(titles, 1)]
     modules = {
         end.title: {
-            elide(label, 12, end=3): [
-                sheet.looks[label].maps[index][0] for sheet in sheets
-            ]
-            for label in labels
+            title: [sheet.looks[label].maps[index][0] for sheet in sheets]
+            for title, label in zip(titles, labels)
         }
         for index, end in enumerate(ends)
     }

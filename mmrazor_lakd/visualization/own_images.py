@@ -65,7 +65,7 @@ def find_images(paths: Sequence[str]) -> Found:
                 )
             ]
             images = [f for f in inside if f.suffix.lower() in endings]
-            others = [f for f in inside if f not in images]
+            others = [f for f in inside if f.suffix.lower() not in endings]
             if not images:
                 found.refused[text] = 'is a folder without images'
             elif others:

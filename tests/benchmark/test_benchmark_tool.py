@@ -83,7 +83,7 @@ def test_report_of_some_methods(unbroken, tmp_path):
     assert list(accuracies(tmp_path)['method']) == ['KD']
     page = (report / 'report.md').read_text()
     assert 'configs/kd/' in page and 'configs/lakd/' not in page
-    assert 'LAKD, no cuts' not in page
+    assert 'LAKD, no cuts' not in page and 'other settings' not in page
 
 
 def test_cost_that_cannot_be_measured(unbroken, tmp_path):
@@ -92,7 +92,7 @@ def test_cost_that_cannot_be_measured(unbroken, tmp_path):
     in_the_way = report / 'cost' / 'resnet20_resnet8_1xb64_digits' / 'runs'
     in_the_way.parent.mkdir(parents=True)
     in_the_way.write_text('')
-    asked = (*PART, '--report-only', '--cost', '--report', report)
+    asked = ('--report-only', '--cost', '--report', report)
     code, out, err = run(tmp_path, *asked)
     assert code == 1
     assert 'the cost of' in (report / 'report.md').read_text()
@@ -207,6 +207,32 @@ def test_another_teacher_is_refused(unbroken, tmp_path):
     assert 'Traceback' not in err
 
 
+def test_a_training_begun_with_another_teacher_is_left_alone(
+    unbroken, tmp_path
+):
+    folder = shutil.copytree(unbroken[0], tmp_path / 'work')
+    report = folder / 'report'
+    (teacher,) = (report / 'teachers').iterdir()
+    weights = torch.load(teacher)
+    weights['state_dict']['head.fc.bias'] += 1
+    torch.save(weights, teacher)
+    (path,) = (report / 'results').glob('*-kd-seed0-*.json')
+    path.unlink()
+    part = ('--seeds', 0, '--methods', 'KD')
+    (report / 'results').rename(folder / 'kept')  # LAKD's has the teacher, too
+    code, out, err = run(folder, *part)
+    assert code == 1, err
+    assert 'was begun with' in out and 'give another --work-dir' in out
+
+
+def test_another_teachers_settings_are_refused(unbroken, tmp_path):
+    shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    asked = ('--seeds', 1, '--cfg-options', 'teacher_epochs=1')
+    code, out, err = run(tmp_path, *asked)
+    assert code == 2 and 'Traceback' not in err
+    assert 'is the result of a teacher with other settings' in err
+
+
 def test_another_precision_is_refused(unbroken, tmp_path):
     report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
     (path,) = (report / 'results').glob('*-kd-seed0-*.json')
@@ -225,5 +251,7 @@ def test_usage(tmp_path):
     code, out, err = run(tmp_path, '--report-only')
     assert code == 2 and 'Traceback' not in err
     assert 'error: There are no results of the suite tiny_suite in ' in err
+    code, out, err = run(tmp_path, '--report-only', '--seeds', 0)
+    assert code == 2 and 'not with --report-only' in err
     code, out, err = run(tmp_path, '--jobs', 0)
     assert code == 2 and '--jobs must be at least 1' in err

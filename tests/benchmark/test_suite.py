@@ -131,6 +131,24 @@ def test_options_as_the_tools_read_them():
     assert args.cfg_options == options
 
 
+@pytest.mark.parametrize(
+    'value', ['a b', 'a,b', '5', 'None', 'a,(b', {}, [{'type': 'x'}]]
+)
+def test_options_that_the_tools_read_otherwise(value):
+    with pytest.raises(SettingError, match='^name=.* is not understood'):
+        format_options({'name': value})
+
+
+def test_the_seed_is_the_suites(tiny):
+    seeded = load_suite(TINY, ROOT, {'options.randomness.seed': 5})
+    assert [t.digest for t in seeded.students] == [
+        t.digest for t in tiny.students
+    ]
+    assert [t.options['randomness.seed'] for t in seeded.students] == [
+        t.seed for t in tiny.students
+    ]
+
+
 def test_selection(tiny):
     chosen = select(tiny, ['KD'], [1])
     assert [(t.method, t.seed) for t in chosen] == [('KD', 1)]
@@ -148,6 +166,21 @@ def test_selection(tiny):
         (dict(seeds=3), 'has seeds=3, but a list is expected'),
         (dict(epochs='ten'), "epochs='ten', but a int or NoneType"),
         (dict(epoch=3), "unknown setting 'epoch'; the nearest ones are: epoc"),
+        (dict(seeds=[0, 0]), r'some of its seeds twice: \[0, 0\]'),
+        (dict(epochs=0), 'has epochs=0; give 1 or more'),
+        (
+            {'methods.1.option': dict(a=1)},
+            r"a method with \['config', 'option', 'title'\]",
+        ),
+        (
+            {'teacher_checkpoints.resnet2_1xb64_digits': 'a.pth'},
+            "for 'resnet2_1xb64_digits', which is none of its teachers.*: "
+            'resnet20_1xb64_digits',
+        ),
+        (
+            {'options': {'model.note': 'a file'}},
+            "model.note='a file' is not understood on a command line",
+        ),
         (dict(reference='Kd'), "no method 'Kd', .* one of: alone, KD, LAKD"),
         (dict(pairs=['resnet20']), 'not of the form teacher_student_recipe'),
         (dict(pairs=['a_b_c']), "no config '.*/b_c.py'; the nearest ones"),

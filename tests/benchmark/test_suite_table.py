@@ -1,5 +1,7 @@
 """The figures of a suite's report."""
 
+import json
+
 import numpy as np
 import pandas
 import pytest
@@ -7,6 +9,7 @@ from conftest import ROOT
 from scipy import stats
 
 from mmrazor_lakd.benchmark.suite_compare import compare
+from mmrazor_lakd.benchmark.suite_report import read_costs
 from mmrazor_lakd.benchmark.suite_table import (
     format_table,
     make_table,
@@ -118,3 +121,12 @@ def test_comparison(table, tmp_path):
     empty.to_csv(tmp_path / 'c' / 'report.csv', index=False)
     with pytest.raises(SettingError, match='no trained method'):
         compare(tmp_path / 'a', tmp_path / 'c')
+
+
+def test_costs_beside_another_method_are_none(tmp_path):
+    folder = tmp_path / 'cost' / PAIR
+    folder.mkdir(parents=True)
+    cost = dict(reference='KD', rows=[dict(config='KD')])
+    (folder / 'cost.json').write_text(json.dumps(cost))
+    assert read_costs(tmp_path, PAIR, 'KD') == {'KD': dict(config='KD')}
+    assert read_costs(tmp_path, PAIR, 'DKD') == {}

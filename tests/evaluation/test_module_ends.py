@@ -158,6 +158,8 @@ def test_named_modules():
         ('layer3.0', 'backbone.layer3.0', 'backbone.layer3.2'),
     ]
     assert found[0].describe() == ''
+    twice = find(cfg, ['backbone.layer1', 'backbone.layer1:backbone.layer2'])
+    assert [end.title for end in twice] == ['layer1:layer1', 'layer1:layer2']
     for wrong, message in (
         (
             'backbone.layer9',
