@@ -160,6 +160,18 @@ methods = [
         for factor in (0.1, 10)
     ),
     dict(title='OFD', config='configs/ofd/ofd_{pair}.py'),
+    *(
+        dict(
+            title=f'OFD x {factor:g}',
+            config='configs/ofd/ofd_{pair}.py',
+            options={
+                f'{d}.distill_losses.loss_ofd{stage}.loss_weight': weight
+                * factor
+                for stage, weight in ((1, 0.25), (2, 0.5), (3, 1.0))
+            },
+        )
+        for factor in (0.25, 4)
+    ),
     *(m for m in _base_.methods if m['title'] == 'OFD without its layers'),
     dict(title='DKD', config='configs/dkd/dkd_{pair}.py'),
     dict(
