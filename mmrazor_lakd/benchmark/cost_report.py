@@ -11,6 +11,7 @@ import torch
 from mmengine.device import get_device
 from rich.console import Console
 
+from ..report_page import Section, to_markdown
 from .cost_table import PARTS, format_row, make_rows, rich_tables
 
 PACKAGES = (
@@ -86,24 +87,20 @@ def write_markdown(path: Path, report: Dict[str, Any]) -> None:
         path (Path): The file.
         report (dict): As :func:`write_report` makes it.
     """
-    lines = ['# What the configs cost']
-    for part in PARTS:
-        lines += ['', f'## {part.title}', '']
-        lines.append(markdown_line(['config', *part.columns]))
-        lines.append('|---' + '|---:' * len(part.columns) + '|')
-        lines += [
-            markdown_line([row['config'], *format_row(row, part.columns)])
-            for row in report['rows']
-        ]
-        lines += ['', part.legend]
-    lines += ['', '## How it was measured', '']
-    lines += [f'- {line}' for line in describe(report)]
-    path.write_text('\n'.join(lines) + '\n')
-
-
-def markdown_line(cells: Sequence[str]) -> str:
-    """Write a row of a table."""
-    return '| ' + ' | '.join(cells) + ' |'
+    sections = [
+        Section(
+            part.title,
+            part.legend,
+            ['config', *part.columns],
+            [
+                [row['config'], *format_row(row, part.columns)]
+                for row in report['rows']
+            ],
+        )
+        for part in PARTS
+    ]
+    text = to_markdown('What the configs cost', '', sections, describe(report))
+    path.write_text(text, encoding='utf-8')
 
 
 def describe_origin(report: Dict[str, Any]) -> List[str]:

@@ -10,13 +10,12 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import pandas
 from rich.console import Console
-from rich.table import Table
 
 from ..errors import SettingError
+from ..report_page import Section, rich_table, to_html, to_markdown
 from .suite import Suite
 from .suite_configs import format_options
 from .suite_figures import draw_accuracies, draw_curves, draw_memory
-from .suite_page import Section, markdown, page
 from .suite_results import is_teacher, read_results
 from .suite_table import format_table, make_table, read_published
 
@@ -96,13 +95,13 @@ def write_report(
     title = suite.settings['title']
     legend = LEGEND.format(reference=suite.settings['reference'])
     (report / 'report.md').write_text(
-        markdown(title, legend, sections, facts), encoding='utf-8'
+        to_markdown(title, legend, sections, facts), encoding='utf-8'
     )
     (report / 'report.html').write_text(
-        page(report, title, legend, sections, facts), encoding='utf-8'
+        to_html(report, title, legend, sections, facts), encoding='utf-8'
     )
     for section in sections:
-        if section.results:
+        if any(result['pair'] == section.title for result in results):
             console.print(rich_table(section))
     console.print(f'The report is {report / "report.html"}.', soft_wrap=True)
     return failures
@@ -220,10 +219,11 @@ def make_section(
                 add('memory', 'Accuracy against memory'),
                 rows, methods, settings['reference'], title,
             )  # fmt: skip
+    cells = format_table(rows, settings['reference'])
     return Section(
-        pair=pair,
-        results=mine,
-        table=format_table(rows, settings['reference']),
+        title=pair,
+        header=list(cells.columns),
+        rows=cells.to_numpy().tolist(),
         pictures=pictures,
         facts=list(describe(mine, report, pair)),
     )
@@ -272,13 +272,3 @@ def describe(
     for result in results:
         name = f'{result["method"]}, seed {result["seed"]}'
         yield f'{name}: `{result["command"]}`'
-
-
-def rich_table(section: Section) -> Table:
-    """Make one pair's table for the screen."""
-    table = Table(title=section.pair)
-    for number, name in enumerate(section.table.columns):
-        table.add_column(name, justify='right' if number else 'left')
-    for row in section.table.to_numpy().tolist():
-        table.add_row(*row)
-    return table

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from ..benchmark.cost_report import describe_origin
-from .page import Section, to_html, to_markdown
+from ..report_page import Section, rich_table, to_html, to_markdown
 
 
 def number(value: Optional[float], digits: int = 2, factor: float = 1) -> str:
@@ -47,9 +45,7 @@ def make_sections(report: Dict[str, Any]) -> List[Section]:
             'Linear CKA of every block of the student (rows) with every '
             "block of the teacher (columns). Framed: a module's last blocks. "
             'analysis.json has the numbers.',
-            [],
-            [],
-            picture='cka.png',
+            pictures=[('cka.png', 'CKA of all blocks')],
         ),
         Section(
             'Answers',
@@ -67,6 +63,13 @@ def make_sections(report: Dict[str, Any]) -> List[Section]:
             ],
         ),
     ]
+    if report['gains']:
+        sections.append(
+            Section(
+                'Classes gained and lost',
+                pictures=[('classes.png', 'Gain of each class')],
+            )
+        )
     for other in dict.fromkeys(row['against'] for row in report['gains']):
         sections.append(_gains(report, other))
     return sections
@@ -104,13 +107,13 @@ def _modules(report: Dict[str, Any]) -> Section:
         f'correlation of the two NDAM maps: do they look at the same places? '
         f'{probe}'
     )
-    return Section('Modules', text.strip(), header, rows, 4, 'modules.png')
+    pictures = [('modules.png', 'Likeness of each module')]
+    return Section('Modules', text.strip(), header, rows, 4, pictures)
 
 
 def _gains(report: Dict[str, Any], other: str) -> Section:
     """The table of the classes gained and lost against one student."""
     rows = [row for row in report['gains'] if row['against'] == other]
-    first = rows[0] is report['gains'][0]
     student = report['networks'][1]['label']
     return Section(
         f'Classes against {other}',
@@ -132,7 +135,6 @@ def _gains(report: Dict[str, Any], other: str) -> Section:
             + [number(row['p'], 3)]
             for row in sorted(rows, key=lambda row: -row['gain'])
         ],
-        picture='classes.png' if first else None,
     )
 
 
@@ -168,13 +170,13 @@ def write_report(out: Path, report: Dict[str, Any], console: Console) -> None:
     sections = make_sections(report)
     end = [*describe_origin(report), f'{report["seconds"]:.0f} s in all']
     for name, text in (
-        ('analysis.md', to_markdown(title, sections, end)),
-        ('analysis.html', to_html(title, sections, end, out)),
+        ('analysis.md', to_markdown(title, '', sections, end)),
+        ('analysis.html', to_html(out, title, '', sections, end)),
     ):
         (out / name).write_text(text, encoding='utf-8')
     for section in sections:
         if section.rows:
-            console.print(_rich_table(section))
+            console.print(rich_table(section))
     for line in end:
         console.print(line, highlight=False, markup=False)
     console.print(f'Tables, pictures and analysis.html are in {out}.')
@@ -187,16 +189,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _rich_table(section: Section) -> Table:
-    """Make a table for the screen."""
-    table = Table(title=section.title)
-    for place, name in enumerate(section.header):
-        if place < section.texts:
-            table.add_column(escape(name), overflow='fold')
-        else:
-            table.add_column(escape(name), justify='right')
-    for row in section.rows:
-        table.add_row(*map(escape, row))
-    return table
