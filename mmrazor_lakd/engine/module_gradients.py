@@ -79,8 +79,10 @@ class ModuleGradients:
         # PyTorch and MMEngine look at the step's signature and attributes.
         @functools.wraps(step)
         def look_and_step(*args, **kwargs):
-            if self.wanted:
-                self._note()
+            # A fused optimizer is given the loss scaler's factor, and divides
+            # by it itself; it skips a step whose gradients overflowed.
+            if self.wanted and not getattr(optimizer, 'found_inf', None):
+                self._note(getattr(optimizer, 'grad_scale', None) or 1)
             return step(*args, **kwargs)
 
         optimizer.step = look_and_step
@@ -93,11 +95,15 @@ class ModuleGradients:
         return undo
 
     @torch.no_grad()
-    def _note(self) -> None:
-        """Compute the norm of each group; 0 where it has no gradient."""
+    def _note(self, scale: Union[torch.Tensor, float]) -> None:
+        """Compute the norm of each group; 0 where it has no gradient.
+
+        Args:
+            scale (torch.Tensor | float): By which the gradients are too long.
+        """
         self.wanted = False
         self._norms = []
         for group in self.groups:
             norms = [p.grad.norm() for p in group if p.grad is not None]
             total = torch.stack(norms).norm().item() if norms else 0.0
-            self._norms.append(total)
+            self._norms.append(total / float(scale))

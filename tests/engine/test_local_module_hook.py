@@ -8,11 +8,13 @@ import torch
 from conftest import ROOT
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from mmrazor_lakd.engine import LocalModuleHook
 from mmrazor_lakd.engine.fixed_images import kept_random_state
 from mmrazor_lakd.engine.local_module_hook import module_losses
+from mmrazor_lakd.engine.module_gradients import ModuleGradients
 from mmrazor_lakd.errors import SettingError
 
 LAKD = 'lakd/lakd_resnet20_resnet8_1xb64_digits.py'
@@ -155,6 +157,27 @@ def test_norms_are_those_of_the_update(train, accumulated):
         assert list(norms) == [accumulated]
         expected = pytest.approx(square**0.5, rel=1e-3)
         assert norms[accumulated] == expected
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.amp, 'GradScaler'), reason='no loss scaling on CPUs'
+)
+def test_a_fused_optimizer_unscales_by_itself():
+    layer = torch.nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, fused=True)
+    gradients = ModuleGradients(
+        [list(layer.parameters())], OptimWrapper(optimizer)
+    )
+    scaler = torch.amp.GradScaler('cpu', init_scale=1024.0)
+    for image, expected in ((float('inf'), None), (2.0, [13**0.5])):
+        gradients.wanted = True
+        optimizer.zero_grad()
+        loss = layer(torch.full((1, 3), image)).sum()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        norms = gradients.take()
+        assert norms == (expected and pytest.approx(expected))
 
 
 def test_other_methods_have_stages(train):
