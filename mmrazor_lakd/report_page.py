@@ -46,27 +46,31 @@ class Section(NamedTuple):
     facts: Sequence[str] = ()
 
 
-def to_markdown(
-    title: str,
-    text: str,
-    sections: Sequence[Section],
-    facts: Sequence[str],
-) -> str:
-    """Write a report as Markdown.
+class Report(NamedTuple):
+    """A whole report.
 
-    Args:
+    Attributes:
         title (str): Its title.
         text (str): What comes first; may be empty.
         sections (Sequence[Section]): Its parts.
-        facts (Sequence[str]): How it was made.
+        facts (Sequence[str]): How it was made; `code` in backticks.
     """
-    blocks = [[f'# {title}'], [text]]
-    for section in sections:
+
+    title: str
+    text: str
+    sections: Sequence[Section]
+    facts: Sequence[str]
+
+
+def to_markdown(report: Report) -> str:
+    """Write a report as Markdown."""
+    blocks = [[f'# {report.title}'], [report.text]]
+    for section in report.sections:
         blocks += [[f'## {section.title}'], [section.text]]
         blocks.append(markdown_table(section) if section.header else [])
         blocks += [[f'![{what}]({file})'] for file, what in section.pictures]
         blocks.append([f'- {fact}' for fact in section.facts])
-    blocks += [['## How it was made'], [f'- {fact}' for fact in facts]]
+    blocks += [['## How it was made'], [f'- {fact}' for fact in report.facts]]
     written = ['\n'.join(block) for block in blocks]
     return '\n\n'.join(block for block in written if block) + '\n'
 
@@ -81,21 +85,11 @@ def markdown_table(section: Section) -> List[str]:
     ]
 
 
-def to_html(
-    folder: Path,
-    title: str,
-    text: str,
-    sections: Sequence[Section],
-    facts: Sequence[str],
-) -> str:
-    """Write a report as one HTML page with its pictures inside.
-
-    Args:
-        folder (Path): Where the pictures are.
-        title, text, sections, facts: As :func:`to_markdown` takes them.
-    """
-    parts = [f'<h1>{html.escape(title)}</h1>', _paragraph(text)]
-    for section in sections:
+def to_html(report: Report, folder: Path) -> str:
+    """Write a report as one HTML page with the folder's pictures inside."""
+    title = html.escape(report.title)
+    parts = [f'<h1>{title}</h1>', _paragraph(report.text)]
+    for section in report.sections:
         parts.append(f'<h2>{html.escape(section.title)}</h2>')
         parts.append(_paragraph(section.text))
         if section.header:
@@ -110,12 +104,12 @@ def to_html(
                 f'src="data:image/png;base64,{data}"></p>'
             )
         parts.append(_list(section.facts))
-    parts += ['<h2>How it was made</h2>', _list(facts)]
+    parts += ['<h2>How it was made</h2>', _list(report.facts)]
     body = '\n'.join(part for part in parts if part)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width">'
-        f'<title>{html.escape(title)}</title><style>{STYLE}</style></head>\n'
+        f'<title>{title}</title><style>{STYLE}</style></head>\n'
         f'<body>\n{body}\n</body></html>\n'
     )
 

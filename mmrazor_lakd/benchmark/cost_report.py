@@ -11,7 +11,7 @@ import torch
 from mmengine.device import get_device
 from rich.console import Console
 
-from ..report_page import Section, to_markdown
+from ..report_page import Report, Section, to_markdown
 from .cost_table import PARTS, format_row, make_rows, rich_tables
 
 PACKAGES = (
@@ -99,7 +99,8 @@ def write_markdown(path: Path, report: Dict[str, Any]) -> None:
         )
         for part in PARTS
     ]
-    text = to_markdown('What the configs cost', '', sections, describe(report))
+    title = 'What the configs cost'
+    text = to_markdown(Report(title, '', sections, describe(report)))
     path.write_text(text, encoding='utf-8')
 
 

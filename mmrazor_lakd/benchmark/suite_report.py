@@ -12,7 +12,7 @@ import pandas
 from rich.console import Console
 
 from ..errors import SettingError
-from ..report_page import Section, rich_table, to_html, to_markdown
+from ..report_page import Report, Section, rich_table, to_html, to_markdown
 from .suite import Suite
 from .suite_configs import format_options
 from .suite_figures import draw_accuracies, draw_curves, draw_memory
@@ -92,14 +92,13 @@ def write_report(
             f'{others}.'
         )
     facts += [f'{f["name"]} FAILED: {f["reason"]}' for f in failures]
-    title = suite.settings['title']
     legend = LEGEND.format(reference=suite.settings['reference'])
-    (report / 'report.md').write_text(
-        to_markdown(title, legend, sections, facts), encoding='utf-8'
-    )
-    (report / 'report.html').write_text(
-        to_html(report, title, legend, sections, facts), encoding='utf-8'
-    )
+    whole = Report(suite.settings['title'], legend, sections, facts)
+    for name, text in (
+        ('report.md', to_markdown(whole)),
+        ('report.html', to_html(whole, report)),
+    ):
+        (report / name).write_text(text, encoding='utf-8')
     for section in sections:
         if any(result['pair'] == section.title for result in results):
             console.print(rich_table(section))
