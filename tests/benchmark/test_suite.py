@@ -2,10 +2,12 @@
 
 import pytest
 from conftest import ROOT
+from filelock import FileLock
 
 from mmrazor_lakd.benchmark.cost import training_args
 from mmrazor_lakd.benchmark.suite import find_suite, load_suite, select
 from mmrazor_lakd.benchmark.suite_configs import format_options
+from mmrazor_lakd.benchmark.suite_runs import SuiteRunner
 from mmrazor_lakd.errors import SettingError
 
 FOLDER = ROOT / 'configs' / 'benchmark'
@@ -210,3 +212,13 @@ def test_refusals(options, message):
 def test_unknown_suite():
     with pytest.raises(SettingError, match="no suite 'cifar'; the nearest"):
         find_suite('cifar', FOLDER)
+
+
+@pytest.mark.parametrize('folder', ['work', 'report'])
+def test_one_benchmark_a_folder(tiny, tmp_path, folder):
+    work_dir, report = tmp_path / 'work', tmp_path / 'report'
+    runner = SuiteRunner(tiny, ROOT, work_dir, report, jobs=1)
+    assert runner.run([], watcher=None) == []
+    with FileLock(tmp_path / folder / 'lock'):
+        with pytest.raises(SettingError, match=f'at work in .*{folder}; wait'):
+            runner.run([], watcher=None)
