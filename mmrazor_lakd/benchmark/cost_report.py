@@ -21,6 +21,8 @@ PACKAGES = (
     'mmrazor',
     'mmrazor-lakd',
 )
+# What a result depends on, and not the reports beside it.
+CODE = ('mmrazor_lakd', 'configs', 'tools')
 
 
 def describe_machine() -> Dict[str, Any]:
@@ -50,13 +52,11 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe_commit(folder: Path, parts: Sequence[str] = ()) -> Dict[str, Any]:
-    """Say which commit a folder is at, and whether files differ from it.
+def describe_commit(folder: Path) -> Dict[str, Any]:
+    """Say which commit a folder is at, and whether its code differs from it.
 
     Args:
-        folder (Path): The folder.
-        parts (Sequence[str]): Which files and folders in it to look at.
-            Defaults to all.
+        folder (Path): The project's.
 
     Returns:
         dict: ``commit`` and ``dirty``; both None where there is no git.
@@ -73,7 +73,7 @@ def describe_commit(folder: Path, parts: Sequence[str] = ()) -> Dict[str, Any]:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    status = git('status', '--porcelain', '--', *parts)
+    status = git('status', '--porcelain', '--', *CODE)
     return dict(
         commit=git('rev-parse', 'HEAD'),
         dirty=None if status is None else bool(status),

@@ -44,10 +44,6 @@ KEEPING = {
 }
 
 
-# what a result depends on, and not the reports beside it
-CODE = ('mmrazor_lakd', 'configs', 'tools')
-
-
 class Watcher(Protocol):
     """Shows how far a suite is."""
 
@@ -228,7 +224,7 @@ class SuiteRunner:
             threads=self.suite.settings['threads'],
             slot=slot,
         )
-        commit = describe_commit(self.root, CODE)
+        commit = describe_commit(self.root)
         return Process(
             training, work_dir, popen, slot, time.time(), start, commit
         )
