@@ -13,8 +13,10 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem;
        margin: 2rem auto; padding: 0 1rem; color: #222; background: #fff; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem;
         display: block; overflow-x: auto; }
-th, td { padding: 0.3rem 0.7rem; text-align: left; white-space: nowrap; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.3rem 0.7rem; text-align: left;
+         min-width: 6rem; overflow-wrap: anywhere; }
+.number { text-align: right; font-variant-numeric: tabular-nums;
+          min-width: 0; white-space: nowrap; }
 thead { border-bottom: 2px solid #222; }
 tbody tr:nth-child(even) { background: #f4f4f4; }
 img { max-width: 100%; height: auto; }
