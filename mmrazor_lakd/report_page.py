@@ -116,6 +116,15 @@ def to_html(report: Report, folder: Path) -> str:
     )
 
 
+def write_pages(report: Report, folder: Path, name: str) -> None:
+    """Write a report as NAME.md and NAME.html beside its pictures."""
+    for ending, text in (
+        ('md', to_markdown(report)),
+        ('html', to_html(report, folder)),
+    ):
+        (folder / f'{name}.{ending}').write_text(text, encoding='utf-8')
+
+
 def _paragraph(text: str) -> str:
     return f'<p>{html.escape(text)}</p>' if text else ''
 

@@ -12,7 +12,7 @@ import pandas
 from rich.console import Console
 
 from ..errors import SettingError
-from ..report_page import Report, Section, rich_table, to_html, to_markdown
+from ..report_page import Report, Section, rich_table, write_pages
 from .suite import Suite
 from .suite_configs import format_options
 from .suite_figures import draw_accuracies, draw_curves, draw_memory
@@ -94,11 +94,7 @@ def write_report(
     facts += [f'{f["name"]} FAILED: {f["reason"]}' for f in failures]
     legend = LEGEND.format(reference=suite.settings['reference'])
     whole = Report(suite.settings['title'], legend, sections, facts)
-    for name, text in (
-        ('report.md', to_markdown(whole)),
-        ('report.html', to_html(whole, report)),
-    ):
-        (report / name).write_text(text, encoding='utf-8')
+    write_pages(whole, report, 'report')
     for section in sections:
         if any(result['pair'] == section.title for result in results):
             console.print(rich_table(section))

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 from rich.console import Console
 
 from ..benchmark.cost_report import describe_origin
-from ..report_page import Report, Section, rich_table, to_html, to_markdown
+from ..report_page import Report, Section, rich_table, write_pages
 
 
 def number(value: Optional[float], digits: int = 2, factor: float = 1) -> str:
@@ -169,12 +169,7 @@ def write_report(out: Path, report: Dict[str, Any], console: Console) -> None:
     title = f'What {student} learned from its teacher'
     sections = make_sections(report)
     end = [*describe_origin(report), f'{report["seconds"]:.0f} s in all']
-    whole = Report(title, '', sections, end)
-    for name, text in (
-        ('analysis.md', to_markdown(whole)),
-        ('analysis.html', to_html(whole, out)),
-    ):
-        (out / name).write_text(text, encoding='utf-8')
+    write_pages(Report(title, '', sections, end), out, 'analysis')
     for section in sections:
         if section.rows:
             console.print(rich_table(section))
