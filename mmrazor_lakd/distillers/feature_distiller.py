@@ -1,10 +1,20 @@
 """A distiller whose connectors find the shapes of the maps by themselves."""
 
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import (
+    Any,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import torch
 from mmrazor.models.distillers import ConfigurableDistiller
 from mmrazor.models.task_modules import RecorderManager
+from mmrazor.models.task_modules.recorder.base_recorder import BaseRecorder
 from mmrazor.registry import MODELS
 from torch import nn
 
@@ -161,6 +171,16 @@ class FeatureDistiller(ConfigurableDistiller):
         if connector:
             data = self.connectors[connector](data)
         return data if connector_idx is None else data[connector_idx]
+
+    def student_records(self) -> Iterator[Tuple[str, BaseRecorder]]:
+        """Yield each loss with the recorders of the student that it takes."""
+        for loss, mapping in self.loss_forward_mappings.items():
+            for record in mapping.values():
+                if not record['from_student']:
+                    continue
+                names = record['recorder']
+                for name in [names] if isinstance(names, str) else names:
+                    yield loss, self.student_recorders.get_recorder(name)
 
     def prepare_from_student(self, model: nn.Module) -> None:
         """Take the student; called before :meth:`prepare_from_teacher`."""

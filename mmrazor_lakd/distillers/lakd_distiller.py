@@ -309,24 +309,19 @@ class LAKDDistiller(FeatureDistiller):
         """Refuse a stock loss whose map a cut has parted from all weights."""
         if self._before_cut is None:
             return
-        for loss, mapping in self.loss_forward_mappings.items():
-            for record in mapping.values():
-                names = record['recorder'] if record['from_student'] else []
-                for name in [names] if isinstance(names, str) else names:
-                    recorder = self.student_recorders.get_recorder(name)
-                    if isinstance(recorder, ModuleOutputsRecorder) and any(
-                        tensor.is_floating_point() and not tensor.requires_grad
-                        for taken in recorder.data_buffer
-                        if id(taken) not in self._before_cut
-                        for tensor in tensors_in(taken)
-                    ):
-                        raise SettingError(
-                            f"distill_losses: '{loss}' looks at "
-                            f"'{recorder.source}' behind a cut and before "
-                            f'any weight that could learn from it; record '
-                            f'the module at the cut itself, or write '
-                            f'isolate=False there.'
-                        )
+        for loss, recorder in self.student_records():
+            if isinstance(recorder, ModuleOutputsRecorder) and any(
+                tensor.is_floating_point() and not tensor.requires_grad
+                for taken in recorder.data_buffer
+                if id(taken) not in self._before_cut
+                for tensor in tensors_in(taken)
+            ):
+                raise SettingError(
+                    f"distill_losses: '{loss}' looks at '{recorder.source}' "
+                    f'behind a cut and before any weight that could learn '
+                    f'from it; record the module at the cut itself, or write '
+                    f'isolate=False there.'
+                )
 
     def _reset(self) -> None:
         """Let go of the step's losses and maps."""
