@@ -43,14 +43,19 @@ for name, published in weights.items():
         }
         for factor in (0.25, 4)
     }
+# CRD's memory has a place for each training image of the split.
+images = _base_.options['train_dataloader.dataset.indices']
+always = {'CRD': {f'{losses}.loss_crd.num_samples': images}}
 methods = []
 for name, changes in rows.items():
-    config = f'configs/{name.lower()}/{name.lower()}_{{pair}}.py'
-    methods.append(dict(title=name, config=config))
-    for change, own in changes.items():
+    for change, own in {'': {}, **changes}.items():
         methods.append(
-            dict(title=f'{name}, {change}', config=config, options=own)
+            dict(
+                title=f'{name}, {change}' if change else name,
+                config=f'configs/{name.lower()}/{name.lower()}_{{pair}}.py',
+                options={**always.get(name, {}), **own},
+            )
         )
 reference = 'KD'
-del change, changes, config, dkd, losses, name, own, published
+del always, change, changes, dkd, images, losses, name, own, published
 del rows, weights

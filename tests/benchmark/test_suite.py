@@ -31,6 +31,11 @@ def test_every_suite_resolves(name):
         assert (student.teacher is None) == (student.method == 'alone')
         # of the literature's teachers all can be trained
         assert student.teacher is None or suite.teachers[student.teacher]
+        images = student.options.get('train_dataloader.dataset.indices')
+        if images and '/crd/' in str(student.config):
+            # CRD's memory has a place for each of a split's images, too.
+            crd = 'model.distiller.distill_losses.loss_crd'
+            assert student.options[f'{crd}.num_samples'] == images
 
 
 def test_seed_by_seed(tiny):
