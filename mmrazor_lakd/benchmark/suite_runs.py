@@ -32,7 +32,8 @@ from .suite_teachers import Teachers
 
 POLL_SECONDS = 1
 OUTPUT = 'output.log'
-# Says with which teacher and in which precision a training was begun.
+# Says with which teacher and in which precision a training was begun, and at
+# which commits it was started.
 MADE_WITH = 'made_with.json'
 # What a suite needs besides a config's own settings: two checkpoints, since
 # the newest one may be half written when a training is killed.
@@ -66,7 +67,7 @@ class Process(NamedTuple):
     slot: int
     started: float
     start_epoch: int
-    commit: Dict[str, Any]
+    starts: List[Dict[str, Any]]
 
 
 class SuiteRunner:
@@ -203,8 +204,10 @@ class SuiteRunner:
             precision=precision(training),
         )
         begun = work_dir / MADE_WITH
+        starts = []
         if start and begun.is_file():
             known = json.loads(begun.read_text())
+            starts = known.pop('starts', [])
             if known != made_with:
                 raise SettingError(
                     f'{work_dir} was begun with {known}, not {made_with}; '
@@ -215,7 +218,8 @@ class SuiteRunner:
         if start:
             command += ['--resume', str(checkpoint_path(work_dir, start))]
         work_dir.mkdir(parents=True, exist_ok=True)
-        begun.write_text(json.dumps(made_with))
+        starts.append(describe_commit(self.root))
+        begun.write_text(json.dumps(dict(made_with, starts=starts)))
         popen = start_python(
             command,
             folder=self.root,
@@ -224,9 +228,8 @@ class SuiteRunner:
             threads=self.suite.settings['threads'],
             slot=slot,
         )
-        commit = describe_commit(self.root)
         return Process(
-            training, work_dir, popen, slot, time.time(), start, commit
+            training, work_dir, popen, slot, time.time(), start, starts
         )
 
     def _command(self, training: Training) -> List[str]:
@@ -286,7 +289,14 @@ class SuiteRunner:
                 jobs=self.jobs,
                 precision=precision(training),
                 machine=self.machine,
-                **process.commit,
+                # of each start, where it was stopped in between
+                commit=', then '.join(
+                    dict.fromkeys(
+                        start['commit'] or 'unknown'
+                        for start in process.starts
+                    )
+                ),
+                dirty=any(start['dirty'] for start in process.starts),
             ),
         )
 

@@ -225,6 +225,25 @@ def test_a_training_begun_with_another_teacher_is_left_alone(
     assert 'was begun with' in out and 'give another --work-dir' in out
 
 
+def test_the_commits_of_all_starts_are_kept(unbroken, tmp_path):
+    folder = shutil.copytree(unbroken[0], tmp_path / 'work')
+    (path,) = (folder / 'report' / 'results').glob('*-kd-seed0-*.json')
+    last = json.loads(path.read_text())['commit']
+    path.unlink()
+    (begun,) = folder.glob('*-kd-seed0-*/made_with.json')
+    made_with = json.loads(begun.read_text())
+    assert [start['commit'] for start in made_with['starts']] == [last]
+    made_with['starts'] = [{'commit': 'an earlier one', 'dirty': True}]
+    begun.write_text(json.dumps(made_with))
+    code, out, err = run(folder, '--seeds', 0, '--methods', 'KD')
+    assert code == 0, err
+    result = json.loads(path.read_text())
+    assert result['commit'] == f'an earlier one, then {last}'
+    assert result['dirty'] is True
+    report = (folder / 'report' / 'report.md').read_text()
+    assert f'commit an earlier one, then {last}, with changes: ' in report
+
+
 def test_another_teachers_settings_are_refused(unbroken, tmp_path):
     shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
     asked = ('--seeds', 1, '--cfg-options', 'teacher_epochs=1')
