@@ -17,7 +17,10 @@ options = {
 }
 
 # OFD's learned layers, which LAKD over OFD leaves out: what each has of them
-layer = 'model.distiller.connectors.align'
+d = 'model.distiller'
+layer = f'{d}.connectors.align'
+# four times OFD's weights, which cifar10_published_tuning's split prefers
+weight = f'{d}.distill_losses.loss_ofd'
 methods = _base_.methods + [
     dict(
         title='OFD without its layers',
@@ -44,5 +47,22 @@ methods = _base_.methods + [
             )
         },
     ),
+    dict(
+        title='OFD x 4',
+        config='configs/ofd/ofd_{pair}.py',
+        options={
+            f'{weight}1.loss_weight': 1.0,
+            f'{weight}2.loss_weight': 2.0,
+            f'{weight}3.loss_weight': 4.0,
+        },
+    ),
+    dict(
+        title='LAKD, OFD x 4',
+        config='configs/lakd_ofd/lakd_ofd_{pair}.py',
+        options={
+            f'{weight}2.loss_weight': 2.0,
+            f'{weight}3.loss_weight': 4.0,
+        },
+    ),
 ]
-del layer
+del d, layer, weight
