@@ -91,6 +91,27 @@ for side, connector in (('student', 'align'), ('teacher', 'margin')):
     last_map[f'{mapping}.recorder'] = 'map'
     last_map[f'{mapping}.from_student'] = side == 'student'
     last_map[f'{mapping}.connector'] = connector
+# ReviewKD of the stages that the last module has, with four times its weight
+review = {
+    f'{d}.distill_losses.loss_review.type': 'WarmupLoss',
+    f'{d}.distill_losses.loss_review.fraction': 1 / 12,
+    f'{d}.distill_losses.loss_review.loss.type': 'HierarchicalContextLoss',
+    f'{d}.distill_losses.loss_review.loss.loss_weight': 2.4,
+    f'{d}.connectors.review.type': 'ReviewConnector',
+    f'{d}.loss_forward_mappings.loss_review.s_features.connector': 'review',
+}
+for side, end in (('student', ''), ('teacher', '.preact')):
+    sources = dict(
+        stage2=f'backbone.layer2{end}',
+        stage3=f'backbone.layer3{end}',
+        pooled='neck.gap',
+    )
+    for key, source in sources.items():
+        review[f'{d}.{side}_recorders.{key}.type'] = 'ModuleOutputs'
+        review[f'{d}.{side}_recorders.{key}.source'] = source
+    mapping = f'{d}.loss_forward_mappings.loss_review.{side[0]}_features'
+    review[f'{mapping}.recorder'] = list(sources)
+    review[f'{mapping}.from_student'] = side == 'student'
 rows = {
     # where gradients end
     'no cuts': {f'{d}.isolate': False},
@@ -138,6 +159,8 @@ rows = {
     },
     'the map of stage 3 by OFD, too, at the head': last_map,
     'the map of stage 3 by OFD in place of DKD': {dkd: 0.0, **last_map},
+    'ReviewKD of stages 2 and 3, too, at the head': review,
+    'ReviewKD of stages 2 and 3 in place of DKD': {dkd: 0.0, **review},
     # what NDAM adds
     'NDAM off': {f'{d}.attention_loss': None},
     'NDAM alone': {f'{d}.feature_loss': None},
@@ -219,5 +242,6 @@ methods = [
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
 ]
 reference = 'LAKD'
-del connector, cut, d, dkd, dkd_loss, kd, key, label, lakd, last_map, layer
-del literal, mapping, pooled, regressor, rows, side, soft_labels, standardized
+del connector, cut, d, dkd, dkd_loss, end, kd, key, label, lakd, last_map
+del layer, literal, mapping, pooled, regressor, review, rows, side
+del soft_labels, source, sources, standardized

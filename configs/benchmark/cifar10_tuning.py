@@ -43,6 +43,8 @@ for name, published in weights.items():
         }
         for factor in (0.25, 4)
     }
+# the authors' weight for most other pairs
+rows['ReviewKD']['weight 5'] = {f'{losses}.loss_review.loss.loss_weight': 5.0}
 # CRD's memory has a place for each training image of the split.
 images = _base_.options['train_dataloader.dataset.indices']
 always = {'CRD': {f'{losses}.loss_crd.num_samples': images}}
