@@ -112,6 +112,11 @@ for side, end in (('student', ''), ('teacher', '.preact')):
     mapping = f'{d}.loss_forward_mappings.loss_review.{side[0]}_features'
     review[f'{mapping}.recorder'] = list(sources)
     review[f'{mapping}.from_student'] = side == 'student'
+# without stage 2, whose fused maps take most of its memory
+review_last = dict(review)
+for key in ('s_features', 't_features'):
+    mapping = f'{d}.loss_forward_mappings.loss_review.{key}'
+    review_last[f'{mapping}.recorder'] = ['stage3', 'pooled']
 rows = {
     # where gradients end
     'no cuts': {f'{d}.isolate': False},
@@ -160,6 +165,7 @@ rows = {
     'the map of stage 3 by OFD, too, at the head': last_map,
     'the map of stage 3 by OFD in place of DKD': {dkd: 0.0, **last_map},
     'ReviewKD of stages 2 and 3, too, at the head': review,
+    'ReviewKD of stage 3, too, at the head': review_last,
     'ReviewKD of stages 2 and 3 in place of DKD': {dkd: 0.0, **review},
     # what NDAM adds
     'NDAM off': {f'{d}.attention_loss': None},
@@ -243,5 +249,5 @@ methods = [
 ]
 reference = 'LAKD'
 del connector, cut, d, dkd, dkd_loss, end, kd, key, label, lakd, last_map
-del layer, literal, mapping, pooled, regressor, review, rows, side
-del soft_labels, source, sources, standardized
+del layer, literal, mapping, pooled, regressor, review, review_last
+del rows, side, soft_labels, source, sources, standardized
