@@ -6,3 +6,13 @@ title = 'CIFAR-10, ResNet20 -> ResNet8, a short budget'
 pairs = ['resnet20_resnet8_1xb128_cifar10']
 epochs = 10
 teacher_epochs = 20
+methods = _base_.methods + [
+    # the authors' weight for most pairs, which cifar10_tuning's split prefers
+    dict(
+        title='ReviewKD, weight 5',
+        config='configs/reviewkd/reviewkd_{pair}.py',
+        options={
+            'model.distiller.distill_losses.loss_review.loss.loss_weight': 5.0
+        },
+    ),
+]
