@@ -165,6 +165,10 @@ rows = {
     'the map of stage 3 by OFD, too, at the head': last_map,
     'the map of stage 3 by OFD in place of DKD': {dkd: 0.0, **last_map},
     'ReviewKD of stages 2 and 3, too, at the head': review,
+    'ReviewKD of stages 2 and 3 with weight 5, too, at the head': {
+        **review,
+        f'{d}.distill_losses.loss_review.loss.loss_weight': 5.0,
+    },
     'ReviewKD of stage 3, too, at the head': review_last,
     'ReviewKD of stages 2 and 3 in place of DKD': {dkd: 0.0, **review},
     # what NDAM adds
