@@ -160,8 +160,9 @@ methods = [
         title='OFD x 0.25',
         config='configs/ofd/ofd_{pair}.py',
         options={
-            f'{d}.distill_losses.loss_ofd{stage}.loss_weight': weight * 0.25
-            for stage, weight in ((1, 0.25), (2, 0.5), (3, 1.0))
+            f'{d}.distill_losses.loss_ofd1.loss_weight': 0.0625,
+            f'{d}.distill_losses.loss_ofd2.loss_weight': 0.125,
+            f'{d}.distill_losses.loss_ofd3.loss_weight': 0.25,
         },
     ),
     *(
