@@ -6,15 +6,6 @@ _base_ = ['./cifar10_ablation.py']
 title = 'A split that the teacher has not seen: CIFAR-10, ResNet20 -> ResNet8'
 teacher_checkpoints = dict(_delete_=True)
 teacher_options = _base_.options
-review = 'configs/reviewkd/reviewkd_{pair}.py'
 methods = _base_.methods + [
-    dict(title='ReviewKD', config=review),
-    dict(
-        title='ReviewKD, weight 5',
-        config=review,
-        options={
-            'model.distiller.distill_losses.loss_review.loss.loss_weight': 5.0
-        },
-    ),
+    dict(title='ReviewKD', config='configs/reviewkd/reviewkd_{pair}.py')
 ]
-del review
