@@ -117,12 +117,6 @@ review_last = dict(review)
 for key in ('s_features', 't_features'):
     mapping = f'{d}.loss_forward_mappings.loss_review.{key}'
     review_last[f'{mapping}.recorder'] = ['stage3', 'pooled']
-relu = {
-    f'{d}.local_modules.{index}.{side}': f'backbone.layer{index + 1}'
-    for index in (0, 1)
-    for side in ('student', 'teacher')
-}
-mixture = {f'{d}.feed.fraction': 0.5}
 rows = {
     # where gradients end
     'no cuts': {f'{d}.isolate': False},
@@ -171,10 +165,6 @@ rows = {
     'the map of stage 3 by OFD, too, at the head': last_map,
     'the map of stage 3 by OFD in place of DKD': {dkd: 0.0, **last_map},
     'ReviewKD of stages 2 and 3, too, at the head': review,
-    'ReviewKD of stages 2 and 3 with weight 5, too, at the head': {
-        **review,
-        f'{d}.distill_losses.loss_review.loss.loss_weight': 5.0,
-    },
     'ReviewKD of stage 3, too, at the head': review_last,
     'ReviewKD of stages 2 and 3 in place of DKD': {dkd: 0.0, **review},
     # what NDAM adds
@@ -201,7 +191,12 @@ rows = {
     'W as it is': {f'{d}.attention_loss.normalize': 'none'},
     'absolute values in W': {f'{d}.attention_loss.activation': 'abs'},
     # the maps, and the scale of their losses
-    'maps behind the ReLU': relu,
+    'maps behind the ReLU': {
+        f'{d}.local_modules.0.student': 'backbone.layer1',
+        f'{d}.local_modules.0.teacher': 'backbone.layer1',
+        f'{d}.local_modules.1.student': 'backbone.layer2',
+        f'{d}.local_modules.1.teacher': 'backbone.layer2',
+    },
     # A sum over the elements of a map: module 1 has 16,384 of them and weighs
     # as much as before, module 2 half of it.
     'mean over instances': {
@@ -227,18 +222,7 @@ rows = {
     'K = 2': {f'{d}.local_modules': None, f'{d}.num_modules': 2},
     # simple to complex, and more to learn from
     'progressive, first half': {f'{d}.progressive.fraction': 0.5},
-    'fed a mixture, first half': mixture,
-    'fed a mixture, three quarters': {f'{d}.feed.fraction': 0.75},
-    'fed a mixture, first half, maps behind the ReLU': {**mixture, **relu},
-    'fed a mixture, first half, ReviewKD of stages 2 and 3, too': {
-        **mixture,
-        **review,
-    },
-    'fed a mixture, first half, ReviewKD by 16 channels, too': {
-        **mixture,
-        **review,
-        f'{d}.connectors.review.max_mid_channels': 16,
-    },
+    'fed a mixture, first half': {f'{d}.feed.fraction': 0.5},
     'fed the teacher': {f'{d}.feed': 'teacher'},
     'local classifiers': {f'{d}.classifier_loss.type': 'LocalClassifierLoss'},
     'local classifiers, no maps': {
@@ -265,5 +249,5 @@ methods = [
 ]
 reference = 'LAKD'
 del connector, cut, d, dkd, dkd_loss, end, kd, key, label, lakd, last_map
-del layer, literal, mapping, mixture, pooled, regressor, relu, review
-del review_last, rows, side, soft_labels, source, sources, standardized
+del layer, literal, mapping, pooled, regressor, review, review_last
+del rows, side, soft_labels, source, sources, standardized
