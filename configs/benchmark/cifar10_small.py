@@ -7,6 +7,11 @@ pairs = ['resnet20_resnet8_1xb128_cifar10']
 epochs = 10
 teacher_epochs = 20
 methods = _base_.methods + [
+    # chosen by cifar10_small_held_out
+    dict(
+        title='LAKD, fed a mixture',
+        config='configs/lakd_mixed/lakd_mixed_{pair}.py',
+    ),
     # the weight published for ResNet56 -> ResNet20
     dict(
         title='ReviewKD, weight 0.6',
