@@ -139,10 +139,7 @@ def test_methods_of_a_pair_differ_in_the_distiller_alone(path):
     ours.pop(f'{method}_distiller')
     weight = 0.5 if path.endswith('imagenet.py') else 0.1
     lies_over = dict(
-        lakd=['dkd'],
-        lakd_mixed=['dkd', 'lakd'],
-        lakd_ofd=['lakd', 'ofd'],
-        lakd_pooled=['lakd'],
+        lakd=['dkd'], lakd_ofd=['lakd', 'ofd'], lakd_pooled=['lakd']
     )
     for other in lies_over.get(method, ()):
         its = resolve(path.replace(method, other)).to_dict()

@@ -1,7 +1,7 @@
 # cifar10_ablation with a teacher that hasn't seen the images which choose, as
 # cifar10_held_out is for the larger pair; the strongest baseline of
 # cifar10_tuning; and what could go with the mixture, the one row that was
-# ahead with each seed and costs no memory.
+# ahead with each seed and costs little.
 _base_ = ['./cifar10_ablation.py']
 
 title = 'A split that the teacher has not seen: CIFAR-10, ResNet20 -> ResNet8'
