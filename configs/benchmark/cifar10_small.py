@@ -7,7 +7,7 @@ pairs = ['resnet20_resnet8_1xb128_cifar10']
 epochs = 10
 teacher_epochs = 20
 methods = _base_.methods + [
-    # and with its maps behind the ReLU: chosen by cifar10_small_held_out
+    # Its maps lie behind the ReLU, too. Chosen by cifar10_small_held_out.
     dict(
         title='LAKD, fed a mixture',
         config='configs/lakd/lakd_{pair}.py',
