@@ -133,9 +133,6 @@ def test_amp_with_and_without_a_type(kind):
     assert cfg.optim_wrapper.type == 'Bfloat16OptimWrapper'
 
 
-# In 2 of about 25 runs a gloo process was seen to abort at its very end,
-# when everything is written; until that is understood it must not decide.
-@pytest.mark.slow
 def test_two_processes(tmp_path, teacher):
     """dist_train.sh and dist_test.sh on torchrun, with gloo."""
     env = {**ENV, 'PYTHON': sys.executable, 'MASTER_PORT': '29611'}

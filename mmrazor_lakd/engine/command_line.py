@@ -5,6 +5,7 @@ import gc
 import os
 import os.path as osp
 import sys
+import time
 from pathlib import Path
 from typing import Callable
 
@@ -177,8 +178,19 @@ def run_tool(main: Callable[[], None]) -> None:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     finally:
-        # Gloo's threads abort a process whose interpreter ends before them,
-        # and the Runner's cycles keep the wrapped model, and so the group.
-        if torch.distributed.is_initialized():
-            gc.collect()
-            torch.distributed.destroy_process_group()
+        leave_process_group()
+
+
+def leave_process_group() -> None:
+    """End a process of several in order; do nothing in a single one.
+
+    Gloo's threads hold the tensors of their last collective for a moment
+    longer than it takes, and need Python's lock to let go of them. A process
+    that takes the group down before that hangs, and one whose interpreter
+    ends before that aborts.
+    """
+    if not torch.distributed.is_initialized():
+        return
+    gc.collect()  # the Runner's cycles keep the wrapped model, and its group
+    time.sleep(0.2)  # without Python's lock: the threads have it
+    torch.distributed.destroy_process_group()

@@ -16,6 +16,8 @@ from mmpretrain.structures import DataSample
 from torch import nn
 from torch.distributed.nn.functional import all_reduce
 
+from mmrazor_lakd.engine.command_line import leave_process_group
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import LOGITS_KD, build_model, lakd, total  # noqa: E402
 
@@ -129,8 +131,7 @@ def main(folder):
                 found[early, way, sync] = train_two_steps(wrapped)
     if dist.get_rank() == 0:
         torch.save(found, f'{folder}/gradients.pth')
-    dist.barrier()
-    dist.destroy_process_group()
+    leave_process_group()
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from mmrazor_lakd.engine.command_line import leave_process_group
 from mmrazor_lakd.losses import ContrastiveLoss  # makes MMRazor importable
 
 from mmrazor.models.losses import CRDLoss  # isort: skip
@@ -92,8 +93,7 @@ def main(folder):
     part = slice(4, None) if rank else slice(4)
     found['stock'] = stock_bank(part)
     torch.save(found, f'{folder}/rank{rank}.pth')
-    dist.barrier()
-    dist.destroy_process_group()
+    leave_process_group()
 
 
 if __name__ == '__main__':
