@@ -64,5 +64,11 @@ methods = _base_.methods + [
             f'{weight}3.loss_weight': 4.0,
         },
     ),
+    # its authors' weight for most other pairs, better on that split, too
+    dict(
+        title='ReviewKD, weight 5',
+        config='configs/reviewkd/reviewkd_{pair}.py',
+        options={f'{d}.distill_losses.loss_review.loss.loss_weight': 5.0},
+    ),
 ]
 del d, layer, weight

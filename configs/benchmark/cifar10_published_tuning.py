@@ -168,14 +168,14 @@ methods = [
     *(
         m
         for m in _base_.methods
-        if m['title'] in ('OFD without its layers', 'OFD x 4', 'LAKD, OFD x 4')
-    ),
-    dict(title='ReviewKD', config='configs/reviewkd/reviewkd_{pair}.py'),
-    # the authors' weight for most other pairs
-    dict(
-        title='ReviewKD, weight 5',
-        config='configs/reviewkd/reviewkd_{pair}.py',
-        options={f'{d}.distill_losses.loss_review.loss.loss_weight': 5.0},
+        if m['title']
+        in (
+            'OFD without its layers',
+            'OFD x 4',
+            'LAKD, OFD x 4',
+            'ReviewKD',
+            'ReviewKD, weight 5',
+        )
     ),
     dict(title='DKD', config='configs/dkd/dkd_{pair}.py'),
     dict(
