@@ -186,8 +186,8 @@ def leave_process_group() -> None:
 
     Gloo's threads hold the tensors of their last collective for a moment
     longer than it takes, and need Python's lock to let go of them. A process
-    that takes the group down before that hangs, and one whose interpreter
-    ends before that aborts.
+    that takes the group down before that may hang, and one whose interpreter
+    ends before that may abort.
     """
     if not torch.distributed.is_initialized():
         return
