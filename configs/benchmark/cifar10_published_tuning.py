@@ -143,8 +143,9 @@ ofd_rows = {
 }
 
 lakd = 'configs/lakd/lakd_{pair}.py'
+base = {method['title']: method for method in _base_.methods}
 methods = [
-    dict(title='FitNet', config='configs/fitnet/fitnet_{pair}.py'),
+    base['FitNet'],
     *(
         dict(
             title=f'FitNet x {factor:g}',
@@ -155,7 +156,7 @@ methods = [
         )
         for factor in (0.1, 10)
     ),
-    dict(title='OFD', config='configs/ofd/ofd_{pair}.py'),
+    base['OFD'],
     dict(
         title='OFD x 0.25',
         config='configs/ofd/ofd_{pair}.py',
@@ -165,19 +166,12 @@ methods = [
             f'{d}.distill_losses.loss_ofd3.loss_weight': 0.25,
         },
     ),
-    *(
-        m
-        for m in _base_.methods
-        if m['title']
-        in (
-            'OFD without its layers',
-            'OFD x 4',
-            'LAKD, OFD x 4',
-            'ReviewKD',
-            'ReviewKD, weight 5',
-        )
-    ),
-    dict(title='DKD', config='configs/dkd/dkd_{pair}.py'),
+    base['ReviewKD'],
+    base['OFD without its layers'],
+    base['OFD x 4'],
+    base['LAKD, OFD x 4'],
+    base['ReviewKD, weight 5'],
+    base['DKD'],
     dict(
         title='DKD x 0.25',
         config='configs/dkd/dkd_{pair}.py',
@@ -188,15 +182,15 @@ methods = [
         config='configs/dkd/dkd_{pair}.py',
         options=standardized,
     ),
-    dict(title='LAKD', config=lakd),
+    base['LAKD'],
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
-    dict(title='LAKD, OFD', config='configs/lakd_ofd/lakd_ofd_{pair}.py'),
+    base['LAKD, OFD'],
     *(
         dict(title=t, config='configs/lakd_ofd/lakd_ofd_{pair}.py', options=o)
         for t, o in ofd_rows.items()
     ),
 ]
 reference = 'LAKD'
-del changes, d, dkd, factor, in_place, key, lakd, last_map, layer, loss
+del base, changes, d, dkd, factor, in_place, key, lakd, last_map, layer, loss
 del mapping, name, ofd_rows, pooled, regressor, row, rows, side
 del standardized, suffix, value
