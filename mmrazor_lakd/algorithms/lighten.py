@@ -1,7 +1,7 @@
 """Makes a frozen teacher's forward pass cheaper, and its maps no other."""
 
 from functools import partial
-from typing import Callable, List, Tuple
+from typing import Callable, List, Optional, Tuple
 
 import torch
 from mmengine.logging import print_log
@@ -70,8 +70,13 @@ def _largest_change(
     return torch.stack(changes).max().item()  # NaN if one of them is
 
 
-def memory_format(model: nn.Module) -> torch.memory_format:
-    """Find out whether a model's weights lie channels last."""
+def memory_format(
+    model: nn.Module, images: Optional[torch.Tensor] = None
+) -> torch.memory_format:
+    """Find out whether a model computes channels last.
+
+    It does where its weights or its images (N, C, H, W) lie so.
+    """
     last = torch.channels_last
     # A 1x1 convolution's weights are contiguous in both senses.
     found = any(
@@ -80,4 +85,7 @@ def memory_format(model: nn.Module) -> torch.memory_format:
         and not p.is_contiguous()
         for p in model.parameters()
     )
+    if images is not None and images.dim() == 4:
+        # So are images of one channel, whose strides tell.
+        found = found or (images.stride(1) == 1 and images[0, 0].numel() > 1)
     return last if found else torch.contiguous_format

@@ -49,7 +49,9 @@ class Floor:
             batch (dict): A preprocessed batch, with ``inputs``, shape
                 (N, C, H, W), and ``data_samples``.
         """
-        self.layout = memory_format(getattr(model, 'architecture', model))
+        self.layout = memory_format(
+            getattr(model, 'architecture', model), batch['inputs']
+        )
         for network in (self.teacher, self.student):
             if network is not None:
                 network.to(memory_format=self.layout)
