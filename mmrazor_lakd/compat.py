@@ -1,6 +1,6 @@
 """Makes MMRazor 1.0.0 and MMEngine 0.10.7 work on today's PyTorch.
 
-Two things are broken on some releases of PyTorch:
+Three things are broken on some releases of PyTorch:
 
 - ``import mmrazor.models`` fails on torch >= 2, because the sub-package
   ``mmrazor.structures.quantization`` builds its tables at import from private
@@ -9,6 +9,10 @@ Two things are broken on some releases of PyTorch:
 - MMEngine can't read its own checkpoints on torch >= 2.6, where
   ``torch.load`` admits known classes only. They are made known; the
   protection stays on.
+- MMRazor's algorithms switch in-place activations off, since one would
+  overwrite the map that a recorder took before it. They look for modules in
+  an ``OrderedDict``, which ``nn.Module`` no longer has, and switch nothing
+  off, silently. A method that goes through the modules takes its place.
 
 Whether something is broken is found out by trying it, not by a version
 number, and nothing is touched where it works: on torch 1.13
@@ -23,15 +27,17 @@ import os
 import pickle
 import sys
 import warnings
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, print_log
+from torch import nn
 
 QUANTIZATION = 'mmrazor.structures.quantization'
 
@@ -47,7 +53,8 @@ def apply() -> Tuple[str, ...]:
         tuple[str]: What was done, a clause for each repair, empty where
         nothing was broken. Every call returns the same.
     """
-    done = tuple(filter(None, (_stand_in(), _allow_checkpoints())))
+    repairs = (_stand_in(), _allow_checkpoints(), _switch_inplace_off())
+    done = tuple(filter(None, repairs))
     if done and _is_main_process():
         print_log(f'mmrazor_lakd: {"; ".join(done)}.', logger='current')
     return done
@@ -281,3 +288,43 @@ def _reads_checkpoints() -> bool:
     except pickle.UnpicklingError:
         return False
     return True
+
+
+# ------------------------------------------------- MMRazor's recorded maps
+
+
+def _switch_inplace_off() -> Optional[str]:
+    """Have MMRazor's algorithms find the activations that are in place.
+
+    Returns:
+        str: What was done, or None where they find them.
+    """
+    # After _stand_in, without which it can't be imported.
+    base = importlib.import_module('mmrazor.models.algorithms.base')
+    nested = nn.Sequential(nn.Sequential(nn.ReLU(inplace=True)))
+    example = SimpleNamespace(network=nested)
+    find = base.BaseAlgorithm.set_module_inplace_false
+    # As a method, it calls itself by this name.
+    example.set_module_inplace_false = partial(find, example)
+    find(example, nested, 'self.network')
+    if not nested[0][0].inplace:
+        return None
+    base.BaseAlgorithm.set_module_inplace_false = _set_module_inplace_false
+    return (
+        "MMRazor's algorithms find the in-place activations that would "
+        'overwrite recorded maps'
+    )
+
+
+def _set_module_inplace_false(
+    self, architecture: nn.Module, varstr: str = ''
+) -> None:
+    """Stand in for ``BaseAlgorithm.set_module_inplace_false``.
+
+    Args:
+        architecture (nn.Module): Student or teacher.
+        varstr (str): What MMRazor's evaluates; nothing depends on it.
+    """
+    for module in architecture.modules():
+        if hasattr(module, 'inplace'):
+            module.inplace = False

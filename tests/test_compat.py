@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 
 # Each script prints one JSON object as its last line.
 NATIVE = """
-import io, json, pickle, torch
+import collections, io, json, pickle, torch
 from mmengine.logging import HistoryBuffer
 try:
     import mmrazor.models
@@ -37,7 +37,10 @@ try:
     checkpoints = True
 except pickle.UnpicklingError:
     checkpoints = False
-print(json.dumps(dict(quantisation=quantisation, checkpoints=checkpoints)))
+# where MMRazor looks for activations that are in place
+found = isinstance(torch.nn.Module()._modules, collections.OrderedDict)
+print(json.dumps(dict(
+    quantisation=quantisation, checkpoints=checkpoints, inplace=found)))
 """
 
 REPAIRED = """
@@ -66,11 +69,11 @@ for name in sys.argv[1:]:
     except ImportError:
         pass
 import compat
-known = getattr(torch.serialization, 'get_safe_globals', list)
-before = set(known())
+from mmengine.logging import HistoryBuffer
 done = compat.apply()
 assert compat.apply() == done
-added = set(known()) - before
+known = getattr(torch.serialization, 'get_safe_globals', list)
+allowed = HistoryBuffer in known()
 """
 
 # The state of MMRazor after imports that failed, or didn't, and the repair.
@@ -85,7 +88,7 @@ print(json.dumps(dict(
                 if hasattr(registry, 'module_dict')})))
 """
 ADDED = """
-print(json.dumps(dict(done=done, added=len(added))))
+print(json.dumps(dict(done=done, allowed=allowed)))
 """
 SPAWN = """
 with multiprocessing.get_context('spawn').Pool(1) as pool:
@@ -129,11 +132,14 @@ def native(start):
 
 def test_repairs_what_is_broken_and_nothing_else(start, native):
     out, found = finish(start(REPAIRED))
-    broken = [not native['quantisation'], not native['checkpoints']]
+    broken = [
+        not native[what] for what in ('quantisation', 'checkpoints', 'inplace')
+    ]
     assert len(found['done']) == sum(broken)
     assert out.count('mmrazor_lakd: ') == any(broken)
     assert ("MMRazor's quantisation" in str(found['done'])) == broken[0]
     assert ('torch.load' in str(found['done'])) == broken[1]
+    assert ('in-place' in str(found['done'])) == broken[2]
     assert (found['backend_configs'] == 'Unavailable') == broken[0]
     assert found['allowed'] == broken[1]
     assert 'KLDivergence' in found['loss'] and found['subnet']
@@ -142,8 +148,10 @@ def test_repairs_what_is_broken_and_nothing_else(start, native):
 def test_a_protection_that_is_off_needs_no_repair(start, native):
     environ = dict(TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD='1')
     _, found = finish(start(ALONE + ADDED, **environ))
-    assert found['added'] == 0
-    assert len(found['done']) == (not native['quantisation'])
+    assert not found['allowed']
+    assert len(found['done']) == (
+        (not native['quantisation']) + (not native['inplace'])
+    )
 
 
 def test_workers_and_other_ranks_repair_in_silence(start):
