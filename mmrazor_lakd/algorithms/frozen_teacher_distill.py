@@ -1,6 +1,7 @@
 """Distillation from a teacher that stays as it is."""
 
 import logging
+from functools import partial
 from typing import Dict, List, Optional, Union
 
 import torch
@@ -9,16 +10,31 @@ from mmengine.model import BaseModel
 from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
 from mmrazor.models.algorithms import SingleTeacherDistill
+from mmrazor.models.task_modules import RecorderManager
 from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import nn
 from torch.backends import cudnn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.profiler import record_function
 
-from ..distillers.records import make_contiguous, release_records, tensors_in
+from ..distillers.dry_run import eval_mode
+from ..distillers.records import (
+    check_unchanged,
+    make_contiguous,
+    recording,
+    release_records,
+    tensors_in,
+)
 from ..errors import SettingError, check_choice
 from .checkpoint import TEACHER_PREFIX, load_teacher
+from .inplace_relu import find_relus, set_inplace
 from .lighten import lighten, memory_format
+from .model_configs import (
+    merge_preprocessors,
+    read_network,
+    warn_of_other_images,
+)
 
 
 @MODELS.register_module()
@@ -41,7 +57,13 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     - Its checkpoint must fit exactly: a missing key is an error there, while
       MMRazor only warns and goes on with random weights.
     - A data preprocessor without a type, as mmpretrain's configs have it, is
-      of the student's type, where MMRazor's refuses it.
+      of the student's type, where MMRazor's refuses it. It takes over the
+      student's ``train_cfg.augments`` (Mixup, CutMix).
+    - ``architecture`` and ``teacher`` may be ``dict(cfg_path=...)`` with a
+      config file of the user's own as well, and what is written beside it
+      changes the network.
+    - What a recorder took and something overwrites before a loss gets it, is
+      an error.
 
     The teacher's checkpoint is loaded when the Runner initialises the
     weights, as with MMEngine's ``init_cfg=dict(type='Pretrained')``: testing
@@ -58,38 +80,60 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         teacher_mode (str): ``'tensor'`` runs the teacher without its loss;
             ``'loss'`` with it, for recorders of something that happens there.
             Defaults to ``'tensor'``.
+        teacher_train_mode (bool): Whether the teacher is in train mode in
+            training: batch normalisation takes the batch's statistics, as
+            its authors' code for OFD and ReviewKD has it, and dropout is
+            active. Its weights and its own statistics stay as they are, and
+            nothing is folded. Defaults to False.
         lighten_teacher (bool): Whether to fold the teacher's batch
             normalisation, to activate in place, and to compute channels last
             on a CPU. Defaults to True.
         kwargs: Arguments of :class:`SingleTeacherDistill`.
 
     Raises:
-        SettingError: If the teacher is said to be trainable.
+        SettingError: If the teacher is said to be trainable, if a setting of
+            the networks' configs would have no effect, or if a distillation
+            loss is not named as one.
     """
 
     def __init__(
         self,
         *args,
         architecture: Union[BaseModel, Dict],
+        teacher: Union[BaseModel, Dict],
         data_preprocessor: Union[nn.Module, Dict, None] = None,
         teacher_ckpt: Optional[str] = None,
         teacher_mode: str = 'tensor',
+        teacher_train_mode: bool = False,
         lighten_teacher: bool = True,
         **kwargs,
     ) -> None:
         owner = type(self).__name__
         check_choice(owner, 'teacher_mode', teacher_mode, ('tensor', 'loss'))
-        if isinstance(architecture, dict):
-            architecture = MODELS.build(architecture)
+        student_cfg = read_network(architecture, 'architecture')
+        teacher_cfg = read_network(teacher, 'teacher')
+        data_preprocessor = merge_preprocessors(
+            data_preprocessor, student_cfg.model, teacher_cfg.model
+        )
+        architecture = student_cfg.build()
         if isinstance(data_preprocessor, dict):
             own = type(getattr(architecture, 'data_preprocessor', None))
             data_preprocessor = {'type': own, **data_preprocessor}
+        # MMRazor switches them off, so that none overwrites a recorded map.
+        in_place = [
+            module
+            for module in architecture.modules()
+            if getattr(module, 'inplace', False)
+        ]
         super().__init__(
             *args,
             architecture=architecture,
+            teacher=teacher_cfg.build(),
             data_preprocessor=data_preprocessor,
             **kwargs,
         )
+        warn_of_other_images(self.teacher, self.data_preprocessor)
+        _check_loss_names(self.distiller)
         if self.teacher_trainable:
             raise SettingError(
                 f'{owner} has a frozen teacher, but teacher_trainable=True; '
@@ -98,12 +142,21 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.teacher_ckpt = teacher_ckpt
         self.teacher_mode = teacher_mode
         self.lighten_teacher = lighten_teacher
-        self._lightened = False
+        self.teacher_train_mode = teacher_train_mode
+        # Whether the first step has come.
+        self._prepared = False
+        # Of the student's activations, those that its config has in place.
+        self._in_place = in_place
         # Whether the teacher's maps lie otherwise than the student's.
         self._reordered = False
         # An attribute, but not a submodule.
         self.__dict__['teacher'] = self._modules.pop('teacher')
-        self.teacher.eval()
+        if teacher_train_mode:
+            # The statistics are the batch's; its own stay as they are.
+            for module in self.teacher.modules():
+                if isinstance(module, _BatchNorm):
+                    module.momentum = 0.0
+        self.teacher.train(teacher_train_mode)
         self._register_load_state_dict_pre_hook(self._take_teacher)
 
     def init_weights(self) -> None:
@@ -116,7 +169,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         super().init_weights()
         if self.teacher_ckpt:
             load_teacher(self.teacher, self.teacher_ckpt)
-        else:
+        elif not getattr(self.teacher, 'is_init', False):
             self.teacher.init_weights()
             print_log(
                 'teacher_ckpt is not given: unless its own init_cfg loads '
@@ -139,7 +192,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         prefix += TEACHER_PREFIX
         keys = [key for key in state_dict if key.startswith(prefix)]
         weights = {key[len(prefix) :]: state_dict.pop(key) for key in keys}
-        if weights and not (self.teacher_ckpt or self._lightened):
+        if weights and not (self.teacher_ckpt or self._prepared):
             self.teacher.load_state_dict(weights)
 
     def loss(
@@ -159,14 +212,16 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """
         if self.distillation_stopped:
             return self._student_losses(batch_inputs, data_samples)
-        if self.lighten_teacher and not self._lightened:
-            self._lighten_teacher(batch_inputs[:2])
+        if not self._prepared:
+            self._prepare(batch_inputs[:2])
         self.distiller.set_deliveries_override(False)
         with torch.no_grad(), self.distiller.deliveries:
             self._run_teacher(batch_inputs, data_samples)
         self.distiller.set_deliveries_override(True)
-        with self.distiller.student_recorders, self.distiller.deliveries:
-            losses = self._student_losses(batch_inputs, data_samples)
+        with recording(self.distiller.student_recorders):
+            with self.distiller.deliveries:
+                losses = self._student_losses(batch_inputs, data_samples)
+        check_unchanged(self.distiller.student_recorders, 'student')
         distill_losses = self.distiller.compute_distill_losses()
         losses.update(add_prefix(distill_losses, 'distill'))
         release_records(self.distiller)
@@ -174,11 +229,13 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
     def _run_teacher(self, batch_inputs, data_samples) -> None:
         """Fill the teacher's recorders."""
-        with self.distiller.teacher_recorders:
+        recorders = self.distiller.teacher_recorders
+        with recording(recorders):
             self.teacher(batch_inputs, data_samples, mode=self.teacher_mode)
+        check_unchanged(recorders, 'teacher')
         if self._reordered:
             with record_function('lakd/teacher'):
-                make_contiguous(self.distiller.teacher_recorders)
+                make_contiguous(recorders)
 
     def _student_losses(self, batch_inputs, data_samples) -> Dict:
         """Run the student; its losses may be wanted or not."""
@@ -190,30 +247,41 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         return add_prefix(losses, 'student')
 
     @torch.no_grad()
+    def _prepare(self, images: torch.Tensor) -> None:
+        """Make both networks cheaper, once, with no map changed."""
+        self._prepared = True
+        # Rounding to half precision, or to TF32, would hide what the
+        # comparisons are for.
+        exact = cudnn.flags(enabled=cudnn.enabled, allow_tf32=False)
+        with exact, autocast(enabled=False):
+            self._restore_in_place(images)
+            if self.lighten_teacher and not self.teacher_train_mode:
+                self._lighten_teacher(images)
+
+    def _restore_in_place(self, images: torch.Tensor) -> None:
+        """Have the student's activations in place again, where none records.
+
+        Where its config has them so: they spare a map each.
+        """
+        if not self._in_place or self.module_inplace:
+            return
+        recorders = self.distiller.student_recorders
+        forward = partial(_record, self.student, recorders, images)
+        with eval_mode(self.student):
+            set_inplace(find_relus(self.student, forward, self._in_place))
+
     def _lighten_teacher(self, images: torch.Tensor) -> None:
-        """Make the teacher's forward pass cheaper, once."""
-        self._lightened = True
+        """Make the teacher's forward pass cheaper."""
         if images.device.type == 'cpu':
             # PyTorch's convolutions on CPUs are faster then; on a GPU it
             # depends, and is the user's choice. Losses expect maps of one
             # layout.
-            self._reordered = memory_format(self) != torch.channels_last
-            self.teacher.to(memory_format=torch.channels_last)
+            last = torch.channels_last
+            self._reordered = memory_format(self, images) != last
+            self.teacher.to(memory_format=last)
         recorders = self.distiller.teacher_recorders
-
-        def forward() -> List[torch.Tensor]:
-            with recorders:
-                output = self.teacher(images, mode='tensor')
-            found = [output]
-            for recorder in recorders.recorders.values():
-                found += recorder.data_buffer
-            return tensors_in(found)
-
-        # Rounding to half precision, or to TF32, would hide what the
-        # comparison is for.
-        exact = cudnn.flags(enabled=cudnn.enabled, allow_tf32=False)
-        with exact, autocast(enabled=False):
-            folded, in_place = lighten(self.teacher, forward)
+        forward = partial(_record, self.teacher, recorders, images)
+        folded, in_place = lighten(self.teacher, forward)
         print_log(
             f"Folded {folded} of the teacher's batch normalisations into its "
             f'convolutions, and made {in_place} of its activations in place.',
@@ -221,7 +289,34 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         )
 
     def train(self, mode: bool = True) -> nn.Module:
-        """Set the mode of everything but the teacher."""
+        """Set the mode; the teacher's stays eval, unless told otherwise."""
         super().train(mode)
-        self.teacher.eval()
+        self.teacher.train(mode and self.teacher_train_mode)
         return self  # as PyTorch's; MMRazor's gives None
+
+
+def _record(
+    network: nn.Module, recorders: RecorderManager, images: torch.Tensor
+) -> List[torch.Tensor]:
+    """Run a network; return its output and what was recorded."""
+    with recorders:
+        output = network(images, mode='tensor')
+    found = [output]
+    for recorder in recorders.recorders.values():
+        found += recorder.data_buffer
+    return tensors_in(found)
+
+
+def _check_loss_names(distiller: nn.Module) -> None:
+    """Refuse losses that MMEngine would log and not minimise.
+
+    Raises:
+        SettingError: If a key of ``distill_losses`` lacks the word.
+    """
+    for name in getattr(distiller, 'distill_losses', {}):
+        if 'loss' not in name:
+            raise SettingError(
+                f"distill_losses: '{name}' would be logged and never "
+                f"trained, since MMEngine sums what has 'loss' in its name; "
+                f"call it 'loss_{name}', in loss_forward_mappings too."
+            )

@@ -4,7 +4,7 @@ A ReLU that writes to new memory costs as much as a small convolution. MMRazor
 has all of them do so, since a recorder may hold the map in front of one.
 """
 
-from typing import Callable, List, Set
+from typing import Callable, Iterable, List, Optional, Set
 
 import torch
 from torch import nn
@@ -18,7 +18,9 @@ KINDS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.Hardswish)
 
 @torch.no_grad()
 def find_relus(
-    model: nn.Module, forward: Callable[[], List[torch.Tensor]]
+    model: nn.Module,
+    forward: Callable[[], List[torch.Tensor]],
+    candidates: Optional[Iterable[nn.Module]] = None,
 ) -> List[nn.Module]:
     """Find the activations whose input nobody is seen to need.
 
@@ -29,7 +31,16 @@ def find_relus(
         model (nn.Module): A model in eval mode.
         forward (Callable): Runs the model once, and returns the tensors that
             matter.
+        candidates (Iterable[nn.Module], optional): The activations to choose
+            from. Defaults to those of :data:`KINDS` that are not in place.
     """
+    if candidates is None:
+        candidates = [
+            module
+            for module in model.modules()
+            if type(module) in KINDS and not module.inplace
+        ]
+    candidates = set(candidates)
     needed: List[torch.Tensor] = []
     inputs = {}
 
@@ -45,7 +56,7 @@ def find_relus(
             hooks.append(module.register_forward_hook(note_needed))
             # An activation in place would have changed it after the call.
             hooks.append(module.register_forward_pre_hook(note_needed))
-        elif type(module) in KINDS and not module.inplace:
+        elif module in candidates:
             hooks.append(module.register_forward_pre_hook(note_input))
     try:
         needed.extend(forward())

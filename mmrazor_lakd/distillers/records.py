@@ -1,10 +1,14 @@
 """What MMRazor's recorders hold."""
 
-from typing import Dict, List, Set
+import weakref
+from contextlib import contextmanager
+from typing import Dict, Iterator, List, Set, Tuple
 
 import torch
 from mmrazor.models.distillers import ConfigurableDistiller
 from mmrazor.models.task_modules import RecorderManager
+
+from ..errors import SettingError
 
 
 def release_records(distiller: ConfigurableDistiller) -> None:
@@ -74,3 +78,64 @@ class RecordWatch:
             if has_graph(record)
         }
         return not self._known <= known
+
+
+class _WatchedBuffer(list):
+    """Notes which version of each tensor was recorded.
+
+    It holds on to no tensor: whoever takes a record out lets go of it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._versions: List[Tuple[weakref.ref, int]] = []
+
+    def append(self, record) -> None:
+        """Take a record."""
+        super().append(record)
+        self._versions += [
+            (weakref.ref(tensor), tensor._version)
+            for tensor in tensors_in(record)
+            if not tensor.is_inference()
+        ]
+
+    def changed(self) -> bool:
+        """Tell whether a tensor has been written to since."""
+        alive = ((tensor(), version) for tensor, version in self._versions)
+        return any(
+            tensor is not None and tensor._version != version
+            for tensor, version in alive
+        )
+
+
+@contextmanager
+def recording(manager: RecorderManager) -> Iterator[None]:
+    """Record what runs inside, and note the versions of what is recorded."""
+    with manager:
+        for recorder in manager.recorders.values():
+            if not recorder.data_buffer:  # a parameter is there already
+                recorder._data_buffer = _WatchedBuffer()
+        yield
+
+
+def check_unchanged(manager: RecorderManager, role: str) -> None:
+    """Refuse records that were overwritten before a loss took them.
+
+    Args:
+        manager (RecorderManager): Of which :func:`recording` was used.
+        role (str): ``'student'`` or ``'teacher'``, for the message.
+
+    Raises:
+        SettingError: Which record it is.
+    """
+    for name, recorder in manager.recorders.items():
+        buffer = recorder.data_buffer
+        if isinstance(buffer, _WatchedBuffer) and buffer.changed():
+            raise SettingError(
+                f"{role}_recorders: what '{name}' takes of "
+                f"'{recorder.source}' is overwritten in place before a loss "
+                f'gets it (by an addition such as `out += identity`, or by an '
+                f'activation with inplace=True); record a module whose output '
+                f'stays, such as the convolution before it or the whole '
+                f'block, or write inplace=False there.'
+            )
