@@ -7,8 +7,8 @@ import sys
 from conftest import ROOT
 
 # PyTorch looks for NumPy once, at the latest when an array is asked for. One
-# that was built for NumPy 1 and finds NumPy 2 ends in the same state as one that
-# finds none.
+# that was built for NumPy 1 and finds NumPy 2 ends in the same state as one
+# that finds none.
 SCRIPT = """
 import sys
 sys.modules['numpy'] = None
