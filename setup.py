@@ -74,21 +74,26 @@ if __name__ == '__main__':
         keywords='computer vision, knowledge distillation, model compression, '
         'local learning',
         author='The mmrazor_lakd authors',
+        project_urls={'Paper': 'https://arxiv.org/abs/2408.11478'},
         license='Apache-2.0',
         license_files=['LICENSE'],
         classifiers=[
             'Development Status :: 4 - Beta',
             'Intended Audience :: Science/Research',
             'Operating System :: OS Independent',
-            'Programming Language :: Python :: 3',
+            'Programming Language :: Python :: 3 :: Only',
+            *(
+                f'Programming Language :: Python :: 3.{minor}'
+                for minor in range(9, 13)
+            ),
             'Topic :: Scientific/Engineering :: Artificial Intelligence',
         ],
         packages=find_packages(str(ROOT), include=[PACKAGE, f'{PACKAGE}.*']),
         include_package_data=True,
-        python_requires='>=3.8',
+        python_requires='>=3.9',
         install_requires=read_requirements('runtime'),
         extras_require={
-            name: read_requirements(name) for name in ('lite', 'tests', 'docs')
+            name: read_requirements(name) for name in ('lite', 'tests')
         },
         cmdclass={'build_py': BuildPy},
         zip_safe=False,

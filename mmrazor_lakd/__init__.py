@@ -10,11 +10,13 @@ the registries of MMRazor and mmpretrain. A config needs one line::
 import warnings
 
 from . import compat
+from .numpy_check import check_numpy
 
 # mmcv-lite warns at every start of an operator that no classifier here uses.
 warnings.filterwarnings(
     'ignore', message='Fail to import ``MultiScaleDeformableAttention``'
 )
+check_numpy()
 compat.apply()  # before anything that imports MMRazor
 
 from . import (  # noqa: E402

@@ -55,6 +55,26 @@ def test_collections(index, models):
             assert url in page
 
 
+def test_openmim_can_search_and_download(index):
+    """`mim search` and `mim download` of OpenMIM 0.3.9 fail on anything else.
+
+    They look names and collections up as they are written, join the items of
+    lists, and ask every model for a weight, which is saved as what follows
+    the last slash.
+    """
+    collections = {item.name: item for item in index.collections}
+    for model in index.models:
+        assert model.name == model.name.lower()
+        collection = collections[model.in_collection]
+        fields = {**collection.metadata.data, **model.metadata.data}
+        for value in fields.values():
+            assert isinstance(value, (str, int, float)), fields
+        for value in metrics(model).values():
+            assert isinstance(value, float)
+        if not model.weights:
+            assert fields['Weight'].endswith('/')
+
+
 def test_data_is_the_configs(models):
     known = dict(
         cifar10='CIFAR-10',
@@ -111,7 +131,7 @@ def test_measured_figures_are_those_of_the_benchmarks(models):
             (top1,) = {r['teacher_top1'] for r in pairs if r['teacher']}
             last = {0: top1}
             epochs = {meta['Epochs']}
-        assert sorted(last) == meta['Seeds'], name
+        assert ', '.join(map(str, sorted(last))) == meta['Seeds'], name
         assert epochs == {meta['Epochs']}, name
         mean = sum(last.values()) / len(last)
         assert mean == pytest.approx(
@@ -167,5 +187,8 @@ def test_the_page_and_the_metafiles_have_the_same_figures(models):
 def test_mmpretrain_registers_the_index():
     """Its names are free there, and lead to the configs."""
     ModelHub.register_model_index(INDEX, config_prefix=ROOT)
-    cfg = ModelHub.get('dkd_vgg13_vgg8_1xb64_cifar100').config
-    assert cfg.model.distiller.distill_losses.loss_dkd.loss.beta == 6.0
+    model = ModelHub.get('dkd_vgg13_vgg8_1xb64_cifar100')
+    loss = model.config.model.distiller.distill_losses.loss_dkd.loss
+    assert loss.beta == 6.0
+    # what `get_model(name, pretrained=True)` would load
+    assert model.weights is None

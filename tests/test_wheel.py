@@ -1,6 +1,9 @@
 """The wheel that users get, built by real processes."""
 
+import os
+import re
 import shutil
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -121,15 +124,16 @@ def test_wheel_holds_the_package_and_the_mim_content(wheel, source):
 
 @needs_wheel
 def test_metadata(wheel):
-    (name,) = (n for n in wheel.namelist() if n.endswith('/METADATA'))
-    metadata = message_from_string(wheel.read(name).decode())
+    metadata = read_metadata(wheel)
     version = {}
     exec((ROOT / 'mmrazor_lakd/version.py').read_text(), version)
     assert metadata['Name'] == 'mmrazor-lakd'
     assert metadata['Version'] == version['__version__']
-    assert metadata['Requires-Python'] == '>=3.8'
+    assert metadata['License'] == 'Apache-2.0'
+    assert metadata['Description-Content-Type'] == 'text/markdown'
+    assert metadata.get_payload() == (ROOT / 'README.md').read_text()
     extras = set(metadata.get_all('Provides-Extra'))
-    assert extras == {'lite', 'tests', 'docs'}
+    assert extras == {'lite', 'tests'}
 
     requires = metadata.get_all('Requires-Dist')
     requires = [Requirement(text) for text in requires]
@@ -147,6 +151,57 @@ def test_metadata(wheel):
     assert lite == ['mmcv-lite']
     license_files = [n for n in wheel.namelist() if n.endswith('/LICENSE')]
     assert len(license_files) == 1
+
+
+@needs_wheel
+def test_one_oldest_python_everywhere(wheel):
+    metadata = read_metadata(wheel)
+    oldest = metadata['Requires-Python'].replace('>=', '')
+    classifiers = ' '.join(metadata.get_all('Classifier'))
+    versions = re.findall(r'Python :: 3\.(\d+)', classifiers)
+    assert oldest == f'3.{min(map(int, versions))}'
+    ruff = (ROOT / 'pyproject.toml').read_text()
+    assert f"target-version = 'py{oldest.replace('.', '')}'" in ruff
+    for page in ('README.md', 'docs/en/notes/compatibility.md'):
+        assert f'Python {oldest} or newer' in (ROOT / page).read_text(), page
+
+
+def read_metadata(wheel):
+    (name,) = (n for n in wheel.namelist() if n.endswith('/METADATA'))
+    return message_from_string(wheel.read(name).decode())
+
+
+@needs_wheel
+def test_installed_suite_says_where_its_teacher_is(wheel, tmp_path):
+    target = tmp_path / 'installed'
+    result = run(
+        *(sys.executable, '-m', 'pip', 'install', '--no-deps', '--no-index'),
+        *('--no-compile', '--target', target, wheel.filename),
+    )
+    assert result.returncode == 0, result.stdout
+    mim = target / 'mmrazor_lakd' / '.mim'
+    base = mim / 'configs' / 'benchmark' / 'cifar10_ablation.py'
+    # one of its many methods, to be quick
+    suite = write(
+        tmp_path / 'suite.py',
+        f"_base_ = ['{base}']\n"
+        "config = 'configs/lakd/lakd_{pair}.py'\n"
+        "methods = [dict(title='LAKD', config=config)]\n"
+        'del config\n',
+    )
+    done = subprocess.run(
+        [sys.executable, mim / 'tools' / 'benchmark.py', suite],
+        cwd=tmp_path,
+        env=dict(os.environ, PYTHONPATH=str(target)),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 2
+    (said,) = (i for i in done.stderr.splitlines() if i.startswith('error: '))
+    teacher = 'resnet20_1xb128_cifar10'
+    assert f'takes its teacher {teacher} from {mim}/docs/en/' in said
+    assert 'a clone of the project has it' in said
+    assert f'--cfg-options teacher_checkpoints.{teacher}=PATH' in said
 
 
 def evaluates(marker, extra):

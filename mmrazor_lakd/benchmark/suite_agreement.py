@@ -22,8 +22,9 @@ def check_teachers(suite: Suite, report: Path, teachers: Teachers) -> None:
     Raises:
         SettingError: If the settings or the weights of a teacher differ.
     """
+    given = suite.settings['teacher_checkpoints']
     for name, teacher in suite.teachers.items():
-        if teacher is None or name in suite.settings['teacher_checkpoints']:
+        if teacher is None or given.get(name) is not None:
             continue
         stem = teacher.name.rpartition('-')[0]
         kept = sorted((report / 'results').glob(f'{stem}-*.json'))

@@ -7,6 +7,12 @@ from ..errors import SettingError
 from .suite import Suite
 from .suite_results import hash_weights
 
+#: how to get the files that a suite of ours names, by their first folder
+SOURCES = {
+    'docs': ' (a clone of the project has it, a wheel leaves docs/ out)',
+    'checkpoints': ' (docs/en/user_guides/teachers.md says how to get it)',
+}
+
 
 class Teachers:
     """Finds the teachers of a suite.
@@ -30,8 +36,8 @@ class Teachers:
     def find(self, name: str) -> Optional[Path]:
         """Find the checkpoint of a trained teacher.
 
-        It is the suite's ``teacher_checkpoints``, or else the one that the
-        report keeps.
+        It is the suite's ``teacher_checkpoints``, or else, also where that is
+        None, the one that the report keeps.
 
         Raises:
             SettingError: If the suite names a file that is not there.
@@ -40,10 +46,12 @@ class Teachers:
         if given is not None:
             path = self.root / given
             if not path.is_file():
+                source = SOURCES.get(given.partition('/')[0], '')
                 raise SettingError(
-                    f'The suite {self.suite.name} names {given} as the '
-                    f'teacher {name}, but there is no such file; correct '
-                    f'teacher_checkpoints, or leave it out to train one.'
+                    f'The suite {self.suite.name} takes its teacher {name} '
+                    f'from {path}, where there is no file{source}; give '
+                    f'--cfg-options teacher_checkpoints.{name}=PATH, or None '
+                    f'in place of the path to train one.'
                 )
             return path
         path = self.path(name)

@@ -214,6 +214,23 @@ def test_refusals(options, message):
         load_suite(TINY, ROOT, options)
 
 
+def test_teacher_that_is_named_and_not_there(tiny, tmp_path):
+    (name,) = tiny.teachers
+    key = f'teacher_checkpoints.{name}'
+
+    def find(path):
+        suite = load_suite(TINY, ROOT, {key: path})
+        runner = SuiteRunner(suite, ROOT, tmp_path, tmp_path, jobs=1)
+        return runner.find_missing(suite.students)
+
+    with pytest.raises(SettingError, match=f'no file; give .* {key}=PATH, or'):
+        find(str(tmp_path / 'none.pth'))
+    with pytest.raises(SettingError, match='clone of the project has it'):
+        find('docs/none.pth')
+    # None trains one, as the message says.
+    assert find(None)[0].method == 'teacher'
+
+
 def test_unknown_suite():
     with pytest.raises(SettingError, match="no suite 'cifar'; the nearest"):
         find_suite('cifar', FOLDER)

@@ -23,8 +23,8 @@ seeds = [0, 1, 2]
 # None: as many as the configs say.
 epochs = None
 teacher_epochs = None
-# Where a trained teacher is, by the name of its config; one that is not there
-# is trained.
+# Where a trained teacher is, by the name of its config, from the project's
+# folder; one without a path, or with None, is trained.
 teacher_checkpoints = dict()
 # Settings of every teacher's and of every student's training, as key=value of
 # tools/train.py's --cfg-options.
