@@ -17,6 +17,7 @@ from torch.profiler import record_function
 
 from ..distillers.records import make_contiguous, release_records, tensors_in
 from ..errors import SettingError, check_choice
+from ..losses import check_losses
 from .checkpoint import TEACHER_PREFIX, load_teacher
 from .lighten import lighten, memory_format
 
@@ -64,7 +65,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         kwargs: Arguments of :class:`SingleTeacherDistill`.
 
     Raises:
-        SettingError: If the teacher is said to be trainable.
+        SettingError: If the teacher is said to be trainable, or a setting of
+            a loss is out of its range.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.__dict__['teacher'] = self._modules.pop('teacher')
         self.teacher.eval()
         self._register_load_state_dict_pre_hook(self._take_teacher)
+        check_losses(self.distiller.distill_losses)
 
     def init_weights(self) -> None:
         """Initialise the student, and initialise or load the teacher.
