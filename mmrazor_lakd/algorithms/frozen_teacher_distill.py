@@ -9,6 +9,7 @@ from mmengine.model import BaseModel
 from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
 from mmrazor.models.algorithms import SingleTeacherDistill
+from mmrazor.models.task_modules import ModuleOutputsRecorder
 from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import nn
@@ -17,7 +18,7 @@ from torch.profiler import record_function
 
 from ..distillers.records import make_contiguous, release_records, tensors_in
 from ..errors import SettingError, check_choice
-from ..losses import check_losses
+from ..losses import check_losses, check_map
 from .checkpoint import TEACHER_PREFIX, load_teacher
 from .lighten import lighten, memory_format
 
@@ -66,7 +67,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
     Raises:
         SettingError: If the teacher is said to be trainable, or a setting of
-            a loss is out of its range.
+            a loss is out of its range. In the first step, if a recorded map of
+            the teacher's is constant.
     """
 
     def __init__(
@@ -101,6 +103,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.teacher_mode = teacher_mode
         self.lighten_teacher = lighten_teacher
         self._lightened = False
+        # Whether a training step has shown that the teacher's maps differ.
+        self._maps_checked = False
         # Whether the teacher's maps lie otherwise than the student's.
         self._reordered = False
         # An attribute, but not a submodule.
@@ -167,6 +171,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.distiller.set_deliveries_override(False)
         with torch.no_grad(), self.distiller.deliveries:
             self._run_teacher(batch_inputs, data_samples)
+        if not self._maps_checked:
+            self._check_maps()
         self.distiller.set_deliveries_override(True)
         with self.distiller.student_recorders, self.distiller.deliveries:
             losses = self._student_losses(batch_inputs, data_samples)
@@ -182,6 +188,14 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if self._reordered:
             with record_function('lakd/teacher'):
                 make_contiguous(self.distiller.teacher_recorders)
+
+    def _check_maps(self) -> None:
+        """Refuse a teacher's map that is constant, in the first step."""
+        self._maps_checked = True
+        for recorder in self.distiller.teacher_recorders.recorders.values():
+            if isinstance(recorder, ModuleOutputsRecorder):
+                for feature in tensors_in(recorder.data_buffer):
+                    check_map(feature, f"The teacher's '{recorder.source}'")
 
     def _student_losses(self, batch_inputs, data_samples) -> Dict:
         """Run the student; its losses may be wanted or not."""

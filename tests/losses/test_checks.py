@@ -157,6 +157,15 @@ def test_a_map_that_is_not_finite_is_the_hooks_business(value):
     check_map(torch.full((2, 3, 4, 4), value), "The 'x'")
 
 
+def test_the_algorithm_checks_the_teachers_maps(batch):
+    """In the first step, before a loss is computed."""
+    model = build_model(lakd())
+    nn.init.zeros_(model.teacher.backbone.conv1.weight)
+    words = r"The teacher's 'backbone\.layer1\.preact' gives a map that is 0 "
+    with pytest.raises(SettingError, match=words):
+        model(*batch, mode='loss')
+
+
 def run(loss, s, t):
     samples = [DataSample(metainfo=dict(sample_idx=i)) for i in range(5)]
     if isinstance(loss, ContrastiveLoss):
