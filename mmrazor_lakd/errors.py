@@ -1,7 +1,9 @@
 """The error that a user can mend, and how its sentences are made."""
 
+import math
 from difflib import get_close_matches
-from typing import Iterable, Sequence
+from numbers import Integral, Real
+from typing import Iterable, Optional, Sequence
 
 
 class SettingError(ValueError):
@@ -11,6 +13,10 @@ class SettingError(ValueError):
     what to write instead. The command line tools print it without a
     traceback and exit with status 2.
     """
+
+
+class DivergenceError(SettingError):
+    """A training has come to a loss that isn't finite."""
 
 
 def check_choice(owner: str, name: str, value, choices: Sequence) -> None:
@@ -30,6 +36,58 @@ def check_choice(owner: str, name: str, value, choices: Sequence) -> None:
         raise SettingError(
             f'{owner} has no {name}={value!r}; choose one of {known}.'
         )
+
+
+def is_number(value, integer: bool = False) -> bool:
+    """Check whether a value is a finite number; a bool is none."""
+    kind = Integral if integer else Real
+    return (
+        isinstance(value, kind)
+        and not isinstance(value, bool)
+        and -math.inf < value < math.inf
+    )
+
+
+def check_number(
+    owner: str,
+    name: str,
+    value,
+    minimum: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+    integer: bool = False,
+    example: Optional[float] = None,
+) -> None:
+    """Refuse an option's value that is no finite number in its range.
+
+    Args:
+        owner (str): What has the option: a class, or a key of the config.
+        name (str): The option.
+        value: What the user gave.
+        minimum (float): The least number allowed. Defaults to none.
+        above (float): A bound that is itself not allowed. Defaults to none.
+        below (float): Likewise, from above. Defaults to none.
+        integer (bool): Whether it must be an integer. Defaults to False.
+        example (float, optional): A value to write instead.
+
+    Raises:
+        SettingError: If ``value`` is of another type, is NaN or infinite, or
+            is out of its range.
+    """
+    if (
+        is_number(value, integer)
+        and value >= minimum
+        and above < value < below
+    ):
+        return
+    wanted = 'an integer' if integer else 'a finite number'
+    bounds = (('of at least', minimum), ('above', above), ('below', below))
+    wanted += ' and'.join(
+        f' {words} {bound}' for words, bound in bounds if math.isfinite(bound)
+    )
+    if example is not None:
+        wanted += f', such as {example}'
+    raise SettingError(f'{owner} has {name}={value!r}; write {wanted}.')
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:

@@ -10,7 +10,10 @@ from mmengine.model import BaseModel
 from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
 from mmrazor.models.algorithms import SingleTeacherDistill
-from mmrazor.models.task_modules import RecorderManager
+from mmrazor.models.task_modules import (
+    ModuleOutputsRecorder,
+    RecorderManager,
+)
 from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import nn
@@ -27,6 +30,7 @@ from ..distillers.records import (
     tensors_in,
 )
 from ..errors import SettingError, check_choice
+from ..losses import check_losses, check_map
 from .checkpoint import TEACHER_PREFIX, load_teacher
 from .inplace_relu import find_relus, set_inplace
 from .lighten import lighten, memory_format
@@ -92,8 +96,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
     Raises:
         SettingError: If the teacher is said to be trainable, if a setting of
-            the networks' configs would have no effect, or if a distillation
-            loss is not named as one.
+            the networks' configs would have no effect, if a distillation
+            loss is not named as one, or if a setting of it is out of its
+            range. In the first step, if a recorded map of the teacher's is
+            constant.
     """
 
     def __init__(
@@ -133,7 +139,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             **kwargs,
         )
         warn_of_other_images(self.teacher, self.data_preprocessor)
-        _check_loss_names(self.distiller)
+        losses = getattr(self.distiller, 'distill_losses', nn.ModuleDict())
+        _check_loss_names(losses)
+        check_losses(losses)
         if self.teacher_trainable:
             raise SettingError(
                 f'{owner} has a frozen teacher, but teacher_trainable=True; '
@@ -212,11 +220,14 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """
         if self.distillation_stopped:
             return self._student_losses(batch_inputs, data_samples)
-        if not self._prepared:
+        first_step = not self._prepared
+        if first_step:
             self._prepare(batch_inputs[:2])
         self.distiller.set_deliveries_override(False)
         with torch.no_grad(), self.distiller.deliveries:
             self._run_teacher(batch_inputs, data_samples)
+        if first_step:
+            self._check_maps()
         self.distiller.set_deliveries_override(True)
         with recording(self.distiller.student_recorders):
             with self.distiller.deliveries:
@@ -236,6 +247,13 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if self._reordered:
             with record_function('lakd/teacher'):
                 make_contiguous(recorders)
+
+    def _check_maps(self) -> None:
+        """Refuse a teacher's map that is constant, in the first step."""
+        for recorder in self.distiller.teacher_recorders.recorders.values():
+            if isinstance(recorder, ModuleOutputsRecorder):
+                for feature in tensors_in(recorder.data_buffer):
+                    check_map(feature, f"The teacher's '{recorder.source}'")
 
     def _student_losses(self, batch_inputs, data_samples) -> Dict:
         """Run the student; its losses may be wanted or not."""
@@ -307,13 +325,13 @@ def _record(
     return tensors_in(found)
 
 
-def _check_loss_names(distiller: nn.Module) -> None:
+def _check_loss_names(losses: nn.ModuleDict) -> None:
     """Refuse losses that MMEngine would log and not minimise.
 
     Raises:
         SettingError: If a key of ``distill_losses`` lacks the word.
     """
-    for name in getattr(distiller, 'distill_losses', {}):
+    for name in losses:
         if 'loss' not in name:
             raise SettingError(
                 f"distill_losses: '{name}' would be logged and never "

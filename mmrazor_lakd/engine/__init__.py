@@ -3,6 +3,7 @@
 from .bfloat16_optim_wrapper import Bfloat16OptimWrapper
 from .channels_last_hook import ChannelsLastHook
 from .class_count_hook import ClassCountHook
+from .divergence_hook import DivergenceHook
 from .epoch_seed_hook import EpochSeedHook
 from .local_module_hook import LocalModuleHook
 from .sample_labels_hook import SampleLabelsHook
@@ -12,6 +13,7 @@ __all__ = [
     'Bfloat16OptimWrapper',
     'ChannelsLastHook',
     'ClassCountHook',
+    'DivergenceHook',
     'EpochSeedHook',
     'LocalModuleHook',
     'SampleLabelsHook',

@@ -5,6 +5,7 @@ from .attention_transfer_loss import (
     attention_map,
     attention_transfer,
 )
+from .checks import check_losses, check_map
 from .crd_loss import ContrastiveLoss, contrastive_loss
 from .decoupled_kd_loss import DecoupledKDLoss, decoupled_kd
 from .hierarchical_context_loss import (
@@ -47,6 +48,8 @@ __all__ = [
     'angles',
     'attention_map',
     'attention_transfer',
+    'check_losses',
+    'check_map',
     'contrastive_loss',
     'decoupled_kd',
     'hierarchical_context',

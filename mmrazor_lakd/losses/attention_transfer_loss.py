@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..errors import SettingError
+from .checks import check_settings
 from .weighted_square import at_least_float32
 
 
@@ -69,7 +69,7 @@ class AttentionTransferLoss(nn.Module):
         p (float): The power of the activations. Defaults to 2.
 
     Raises:
-        SettingError: If p is below 1.
+        SettingError: If p is below 1, or the weight below 0.
 
     Examples:
         >>> loss_at1 = dict(type='AttentionTransferLoss', loss_weight=1000.0)
@@ -77,13 +77,9 @@ class AttentionTransferLoss(nn.Module):
 
     def __init__(self, loss_weight: float = 1.0, p: float = 2) -> None:
         super().__init__()
-        if p < 1:  # the gradient at an activation of 0 would be infinite
-            raise SettingError(
-                f'AttentionTransferLoss needs a power p of 1 or more, not '
-                f'p={p}; the literature has p=2.'
-            )
         self.loss_weight = loss_weight
         self.p = p
+        check_settings(self)
 
     def forward(
         self, s_feature: torch.Tensor, t_feature: torch.Tensor

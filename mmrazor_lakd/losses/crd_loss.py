@@ -12,7 +12,8 @@ from mmrazor.registry import MODELS
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from ..errors import SettingError
+from ..errors import SettingError, check_number
+from .checks import check_settings
 from .memory_bank import MemoryBank, gather_batch
 from .negative_sampler import NegativeSampler, mix_seed
 
@@ -205,16 +206,29 @@ class ContrastiveLoss(nn.Module):
         seed: Optional[int] = None,
     ) -> None:
         super().__init__()
-        _check_range('num_negatives', num_negatives, 1, num_samples - 1)
-        _check_range('momentum', momentum, 0, 1)
-        if temperature <= 0:
-            raise SettingError(
-                f'ContrastiveLoss needs a temperature above 0, got '
-                f'{temperature}; the paper has 0.07.'
-            )
+        owner = type(self).__name__
+        check_number(
+            owner, 'num_samples', num_samples, minimum=2, integer=True
+        )
+        check_number(
+            owner,
+            'num_negatives',
+            num_negatives,
+            minimum=1,
+            below=num_samples,
+            integer=True,
+        )
+        check_number(owner, 'dim', dim, minimum=1, integer=True, example=128)
+        # with a momentum of 1 the banks would stay as they were drawn
+        check_number(
+            owner, 'momentum', momentum, minimum=0, below=1, example=0.5
+        )
+        if seed is not None:
+            check_number(owner, 'seed', seed, minimum=0, integer=True)
         self.dim = dim
         self.temperature = temperature
         self.loss_weight = loss_weight
+        check_settings(self)
         self.sampler = NegativeSampler(num_samples, num_negatives, seed)
         generator = torch.Generator().manual_seed(
             mix_seed(int(self.sampler.seed))
@@ -297,7 +311,10 @@ class ContrastiveLoss(nn.Module):
                 f'shape {tuple(feats.shape)}; give the connector '
                 f'dim_out={self.dim}.'
             )
-        return F.normalize(feats.to(self.student_bank.rows.dtype))
+        feats = feats.to(self.student_bank.rows.dtype)
+        length = feats.norm(dim=1, keepdim=True)
+        # F.normalize would multiply the gradient of a zero vector by 1e12
+        return feats / length.masked_fill(length < 1e-12, 1.0)
 
     def _indices(self, data_samples, device) -> torch.Tensor:
         """Read which training samples are in the batch."""
@@ -310,11 +327,3 @@ class ContrastiveLoss(nn.Module):
                 "have none; let PackInputs' meta_keys contain 'sample_idx'."
             )
         return torch.tensor(indices, device=device)
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    """Refuse a number that is out of its range."""
-    if not low <= value <= high:
-        raise SettingError(
-            f'ContrastiveLoss needs {name} from {low} to {high}, got {value}.'
-        )

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.functional import layer_norm
 
 from ..errors import SettingError
+from .checks import check_settings
 from .weighted_square import at_least_float32
 
 
@@ -109,8 +110,8 @@ class DecoupledKDLoss(nn.Module):
             mean 0 and standard deviation 1 first. Defaults to False.
 
     Raises:
-        SettingError: If a setting is negative, or a label is no index, such
-            as those that Mixup makes.
+        SettingError: If tau is not above 0, a weight is below 0, or a label
+            is no index, such as those that Mixup makes.
 
     Examples:
         >>> loss_dkd = dict(
@@ -143,17 +144,12 @@ class DecoupledKDLoss(nn.Module):
         standardize: bool = False,
     ) -> None:
         super().__init__()
-        if tau <= 0 or alpha < 0 or beta < 0:
-            raise SettingError(
-                f'DecoupledKDLoss needs tau above 0 and alpha, beta of 0 or '
-                f'more, not tau={tau}, alpha={alpha}, beta={beta}; the paper '
-                f'has tau=4, alpha=1 and a beta from 0.5 to 8.'
-            )
         self.tau = tau
         self.alpha = alpha
         self.beta = beta
         self.loss_weight = loss_weight
         self.standardize = standardize
+        check_settings(self)
 
     def forward(
         self,

@@ -8,6 +8,7 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import SettingError
+from .checks import check_settings
 from .weighted_square import at_least_float32
 
 # Sizes to which a map is pooled, where it is larger.
@@ -62,7 +63,8 @@ class HierarchicalContextLoss(nn.Module):
         loss_weight (float): Weight of the loss. Defaults to 1.0.
 
     Raises:
-        SettingError: If the maps are of unequal number or shape.
+        SettingError: If the weight is below 0, or the maps are of unequal
+            number or shape.
 
     Examples:
         >>> loss_review = dict(
@@ -75,6 +77,7 @@ class HierarchicalContextLoss(nn.Module):
     def __init__(self, loss_weight: float = 1.0) -> None:
         super().__init__()
         self.loss_weight = loss_weight
+        check_settings(self)
 
     def forward(
         self,

@@ -9,6 +9,7 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import SettingError, check_choice
+from .checks import check_settings
 from .logits_kd_loss import LogitsKDLoss
 from .ndam_loss import ACTIVATIONS
 from .weighted_square import at_least_float32
@@ -85,11 +86,14 @@ class LocalClassifierLoss(nn.Module):
         super().__init__()
         owner = type(self).__name__
         check_choice(owner, 'activation', activation, tuple(ACTIVATIONS))
-        if min(label_weight, kd_weight) < 0 or label_weight + kd_weight == 0:
+        self.label_weight = label_weight
+        self.kd_weight = kd_weight
+        self.loss_weight = loss_weight
+        check_settings(self)
+        if label_weight == kd_weight == 0:
             raise SettingError(
-                f'{owner} needs a label_weight and a kd_weight of 0 or more, '
-                f'and one of them above 0, not {label_weight} and '
-                f'{kd_weight}; write label_weight=1.0, kd_weight=0.0 for '
+                f'{owner} needs a label_weight or a kd_weight above 0, and '
+                f'both are 0; write label_weight=1.0, kd_weight=0.0 for '
                 f'labels alone.'
             )
         if num_classes is None:
@@ -99,10 +103,7 @@ class LocalClassifierLoss(nn.Module):
             )
         self.fc = nn.Linear(in_channels, num_classes)
         self.kd = LogitsKDLoss(tau=tau)
-        self.label_weight = label_weight
-        self.kd_weight = kd_weight
         self.activation = activation
-        self.loss_weight = loss_weight
 
     def forward(
         self,

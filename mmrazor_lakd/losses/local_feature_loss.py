@@ -7,6 +7,7 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import check_choice
+from .checks import check_settings
 from .weighted_square import map_variance, weighted_square
 
 EPS = 1e-6
@@ -81,6 +82,9 @@ class LocalFeatureLoss(nn.Module):
         reduction (str): ``'element'`` or ``'instance'``. Defaults to
             ``'element'``.
 
+    Raises:
+        SettingError: If the weight is below 0, or a choice is unknown.
+
     Examples:
         >>> import torch
         >>> from mmrazor_lakd.losses import LocalFeatureLoss
@@ -102,6 +106,7 @@ class LocalFeatureLoss(nn.Module):
         self.loss_weight = loss_weight
         self.normalize = normalize
         self.reduction = reduction
+        check_settings(self)
 
     def position_weight(self, t_feature: torch.Tensor) -> torch.Tensor:
         """Compute the weight of the squared difference, a scalar.

@@ -4,6 +4,8 @@ import torch
 from mmrazor.models.losses import DISTLoss, KLDivergence
 from mmrazor.registry import MODELS
 
+from ..errors import check_choice
+from .checks import check_settings
 from .weighted_square import at_least_float32
 
 
@@ -30,9 +32,25 @@ class LogitsKDLoss(KLDivergence):
         loss_weight (float): Weight of the loss. Defaults to 1.0.
         teacher_detach (bool): As MMRazor's. Defaults to True.
 
+    Raises:
+        SettingError: If tau is not above 0, the weight is below 0, or the
+            reduction is unknown.
+
     Examples:
         >>> loss_kd = dict(type='LogitsKDLoss', tau=4.0, loss_weight=0.9)
     """
+
+    def __init__(
+        self,
+        tau: float = 1.0,
+        reduction: str = 'batchmean',
+        loss_weight: float = 1.0,
+        teacher_detach: bool = True,
+    ) -> None:
+        known = ('batchmean', 'mean', 'sum', 'none')
+        check_choice(type(self).__name__, 'reduction', reduction, known)
+        super().__init__(tau, reduction, loss_weight, teacher_detach)
+        check_settings(self)
 
     def forward(
         self, preds_S: torch.Tensor, preds_T: torch.Tensor
@@ -68,9 +86,29 @@ class StrongerTeacherLoss(DISTLoss):
         loss_weight (float): Weight of the loss. Defaults to 1.0.
         teacher_detach (bool): As MMRazor's. Defaults to True.
 
+    Raises:
+        SettingError: If tau is not above 0, or a weight is below 0.
+
     Examples:
         >>> loss_dist = dict(type='StrongerTeacherLoss', loss_weight=2.0)
     """
+
+    def __init__(
+        self,
+        inter_loss_weight: float = 1.0,
+        intra_loss_weight: float = 1.0,
+        tau: float = 1.0,
+        loss_weight: float = 1.0,
+        teacher_detach: bool = True,
+    ) -> None:
+        super().__init__(
+            inter_loss_weight,
+            intra_loss_weight,
+            tau,
+            loss_weight,
+            teacher_detach,
+        )
+        check_settings(self)
 
     def forward(
         self, logits_S: torch.Tensor, logits_T: torch.Tensor

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..errors import SettingError, check_choice
+from ..errors import SettingError, check_choice, check_number, is_number
+from .checks import check_settings
 from .local_feature_loss import EPS, difference_scale, local_feature_loss
 from .weighted_square import chunks
 
@@ -132,6 +133,11 @@ class NDAMLoss(nn.Module):
         reduction (str): ``'element'`` or ``'instance'``. Defaults to
             ``'element'``.
 
+    Raises:
+        SettingError: If a weight is below 0, alpha and beta are both 0 (the
+            normalisation of W would take out their sign and size), or another
+            option is none of its choices.
+
     Examples:
         >>> import torch
         >>> from mmrazor_lakd.losses import NDAMLoss
@@ -161,8 +167,16 @@ class NDAMLoss(nn.Module):
         )
         check_choice(owner, 'scale', scale, ('variance', 'none'))
         check_choice(owner, 'reduction', reduction, ('element', 'instance'))
+        for name, weight in (('alpha', alpha), ('beta', beta)):
+            check_number(owner, name, weight, minimum=0, example=0.5)
+        if alpha == beta == 0:
+            raise SettingError(
+                f'{owner} needs an alpha or a beta above 0, and both are 0, '
+                f'which is no map; write alpha=0.5, beta=0.5, or '
+                f'attention_loss=None for no such loss.'
+            )
         if kernel_size is not None and (
-            not isinstance(kernel_size, int)
+            not is_number(kernel_size, integer=True)
             or kernel_size < 1
             or kernel_size % 2 == 0
         ):
@@ -181,6 +195,7 @@ class NDAMLoss(nn.Module):
             activation=activation,
             normalize=normalize,
         )
+        check_settings(self)
 
     def position_weight(
         self, t_feature: torch.Tensor

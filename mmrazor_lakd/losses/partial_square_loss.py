@@ -4,6 +4,7 @@ import torch
 from mmrazor.models.losses import OFDLoss
 from mmrazor.registry import MODELS
 
+from .checks import check_settings
 from .weighted_square import at_least_float32
 
 
@@ -27,9 +28,18 @@ class PartialSquareLoss(OFDLoss):
         mul_factor (float): What the sum is divided by, beside the number of
             images. Defaults to 1000.
 
+    Raises:
+        SettingError: If the weight is below 0, or the factor not above 0.
+
     Examples:
         >>> loss_ofd3 = dict(type='PartialSquareLoss', loss_weight=1.0)
     """
+
+    def __init__(
+        self, loss_weight: float = 1.0, mul_factor: float = 1000.0
+    ) -> None:
+        super().__init__(loss_weight, mul_factor)
+        check_settings(self)
 
     def forward(
         self, s_feature: torch.Tensor, t_feature: torch.Tensor

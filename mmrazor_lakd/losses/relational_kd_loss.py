@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
+from .checks import check_settings
 from .weighted_square import at_least_float32
 
 EPS = 1e-12
@@ -42,12 +43,13 @@ def angles(feature: torch.Tensor) -> torch.Tensor:
 
     Returns:
         torch.Tensor: (N, N, N), with the vertex i first; 0 where two of the
-        points are one.
+        points are one, or less than 1e-12 apart.
     """
     difference = feature.unsqueeze(0) - feature.unsqueeze(1)
     square = difference.square().sum(2, keepdim=True)
-    # A zero vector stays one. Its gradient would be divided by 0 otherwise.
-    unit = difference * square.masked_fill(square == 0, 1.0).rsqrt()
+    # A zero vector stays one: its gradient would be divided by 0, and that of
+    # one below 1e-13 by a number that float32 doesn't hold.
+    unit = difference * square.masked_fill(square < EPS**2, 1.0).rsqrt()
     with torch.autocast(feature.device.type, enabled=False):
         return torch.bmm(unit, unit.transpose(1, 2))
 
@@ -64,6 +66,7 @@ class _RelationalLoss(nn.Module):
     def __init__(self, loss_weight: float) -> None:
         super().__init__()
         self.loss_weight = loss_weight
+        check_settings(self)
 
     def forward(
         self, preds_S: torch.Tensor, preds_T: torch.Tensor

@@ -4,7 +4,7 @@ from typing import Dict, Optional
 
 from mmengine.logging import MessageHub
 
-from ..errors import SettingError
+from ..errors import SettingError, is_number
 
 LENGTHS = ('epochs', 'iters', 'fraction')
 
@@ -103,7 +103,7 @@ def _is_one_length(given) -> bool:
     ((name, value),) = given.items()
     return (
         name in LENGTHS
-        and isinstance(value, (int, float))
+        and is_number(value)
         and value > 0
         and (name != 'fraction' or value <= 1)
     )

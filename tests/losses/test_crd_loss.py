@@ -270,9 +270,15 @@ def test_stock_packing_is_unavailable():
 @pytest.mark.parametrize(
     ('options', 'words'),
     [
-        (dict(num_negatives=40), 'num_negatives from 1 to 39, got 40'),
-        (dict(momentum=1.5), 'momentum from 0 to 1, got 1.5'),
-        (dict(temperature=0), 'temperature above 0, got 0'),
+        (
+            dict(num_negatives=40),
+            'num_negatives=40; write an integer .* below 40',
+        ),
+        (dict(momentum=1.5), 'momentum=1.5.* at least 0 and below 1'),
+        (dict(momentum=1), 'momentum=1;'),
+        (dict(dim=0), 'dim=0; write an integer of at least 1'),
+        (dict(loss_weight=math.nan), 'loss_weight=nan'),
+        (dict(temperature=0), 'temperature=0; .* above 0'),
         (dict(num_negatives=31), 'num_negatives=31.*write.*=30 or less'),
     ],
 )

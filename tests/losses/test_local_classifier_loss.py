@@ -117,8 +117,9 @@ def test_half_precision_logits_are_compared_in_float32():
 @pytest.mark.parametrize(
     'options, message',
     [
-        (dict(label_weight=-1.0), 'label_weight and a kd_weight'),
-        (dict(label_weight=0.0, kd_weight=0.0), 'one of them above 0'),
+        (dict(label_weight=-1.0), 'label_weight=-1.0'),
+        (dict(kd_weight=float('nan')), 'kd_weight=nan'),
+        (dict(label_weight=0.0, kd_weight=0.0), 'kd_weight above 0'),
         (dict(activation='gelu'), "no activation='gelu'"),
         (dict(num_classes=None), 'write num_classes=10'),
     ],

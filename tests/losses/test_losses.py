@@ -198,6 +198,9 @@ def test_half_precision_is_summed_in_float32(dtype):
     'loss, options, message',
     [
         (NDAMLoss, dict(kernel_size=4), 'odd kernel_size.*4'),
+        (NDAMLoss, dict(kernel_size=True), 'odd kernel_size.*True'),
+        (NDAMLoss, dict(alpha=-1, beta=-1), 'alpha=-1; .* at least 0'),
+        (NDAMLoss, dict(alpha=0, beta=0), 'both are 0'),
         (NDAMLoss, dict(mode='weigh'), "mode='weigh'.*'weight', 'match'"),
         (NDAMLoss, dict(normalize='l2'), "normalize='l2'"),
         (NDAMLoss, dict(activation='gelu'), "activation='gelu'"),

@@ -66,6 +66,8 @@ def test_epochs_where_there_are_none():
         dict(fraction=1.5),
         dict(epochs='20'),
         dict(fraction=0),
+        dict(epochs=float('inf')),
+        dict(iters=True),
     ],
 )
 def test_nonsense_is_refused(lengths):

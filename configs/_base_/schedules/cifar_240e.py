@@ -14,6 +14,8 @@ auto_scale_lr = dict(base_batch_size=128, enable=False)
 custom_hooks = [
     # refuses a number of classes that differs between model and data
     dict(type='ClassCountHook'),
+    # ends a training whose loss is not finite
+    dict(type='DivergenceHook'),
     # a resumed training goes on as if it had not stopped
     dict(type='EpochSeedHook'),
     # for CRD; without it, nothing happens

@@ -5,6 +5,8 @@ _base_ = 'mmpretrain::_base_/schedules/imagenet_bs256.py'
 custom_hooks = [
     # refuses a number of classes that differs between model and data
     dict(type='ClassCountHook'),
+    # ends a training whose loss is not finite
+    dict(type='DivergenceHook'),
     # a resumed training goes on as if it had not stopped
     dict(type='EpochSeedHook'),
     # for CRD; without it, nothing happens

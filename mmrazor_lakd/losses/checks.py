@@ -1,0 +1,91 @@
+"""What a loss can't be computed with: its settings, a teacher's map."""
+
+import torch
+from torch import nn
+
+from ..errors import SettingError, check_number
+
+# A weight of 0 is allowed: it switches a loss off and leaves the rest of a
+# training as it is, which is what an ablation needs.
+WEIGHTS = (
+    'loss_weight', 'alpha', 'beta', 'label_weight', 'kd_weight',
+    'inter_loss_weight', 'intra_loss_weight', 'alpha_mgd', 'mask_l2_weight',
+    'channel_weight', 'spatial_weight', 'nonloacl_weight',  # as MMRazor has it
+)  # fmt: skip
+# Attributes of our losses and of MMRazor's, with what check_number is told.
+SETTINGS = {
+    **{name: dict(minimum=0, example=1.0) for name in WEIGHTS},
+    'tau': dict(above=0, example=4.0),
+    'temperature': dict(above=0, example=0.07),
+    # the gradient of |x|^p at 0 is infinite below 1
+    'p': dict(minimum=1, example=2),
+    'margin': dict(minimum=0, example=1.0),
+    'mult': dict(above=0, example=1.0),
+    'mul_factor': dict(above=0, example=1000.0),
+}
+# A map whose values differ by less than this part of the largest of them is
+# constant: what differs is rounding.
+CONSTANT = 1e-5
+
+
+def check_settings(loss: nn.Module, owner: str = '') -> None:
+    """Refuse a weight, a temperature or the like that is out of its range.
+
+    Args:
+        loss (nn.Module): A loss of ours or of MMRazor's.
+        owner (str): What to call it. Defaults to the name of its class.
+
+    Raises:
+        SettingError: If a setting is no finite number in its range.
+    """
+    for name, bounds in SETTINGS.items():
+        if hasattr(loss, name):
+            value = getattr(loss, name)
+            check_number(owner or type(loss).__name__, name, value, **bounds)
+
+
+def check_losses(losses: nn.ModuleDict, where: str = 'distill_losses') -> None:
+    """Refuse settings of MMRazor's losses, which check none themselves.
+
+    Losses of other origin are left alone: their attributes may mean something
+    else.
+
+    Args:
+        losses (nn.ModuleDict): Losses by their names in the config.
+        where (str): The key of the config that they are from.
+
+    Raises:
+        SettingError: See :func:`check_settings`.
+    """
+    for name, loss in losses.items():
+        for part in loss.modules():  # a WarmupLoss holds another one
+            kinds = type(part).mro()
+            if any(kind.__module__.startswith('mmrazor.') for kind in kinds):
+                check_settings(part, f'{where}.{name} ({kinds[0].__name__})')
+
+
+def check_map(feature: torch.Tensor, where: str) -> None:
+    """Refuse a teacher's map that is the same everywhere.
+
+    It teaches nothing, and a loss that is divided by its variance would be
+    millions of times too large. A map with values that aren't finite is left
+    to :class:`~mmrazor_lakd.engine.DivergenceHook`.
+
+    Args:
+        feature (torch.Tensor): The teacher's map, (N, C, H, W), or any other
+            tensor; integers, and a single number, are not looked at.
+        where (str): What gives it, for the message.
+
+    Raises:
+        SettingError: If all values of all images and channels are equal.
+    """
+    if not feature.is_floating_point() or feature.numel() < 2:
+        return
+    low, high = (bound.item() for bound in feature.detach().aminmax())
+    if high - low <= CONSTANT * max(abs(low), abs(high)) < float('inf'):
+        raise SettingError(
+            f'{where} gives a map that is {high:.4g} everywhere, in all '
+            f'channels and images of the first batch, which teaches nothing; '
+            f"check the teacher's checkpoint and the images, or name another "
+            f'module.'
+        )
