@@ -15,6 +15,8 @@ from torch import nn
 from torch.backends import cudnn
 from torch.profiler import record_function
 
+from ..distillers.class_counts import check_class_counts
+from ..distillers.recorders import check_recorders
 from ..distillers.records import make_contiguous, release_records, tensors_in
 from ..errors import SettingError, check_choice
 from .checkpoint import TEACHER_PREFIX, load_teacher
@@ -84,12 +86,19 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if isinstance(data_preprocessor, dict):
             own = type(getattr(architecture, 'data_preprocessor', None))
             data_preprocessor = {'type': own, **data_preprocessor}
-        super().__init__(
-            *args,
-            architecture=architecture,
-            data_preprocessor=data_preprocessor,
-            **kwargs,
-        )
+        try:
+            super().__init__(
+                *args,
+                architecture=architecture,
+                data_preprocessor=data_preprocessor,
+                **kwargs,
+            )
+        except AssertionError:
+            # MMRazor doesn't say which network lacks a recorder's module.
+            if hasattr(self, 'teacher'):
+                check_recorders(self.distiller, self.student, 'student')
+                check_recorders(self.distiller, self.teacher, 'teacher')
+            raise
         if self.teacher_trainable:
             raise SettingError(
                 f'{owner} has a frozen teacher, but teacher_trainable=True; '
@@ -167,6 +176,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.distiller.set_deliveries_override(True)
         with self.distiller.student_recorders, self.distiller.deliveries:
             losses = self._student_losses(batch_inputs, data_samples)
+        check_class_counts(self.distiller)
         distill_losses = self.distiller.compute_distill_losses()
         losses.update(add_prefix(distill_losses, 'distill'))
         release_records(self.distiller)

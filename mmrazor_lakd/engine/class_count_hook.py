@@ -4,6 +4,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
+from ..distillers.class_counts import logit_losses
 from ..errors import SettingError
 
 
@@ -13,7 +14,9 @@ class ClassCountHook(Hook):
 
     mmpretrain's ``ClassNumCheckHook`` does this for a plain classifier. It
     refuses every distillation, since the classifiers inside of it have data
-    preprocessors without a number of classes.
+    preprocessors without a number of classes. The student is always compared
+    with the data, the teacher where a loss compares its logits with the
+    student's: one that teaches maps alone may know other classes.
 
     Raises:
         SettingError: Before the first iteration.
@@ -40,10 +43,19 @@ class ClassCountHook(Hook):
         model = runner.model
         if is_model_wrapper(model):
             model = model.module
-        parts = list(model.named_modules())
-        if hasattr(model, 'teacher'):  # which need not be a submodule
-            parts += model.teacher.named_modules(prefix='teacher')
-        for name, module in parts:
+        teacher = getattr(model, 'teacher', None)  # need not be a submodule
+        parts = [
+            (name, module, '')
+            for name, module in model.named_modules()
+            if f'{name}.'.split('.')[0] != 'teacher'
+        ]
+        losses = logit_losses(getattr(model, 'distiller', None))
+        if teacher is not None and losses:
+            parts += [
+                (name, module, f", and '{losses[0]}' compares its logits")
+                for name, module in teacher.named_modules(prefix='teacher')
+            ]
+        for name, module, remark in parts:
             count = getattr(module, 'num_classes', None)
             # A backbone with num_classes=-1 has no classifier of its own.
             if not isinstance(count, int) or count <= 0:
@@ -51,6 +63,6 @@ class ClassCountHook(Hook):
             if count != len(classes):
                 raise SettingError(
                     f'{name}.num_classes is {count}, but the data set '
-                    f'{type(dataset).__name__} has {len(classes)} classes; '
-                    f'set num_classes={len(classes)} in the config.'
+                    f'{type(dataset).__name__} has {len(classes)} classes'
+                    f'{remark}; set num_classes={len(classes)} in the config.'
                 )

@@ -110,7 +110,7 @@ class DecoupledKDLoss(nn.Module):
 
     Raises:
         SettingError: If a setting is negative, or a label is no index, such
-            as those that Mixup makes.
+            as those that Mixup makes, or an image has several.
 
     Examples:
         >>> loss_dkd = dict(
@@ -168,7 +168,8 @@ class DecoupledKDLoss(nn.Module):
                 f'{len(preds_S)} images, but the labels are of shape '
                 f'{tuple(gt_labels.shape)} and {gt_labels.dtype}; train '
                 f'without batch augmentation (Mixup, CutMix), which makes '
-                f'soft labels.'
+                f'soft labels, and with one label an image, or write '
+                f"type='LogitsKDLoss', which needs no labels."
             )
         loss = decoupled_kd(
             preds_S,
