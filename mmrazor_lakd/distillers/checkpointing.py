@@ -7,6 +7,7 @@ in a backward pass of the whole model only: it hides the parameters from
 """
 
 import inspect
+from dis import get_instructions
 from functools import partial
 from typing import Callable, List, Sequence
 
@@ -22,8 +23,8 @@ from .records import tensors_in
 def renew_checkpoints(model: nn.Module) -> None:
     """Checkpoint by the newer kind what a model checkpoints by the older one.
 
-    That is each module with ``with_cp=True`` whose class calls a
-    ``checkpoint`` in its forward, and each one that MMEngine's
+    That is each block with ``with_cp=True`` whose class calls a
+    ``checkpoint`` in its forward, and each module that MMEngine's
     ``activation_checkpointing`` has wrapped. Its forward is wrapped as a
     whole, in this one model: ``with_cp`` is False from then on. Weights and
     their names stay, and so does the model's forward pass without gradients.
@@ -88,13 +89,17 @@ def _checkpointed(module: nn.Module, *args, **kwargs):
 
 
 def _checkpoints_itself(module: nn.Module) -> bool:
-    """Tell whether a module's forward heeds ``with_cp``."""
+    """Tell whether a module's forward heeds ``with_cp``, as a block's does."""
     if not getattr(module, 'with_cp', False):
         return False
-    # Backbones have the option too, and only pass it on to their blocks.
-    forward = inspect.unwrap(type(module).forward)
-    names = getattr(getattr(forward, '__code__', None), 'co_names', ())
-    return 'with_cp' in names and 'checkpoint' in names
+    # Most backbones only pass the option on to their blocks. A few call their
+    # blocks in a loop, a checkpoint each: as a whole they would save nothing.
+    code = getattr(inspect.unwrap(type(module).forward), '__code__', None)
+    return (
+        code is not None
+        and {'with_cp', 'checkpoint'} <= set(code.co_names)
+        and all(step.opname != 'FOR_ITER' for step in get_instructions(code))
+    )
 
 
 def _is_wrapped_by_mmengine(module: nn.Module) -> bool:

@@ -96,12 +96,14 @@ class LAKDDistiller(FeatureDistiller):
             ``distill_losses``, ``connectors`` and ``input_size``.
 
     Raises:
-        SettingError: Before training, if a module is unknown, doubled, out
-            of order or gives no map, if information passes around a
-            boundary, if the connector can't align two maps or ``feed`` can't
-            mix them, or if teacher and student have different numbers of
-            classes. In a step, if a boundary is not run, or if a cut leaves a
-            module or a stock loss without anything to learn.
+        SettingError: Before training, if an option is of a wrong type, if a
+            module is unknown, doubled, out of order, checkpointed from
+            outside or gives no map, if information passes around the
+            boundaries, if the connector can't align two maps or ``feed``
+            can't mix them, or if a loss compares the logits of unequal
+            numbers of classes. In a step, if a boundary is not run, if a
+            cut leaves a module or a stock loss without anything to learn, or
+            if a loss of the student's own goes around it.
 
     Examples:
         >>> distiller = dict(

@@ -1,11 +1,30 @@
 """A number of classes on which model and data agree."""
 
+from typing import Iterator, Tuple
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
+from torch import nn
 
 from ..distillers.class_counts import logit_losses
 from ..errors import SettingError
+
+
+def class_counts(
+    model: nn.Module, prefix: str = ''
+) -> Iterator[Tuple[str, int]]:
+    """Yield each part of a model that knows a number of classes, and that.
+
+    Args:
+        model (nn.Module): Any model of MMEngine.
+        prefix (str): What the parts' names begin with.
+    """
+    for name, module in model.named_modules(prefix=prefix):
+        count = getattr(module, 'num_classes', None)
+        # A backbone with num_classes=-1 has no classifier of its own.
+        if isinstance(count, int) and count > 0:
+            yield name, count
 
 
 @HOOKS.register_module()
@@ -43,23 +62,19 @@ class ClassCountHook(Hook):
         model = runner.model
         if is_model_wrapper(model):
             model = model.module
-        teacher = getattr(model, 'teacher', None)  # need not be a submodule
         parts = [
-            (name, module, '')
-            for name, module in model.named_modules()
-            if f'{name}.'.split('.')[0] != 'teacher'
+            (name, count, '')
+            for name, count in class_counts(model)
+            if not name.startswith('teacher.')
         ]
+        teacher = getattr(model, 'teacher', None)  # need not be a submodule
         losses = logit_losses(getattr(model, 'distiller', None))
         if teacher is not None and losses:
             parts += [
-                (name, module, f", and '{losses[0]}' compares its logits")
-                for name, module in teacher.named_modules(prefix='teacher')
+                (name, count, f", and '{losses[0]}' compares its logits")
+                for name, count in class_counts(teacher, 'teacher')
             ]
-        for name, module, remark in parts:
-            count = getattr(module, 'num_classes', None)
-            # A backbone with num_classes=-1 has no classifier of its own.
-            if not isinstance(count, int) or count <= 0:
-                continue
+        for name, count, remark in parts:
             if count != len(classes):
                 raise SettingError(
                     f'{name}.num_classes is {count}, but the data set '
