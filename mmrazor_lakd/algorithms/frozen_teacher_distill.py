@@ -21,7 +21,9 @@ from torch.backends import cudnn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.profiler import record_function
 
+from ..distillers.class_counts import check_class_counts
 from ..distillers.dry_run import eval_mode
+from ..distillers.recorders import check_recorders
 from ..distillers.records import (
     check_unchanged,
     make_contiguous,
@@ -131,13 +133,20 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             for module in architecture.modules()
             if getattr(module, 'inplace', False)
         ]
-        super().__init__(
-            *args,
-            architecture=architecture,
-            teacher=teacher_cfg.build(),
-            data_preprocessor=data_preprocessor,
-            **kwargs,
-        )
+        try:
+            super().__init__(
+                *args,
+                architecture=architecture,
+                teacher=teacher_cfg.build(),
+                data_preprocessor=data_preprocessor,
+                **kwargs,
+            )
+        except AssertionError:
+            # MMRazor doesn't say which network lacks a recorder's module.
+            if hasattr(self, 'teacher'):
+                check_recorders(self.distiller, self.student, 'student')
+                check_recorders(self.distiller, self.teacher, 'teacher')
+            raise
         warn_of_other_images(self.teacher, self.data_preprocessor)
         losses = getattr(self.distiller, 'distill_losses', nn.ModuleDict())
         _check_loss_names(losses)
@@ -233,6 +242,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             with self.distiller.deliveries:
                 losses = self._student_losses(batch_inputs, data_samples)
         check_unchanged(self.distiller.student_recorders, 'student')
+        if first_step:
+            check_class_counts(self.distiller)
         distill_losses = self.distiller.compute_distill_losses()
         losses.update(add_prefix(distill_losses, 'distill'))
         release_records(self.distiller)

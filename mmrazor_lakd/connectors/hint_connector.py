@@ -8,9 +8,9 @@ from mmrazor.models.architectures.connectors.base_connector import (
 )
 from mmrazor.registry import MODELS
 from torch import nn
-from torch.nn import functional as F
 
 from ..errors import SettingError
+from .batch_norm import BatchNorm2d
 
 
 @MODELS.register_module()
@@ -23,8 +23,9 @@ class HintConnector(BaseConnector):
     for a larger map, one without padding whose kernel leaves the teacher's
     size. :class:`~mmrazor_lakd.distillers.FeatureDistiller` finds the shapes.
 
-    A training batch of one image whose map is of one element, which pooled
-    features are, has no statistics: it is normalised by the running ones.
+    A batch of one image whose map is of one element is normalised by the
+    running statistics, see
+    :class:`~mmrazor_lakd.connectors.batch_norm.BatchNorm2d`.
 
     Source: Romero et al., "FitNets: Hints for Thin Deep Nets", arXiv
     1412.6550, section 2.2; normalisation and the kernels for other sizes are
@@ -68,23 +69,8 @@ class HintConnector(BaseConnector):
                 f"teacher's {t_size[0]}x{t_size[1]}; name an earlier module "
                 f'of the student or a later one of the teacher.'
             )
-        self.regress = nn.Sequential(conv, nn.BatchNorm2d(t_width), nn.ReLU())
+        self.regress = nn.Sequential(conv, BatchNorm2d(t_width), nn.ReLU())
 
     def forward_train(self, feature: torch.Tensor) -> torch.Tensor:
         """Map (N, C, H, W) to (N, C', H', W')."""
-        conv, norm, relu = self.regress
-        feature = conv(feature)
-        plain = isinstance(norm, nn.BatchNorm2d)  # not one over processes
-        if plain and norm.training and feature[:, 0].numel() == 1:
-            # The last batch of an epoch may be such a one.
-            feature = F.batch_norm(
-                feature,
-                norm.running_mean,
-                norm.running_var,
-                norm.weight,
-                norm.bias,
-                eps=norm.eps,
-            )
-        else:
-            feature = norm(feature)
-        return relu(feature)
+        return self.regress(feature)

@@ -10,6 +10,8 @@ from mmrazor.models.architectures.connectors.base_connector import (
 from mmrazor.registry import MODELS
 from torch import nn
 
+from .batch_norm import BatchNorm2d
+
 
 def match_size(feature: torch.Tensor, size: Tuple[int, int]) -> torch.Tensor:
     """Bring a map (N, C, H, W) to ``size`` = (height, width).
@@ -36,7 +38,9 @@ class LocalModuleConnector(BaseConnector):
     nothing needs lets the student's own map drift from the teacher's (and
     costs accuracy). Otherwise it is a 1x1 convolution with batch
     normalisation. :class:`~mmrazor_lakd.distillers.LAKDDistiller` finds the
-    widths by itself, and pools the larger of the two maps afterwards.
+    widths by itself, and pools the larger of the two maps afterwards. A batch
+    of one value a channel is normalised by the running statistics, see
+    :class:`~mmrazor_lakd.connectors.batch_norm.BatchNorm2d`.
 
     Source: ours; the paper doesn't say how unequal maps are compared.
 
@@ -65,7 +69,7 @@ class LocalModuleConnector(BaseConnector):
         if in_channels != out_channels:
             self.project = nn.Sequential(
                 nn.Conv2d(in_channels, out_channels, 1, bias=False),
-                nn.BatchNorm2d(out_channels),
+                BatchNorm2d(out_channels),
             )
 
     def forward_train(self, feature: torch.Tensor) -> torch.Tensor:

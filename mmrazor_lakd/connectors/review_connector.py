@@ -11,6 +11,7 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import SettingError
+from .batch_norm import BatchNorm2d
 from .shapes import scaled_size
 
 
@@ -34,11 +35,11 @@ class FusionBlock(nn.Module):
         super().__init__()
         self.reduce = nn.Sequential(
             nn.Conv2d(in_channels, mid_channels, 1, bias=False),
-            nn.BatchNorm2d(mid_channels),
+            BatchNorm2d(mid_channels),
         )
         self.project = nn.Sequential(
             nn.Conv2d(mid_channels, out_channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(out_channels),
+            BatchNorm2d(out_channels),
         )
         self.attention: Optional[nn.Module] = None
         if fuse:
@@ -82,7 +83,9 @@ class ReviewConnector(BaseConnector):
 
     From the deepest map to the shallowest, each is fused with those behind
     it and brought to the shape of the teacher's map of the same place.
-    :class:`~mmrazor_lakd.distillers.FeatureDistiller` finds the shapes.
+    :class:`~mmrazor_lakd.distillers.FeatureDistiller` finds the shapes. Pooled
+    features of a batch of one image are normalised by the running
+    statistics, see :class:`~mmrazor_lakd.connectors.batch_norm.BatchNorm2d`.
 
     Source: Chen et al., "Distilling Knowledge via Knowledge Review", arXiv
     2104.09044, sections 3.2 and 3.3, and github.com/dvlab-research/ReviewKD.

@@ -64,9 +64,11 @@ def check_boundaries(
 ) -> None:
     """Refuse boundaries that information passes around.
 
-    Behind a boundary the student must depend on what is before it through
-    this one map only. Otherwise, as inside of a residual block, gradients
-    would go around the cut and the modules would not be local.
+    Behind the boundaries the student must depend on what is before them
+    through their maps only. Otherwise, as inside of a residual block,
+    gradients would go around the cut and the modules would not be local. What
+    passes around one boundary may pass through another: maps of several
+    levels, which a neck joins, can be cut off together.
 
     Source: ours.
 
@@ -83,7 +85,7 @@ def check_boundaries(
     if not names:
         return
     find_modules(model, names, role)
-    run = graph_run(model, role, input_size)
+    run = graph_run(model, role, input_size, names)
     for name in names:
         check_output(name, role, run.calls[name], run.outputs.get(name))
         if name not in run.edges:
@@ -92,15 +94,33 @@ def check_boundaries(
                 f'without a graph, so that no gradient could reach what is '
                 f'before it; {_advice(model, run, name)}.'
             )
-        passing = set(run.bypasses(name))
+    for name in names:
+        passing = set(run.bypasses(name, names))
         if passing:
             ways = [key for key in run.edges if run.edges[key] in passing]
-            way = f", from '{ways[0]}'" if ways else ''
+            way, advice = '', _advice(model, run, name)
+            if ways:
+                way = f", from '{ways[0]}'"
+                # The outermost module that gives this map.
+                edge = run.edges[ways[0]]
+                level = [key for key in ways if run.edges[key] == edge][-1]
+                known = f"'{level}'" in advice
+                if not known and _cuts_together(run, [*names, level]):
+                    advice = f"cut behind '{level}' as well, or {advice}"
             raise SettingError(
                 f"local_modules: the {role} can't be cut behind '{name}', "
-                f'since information passes around it{way}; '
-                f'{_advice(model, run, name)}.'
+                f'since information passes around it{way}; {advice}.'
             )
+
+
+def _cuts_together(run: GraphRun, names: Sequence[str]) -> bool:
+    """Tell whether modules give one map each, with nothing around them."""
+    return all(
+        run.calls[name] == 1
+        and run.outputs[name].dim() == 4
+        and not run.bypasses(name, names)
+        for name in names
+    )
 
 
 def _advice(model, run: GraphRun, name: str) -> str:
@@ -111,7 +131,7 @@ def _advice(model, run: GraphRun, name: str) -> str:
     before = [cut for cut in cuts if order.index(cut) < place][-1:]
     behind = [cut for cut in cuts if order.index(cut) > place][:1]
     if not cuts:
-        return 'it has no block to cut behind, leave local_modules empty'
+        return 'leave local_modules empty, it has no block to cut behind'
     return 'write ' + ' or '.join(f"'{cut}'" for cut in before + behind)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..errors import SettingError, nearest
+from .failures import ERRORS, find_failure
 
 
 class Trace(NamedTuple):
@@ -145,12 +146,41 @@ def find_image(
             with eval_mode(model), torch.no_grad():
                 model(image, mode='tensor')
             return image
-        except (RuntimeError, ValueError, AssertionError) as error:
-            reason = str(error).strip().split('\n')[0]
+        except ERRORS:
+            continue
+    raise SettingError(_why_refused(model, role, channels, sizes))
+
+
+def _why_refused(model, role, channels, sizes) -> str:
+    """Find out why a model takes no image: its size, or a layer's width."""
+    # A width that depends on the size of the image is wrong because of it.
+    others = [] if len(sizes) > 1 else [tuple(2 * side for side in sizes[0])]
+    weight = next(model.parameters())
+    with eval_mode(model):
+        failures = [
+            find_failure(model, weight.new_zeros(1, channels, *size))
+            for size in [*sizes, *others]
+        ]
+    first = failures[0]
+    if first.widths and all(
+        other and (other.name, other.widths) == (first.name, first.widths)
+        for other in failures
+    ):
+        taken, given = first.widths
+        part = first.name.split('.')[0]
+        cure = f'set {part}.in_channels={given}'
+        if part == 'backbone':
+            cure = 'mend its widths'
+        return (
+            f"The {role}'s '{first.name}' ({first.kind}) takes {taken} "
+            f'channels, but gets {given} from an image of any size; {cure} '
+            f"in the {role}'s config."
+        )
     tried = ' or '.join(f'{height}x{width}' for height, width in sizes)
-    raise SettingError(
-        f'The {role} takes no image of {tried} pixels ({reason}); set '
-        f"input_size of the distiller to the images' height and width."
+    return (
+        f'The {role} takes no image of {tried} pixels, since it fails in '
+        f'{first.describe()}; set input_size of the distiller to the '
+        f"images' height and width."
     )
 
 

@@ -7,12 +7,10 @@ know of it. Here, the gradients wait in the graph of the returned loss until
 its own ``backward()``, and reach the parameters as any others do.
 """
 
-import functools
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import torch
 from mmengine.runner.amp import autocast
-from torch import nn
 from torch.autograd.function import once_differentiable
 
 from ..errors import SettingError
@@ -27,18 +25,18 @@ SHARDED_ATTRIBUTES = ('_is_flat_param', 'ds_id')  # FSDP, DeepSpeed ZeRO-3
 START_SCALE = 1024.0
 
 
-def graph_of(loss: torch.Tensor) -> Tuple[Set, Dict]:
-    """Walk the graph of a loss.
+def graph_of(node: Optional[Any]) -> Tuple[Set, Dict]:
+    """Walk a graph.
 
     Args:
-        loss (torch.Tensor): Any tensor.
+        node (Any): Where it ends: the ``grad_fn`` of a tensor.
 
     Returns:
-        tuple[set, dict]: The nodes of its graph without the leaves, and the
-        leaves: the tensors, by the nodes that accumulate their gradients.
+        tuple[set, dict]: The nodes without the leaves, and the leaves: the
+        tensors, by the nodes that accumulate their gradients.
     """
     nodes, leaves = set(), {}
-    stack = [loss.grad_fn]
+    stack = [node]
     while stack:
         node = stack.pop()
         if node is None or node in nodes or node in leaves:
@@ -81,7 +79,7 @@ class EarlyBackward:
                 sharded or has a hook on its gradient, or activations are
                 checkpointed with ``use_reentrant=True``.
         """
-        nodes, leaves = graph_of(loss)
+        nodes, leaves = graph_of(loss.grad_fn)
         leaves = list(leaves.values())
         _check_graph(nodes, leaves)
         scale = None
@@ -171,27 +169,3 @@ def _is_float16(device: torch.device) -> bool:
         enabled = torch.is_autocast_enabled()
         dtype = torch.get_autocast_gpu_dtype()
     return enabled and dtype == torch.float16
-
-
-def prefer_non_reentrant_checkpoints(student: nn.Module) -> None:
-    """Make ``use_reentrant=False`` the default of activation checkpointing.
-
-    Where the student checkpoints activations; nothing changes elsewhere.
-    mmpretrain's ``with_cp`` doesn't say which of PyTorch's two kinds it
-    wants. The older one, still the default, works with a backward pass of
-    the whole model only; PyTorch advises against it.
-    """
-    if not any(getattr(part, 'with_cp', False) for part in student.modules()):
-        return
-    from torch.utils import checkpoint as module
-
-    checkpoint = module.checkpoint
-    if hasattr(checkpoint, 'prefers_non_reentrant'):
-        return
-
-    @functools.wraps(checkpoint)
-    def with_default(*args, use_reentrant=None, **kwargs):
-        return checkpoint(*args, use_reentrant=bool(use_reentrant), **kwargs)
-
-    with_default.prefers_non_reentrant = True
-    module.checkpoint = with_default

@@ -7,20 +7,22 @@ from typing import (
     List,
     Optional,
     Sequence,
-    Tuple,
     Union,
 )
 
 import torch
 from mmrazor.models.distillers import ConfigurableDistiller
 from mmrazor.models.task_modules import RecorderManager
-from mmrazor.models.task_modules.recorder.base_recorder import BaseRecorder
 from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import SettingError, nearest
+from .boundary_watch import TakenRecord
+from .checkpointing import renew_checkpoints
+from .class_counts import check_class_counts
 from .dry_run import eval_mode, find_image
 from .parts import Shape, fill_in, shape_arguments
+from .recorders import check_recorders
 from .records import release_records
 
 
@@ -50,8 +52,10 @@ class FeatureDistiller(ConfigurableDistiller):
         kwargs: Arguments of :class:`ConfigurableDistiller`.
 
     Raises:
-        SettingError: If a mapping names a recorder that doesn't exist, if a
-            loss has no mapping, or if a connector takes no map.
+        SettingError: If a recorder names a module or a mapping a recorder
+            that doesn't exist, if a loss has no mapping or compares unequal
+            numbers of classes, if a connector takes no map, or if
+            ``input_size`` is no size.
 
     Examples:
         >>> distiller = dict(
@@ -97,6 +101,17 @@ class FeatureDistiller(ConfigurableDistiller):
                     f'loss_forward_mappings, so that it would never be '
                     f'computed; say there which records it takes.'
                 )
+        sides = [input_size] * 2 if type(input_size) is int else input_size
+        if input_size is not None and not (
+            isinstance(sides, (list, tuple))
+            and len(sides) == 2
+            and all(type(side) is int and side > 0 for side in sides)
+        ):
+            raise SettingError(
+                f'{type(self).__name__} has input_size={input_size!r}; write '
+                f"the images' side in pixels, 224, or height and width, "
+                f'(320, 640).'
+            )
         self.input_size = input_size
         # The student, between the two calls that prepare the distiller.
         self._student: List[nn.Module] = []
@@ -172,29 +187,43 @@ class FeatureDistiller(ConfigurableDistiller):
             data = self.connectors[connector](data)
         return data if connector_idx is None else data[connector_idx]
 
-    def student_records(self) -> Iterator[Tuple[str, BaseRecorder]]:
-        """Yield each loss with the recorders of the student that it takes."""
+    def student_records(self) -> Iterator[TakenRecord]:
+        """Yield what each stock loss takes of the student."""
         for loss, mapping in self.loss_forward_mappings.items():
             for record in mapping.values():
                 if not record['from_student']:
                     continue
                 names = record['recorder']
                 for name in [names] if isinstance(names, str) else names:
-                    yield loss, self.student_recorders.get_recorder(name)
+                    recorder = self.student_recorders.get_recorder(name)
+                    number = record.get('record_idx', 0)
+                    yield TakenRecord(
+                        loss=loss,
+                        recorder=recorder,
+                        whole=recorder.get_record_data(number),
+                        part=recorder.get_record_data(
+                            number, record.get('data_idx')
+                        ),
+                    )
 
     def prepare_from_student(self, model: nn.Module) -> None:
         """Take the student; called before :meth:`prepare_from_teacher`."""
+        check_recorders(self, model, 'student')
         super().prepare_from_student(model)
         self._student = [model]
 
     def prepare_from_teacher(self, model: nn.Module) -> None:
         """Look at the maps of both models and build the connectors."""
+        check_recorders(self, model, 'teacher')
         super().prepare_from_teacher(model)
         student = self._student.pop()
-        if not self._connector_cfgs:
+        # Recorders inside of what the older kind hides would hold no graph.
+        renew_checkpoints(student)
+        if not self._needs_look():
             return
         self._run(student, self.student_recorders, 'student')
         image = self._run(model, self.teacher_recorders, 'teacher')
+        check_class_counts(self)
         built = set()
         for mapping in self.loss_forward_mappings.values():
             for record in mapping.values():
@@ -205,6 +234,10 @@ class FeatureDistiller(ConfigurableDistiller):
                 built.add(name)
                 self._show_teacher(name, record, model, image)
         release_records(self)
+
+    def _needs_look(self) -> bool:
+        """Tell whether the models are to be run on an image first."""
+        return bool(self._connector_cfgs)
 
     def _run(
         self, model: nn.Module, recorders: RecorderManager, role: str

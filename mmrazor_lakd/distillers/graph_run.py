@@ -1,7 +1,7 @@
 """One forward pass with its graph: what depends on what, what is saved."""
 
 from collections import Counter
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -37,7 +37,7 @@ class GraphRun(NamedTuple):
     ends: List[Edge]
     sources: List[List[Edge]]
 
-    def bypasses(self, name: str) -> List[Edge]:
+    def bypasses(self, name: str, cuts: Sequence[str] = ()) -> List[Edge]:
         """Find what passes around a module's output.
 
         These are the tensors that the modules before it have made and that
@@ -46,16 +46,26 @@ class GraphRun(NamedTuple):
 
         Args:
             name (str): A module of ``edges``.
+            cuts (Sequence[str]): Other modules of ``edges`` behind which the
+                model is cut too. Nothing passes through their outputs, and
+                what they depend on counts as the model's output does: it
+                learns from their losses.
 
         Returns:
             list: Empty where the model can be cut behind the module.
         """
         cut = self.edges[name]
         before = self._nodes_before(cut)
+        others = {self.edges[other] for other in cuts if other != name}
         passing, seen, stack = [], set(), list(self.ends)
+        for node, _ in others:
+            if node not in before:
+                stack += self.sources[node]
         while stack:
             edge = stack.pop()
             node = edge[0]
+            if edge in others:
+                continue
             if node in before:
                 if edge != cut and self.sources[node]:
                     passing.append(edge)
@@ -76,7 +86,10 @@ class GraphRun(NamedTuple):
 
 
 def graph_run(
-    model: nn.Module, role: str, input_size: Optional[int] = None
+    model: nn.Module,
+    role: str,
+    input_size: Optional[int] = None,
+    cuts: Sequence[str] = (),
 ) -> GraphRun:
     """Run a model once and record its graph.
 
@@ -88,6 +101,8 @@ def graph_run(
         model (nn.Module): A model of MMEngine (``mode='tensor'``).
         role (str): ``'student'`` or ``'teacher'``, for the messages.
         input_size (int | tuple, optional): As in :func:`dry_run`.
+        cuts (Sequence[str]): Modules whose outputs are to be told from the
+            same tensors elsewhere, such as an identity's from its input.
 
     Raises:
         SettingError: If the model doesn't take the image.
@@ -99,11 +114,14 @@ def graph_run(
     def record(name):
         def hook(module, inputs, output):
             outputs.pop(name, None)
+            if name in cuts and isinstance(output, torch.Tensor):
+                output = output.clone()
             outputs[name] = output
             calls[name] += 1
             # At once: an operation in place would change the tensor's node.
             if isinstance(output, torch.Tensor) and output.requires_grad:
                 tensors[name] = (output.grad_fn, output.output_nr)
+            return output
 
         return hook
 

@@ -1,24 +1,29 @@
 """The LAKD distiller: local modules, each taught by one teacher map."""
 
 from functools import partial
-from typing import Dict, List, Optional, Set, Union
+from typing import Any, Dict, List, Optional, Union
 
 import torch
 from mmengine.logging import print_log
-from mmrazor.models.task_modules import ModuleOutputsRecorder
 from mmrazor.registry import MODELS
 from torch import nn
 from torch.profiler import record_function
 
 from ..errors import SettingError
+from .boundary_watch import BoundaryWatch
+from .checkpointing import check_inside, renew_checkpoints
 from .curriculum import Curriculum
 from .dry_run import find_modules
-from .early_backward import prefer_non_reentrant_checkpoints
 from .feature_distiller import FeatureDistiller
-from .local_modules import check_entries, check_models, describe
+from .local_modules import (
+    check_entries,
+    check_models,
+    check_options,
+    describe,
+)
 from .local_teaching import LocalTeaching
 from .partition import partition
-from .records import RecordWatch, records_in, release_records, tensors_in
+from .records import RecordWatch, release_records
 
 
 @MODELS.register_module()
@@ -91,12 +96,14 @@ class LAKDDistiller(FeatureDistiller):
             ``distill_losses``, ``connectors`` and ``input_size``.
 
     Raises:
-        SettingError: Before training, if a module is unknown, doubled, out
-            of order or gives no map, if information passes around a
-            boundary, if the connector can't align two maps or ``feed`` can't
-            mix them, or if teacher and student have different numbers of
-            classes. In a step, if a boundary is not run, or if a cut leaves a
-            module or a stock loss without anything to learn.
+        SettingError: Before training, if an option is of a wrong type, if a
+            module is unknown, doubled, out of order, checkpointed from
+            outside or gives no map, if information passes around the
+            boundaries, if the connector can't align two maps or ``feed``
+            can't mix them, or if a loss compares the logits of unequal
+            numbers of classes. In a step, if a boundary is not run, if a
+            cut leaves a module or a stock loss without anything to learn, or
+            if a loss of the student's own goes around it.
 
     Examples:
         >>> distiller = dict(
@@ -136,6 +143,10 @@ class LAKDDistiller(FeatureDistiller):
             attention_loss=attention_loss,
             classifier_loss=classifier_loss,
         )
+        check_options(
+            'LAKDDistiller',
+            dict(self.defaults, early_backward=early_backward),
+        )
         self.curriculum = Curriculum(progressive, feed)
         self.early_backward = early_backward
         self.teachings = nn.ModuleList()
@@ -147,10 +158,7 @@ class LAKDDistiller(FeatureDistiller):
         self._local_losses: Dict[str, torch.Tensor] = {}
         # How many losses wait for a cut.
         self._pending = 0
-        # Which boundaries the student's forward pass has come by, and what
-        # had been recorded at the first cut.
-        self._passed: Set[int] = set()
-        self._before_cut: Optional[Set[int]] = None
+        self._boundaries = BoundaryWatch()
         # Tells whether a stock loss will need the module that now ends.
         self._watch = RecordWatch()
 
@@ -166,30 +174,38 @@ class LAKDDistiller(FeatureDistiller):
         self.local_modules = [
             {**self.defaults, **entry} for entry in self.local_modules
         ]
-        shapes, num_classes = check_models(
+        names = [entry['student'] for entry in self.local_modules]
+        self._boundaries.names = names
+        # After the partition, which measures what autograd saves.
+        renew_checkpoints(student)
+        check_inside(student, names)
+        shapes, classes = check_models(
             student, model, self.local_modules, self.input_size
         )
         for index, entry in enumerate(self.local_modules):
             teaching = LocalTeaching(
-                entry, index, shapes[index], num_classes, self.curriculum.feeds
+                entry, index, shapes[index], classes, self.curriculum.feeds
             )
+            if self.input_size is not None:
+                # The larger one, since a connector may bring a map to it.
+                sizes = (shape[-2:] for shape in shapes[index])
+                teaching.check_windows(tuple(map(max, *sizes)))
             teaching.add_recorders(self.teacher_recorders, model)
             self.teachings.append(teaching)
         super().prepare_from_teacher(model)
-        self._set_boundaries(student)
-        if self.local_modules and self.num_modules is None:
-            print_log(describe(self.local_modules, shapes), logger='current')
-
-    def _set_boundaries(self, student: nn.Module) -> None:
-        """Have the student's forward pass stop by at each boundary."""
-        if self.early_backward:
-            prefer_non_reentrant_checkpoints(student)
-        names = [entry['student'] for entry in self.local_modules]
         # Behind the recorders' hooks: those shall see the map with its graph.
         for index, module in enumerate(
             find_modules(student, names, 'student')
         ):
             module.register_forward_hook(partial(self._at_boundary, index))
+        student.register_forward_pre_hook(self._before_student)
+        student.register_forward_hook(self._after_student)
+        if self.local_modules and self.num_modules is None:
+            print_log(describe(self.local_modules, shapes), logger='current')
+
+    def _needs_look(self) -> bool:
+        """Tell whether the models are to be run on an image first."""
+        return True
 
     def set_deliveries_override(self, override: bool) -> None:
         """Note the student's turn; MMRazor calls this before each forward.
@@ -211,13 +227,7 @@ class LAKDDistiller(FeatureDistiller):
         """Compute a module's loss, and hand on its output without graph."""
         if not (self._collecting and self.training):
             return None
-        if getattr(module, '_is_replica', False):
-            raise SettingError(
-                'LAKDDistiller cannot be trained under DataParallel, whose '
-                'replicas share its state; start one process a device '
-                '(tools/dist_train.sh).'
-            )
-        self._passed.add(index)
+        self._boundaries.arrive(index, module)
         name = f'module{index + 1}'
         teaching = self.teachings[index]
         with record_function(f'lakd/{name}.loss'):
@@ -225,7 +235,8 @@ class LAKDDistiller(FeatureDistiller):
         if loss is not None:
             self._pending += 1
         if self.local_modules[index]['isolate']:
-            observed = self._watch.sees_new(self.student_recorders)
+            recorders = self.student_recorders
+            observed = self._watch.sees_new(recorders)
             if output.requires_grad and not (self._pending or observed):
                 raise SettingError(
                     f'local_modules[{index}] is cut off and nothing teaches '
@@ -235,8 +246,10 @@ class LAKDDistiller(FeatureDistiller):
                 with record_function(f'lakd/{name}.backward'):
                     loss = teaching.early_backward(loss)
             self._pending = 0
-            if output.requires_grad and self._before_cut is None:
-                self._before_cut = records_in(self.student_recorders)
+            if output.requires_grad:
+                self._boundaries.note_cut(
+                    index, output, self.student_recorders
+                )
             output = output.detach()
         if loss is not None:
             self._local_losses[f'{name}.loss'] = loss
@@ -244,7 +257,23 @@ class LAKDDistiller(FeatureDistiller):
             share = self.curriculum.share()
             self._log('student_share', share, output.device)
             output = teaching.hand_on(output, self.teacher_recorders, share)
+        if self.local_modules[index]['isolate']:
+            self._boundaries.note_map(output)
         return output
+
+    def _before_student(self, student: nn.Module, inputs) -> None:
+        """Find out, in the first step, what has become of the student."""
+        self._boundaries.begin()
+        if self._collecting and self.training and self._boundaries.first:
+            # MMEngine's activation_checkpointing comes after the build.
+            renew_checkpoints(student)
+            check_inside(student, self._boundaries.names)
+
+    def _after_student(self, student: nn.Module, inputs, losses: Any) -> None:
+        """Check, in the first step, where the student's losses come from."""
+        first = self._collecting and self.training and self._boundaries.first
+        if first and isinstance(losses, dict):
+            self._boundaries.check_losses(losses)
 
     def _module_loss(
         self, index: int, output: torch.Tensor
@@ -288,47 +317,17 @@ class LAKDDistiller(FeatureDistiller):
         # an error ended looked like that.
         self._stopped = False
         if self._collecting and self.training:
-            self._check_passed()
-            self._check_records()
+            self._boundaries.check_passed()
+            self._boundaries.check_records(list(self.student_records()))
         losses = {**super().compute_distill_losses(), **self._local_losses}
         self._reset()
         return losses
-
-    def _check_passed(self) -> None:
-        """Refuse to train on where a boundary was not met."""
-        for index, entry in enumerate(self.local_modules):
-            if index not in self._passed:
-                raise SettingError(
-                    f"local_modules[{index}]: the student's forward pass did "
-                    f"not run '{entry['student']}' in this training step (a "
-                    f'layer that is skipped at random, or that sync_bn has '
-                    f'replaced); choose a module that it always runs.'
-                )
-
-    def _check_records(self) -> None:
-        """Refuse a stock loss whose map a cut has parted from all weights."""
-        if self._before_cut is None:
-            return
-        for loss, recorder in self.student_records():
-            if isinstance(recorder, ModuleOutputsRecorder) and any(
-                tensor.is_floating_point() and not tensor.requires_grad
-                for taken in recorder.data_buffer
-                if id(taken) not in self._before_cut
-                for tensor in tensors_in(taken)
-            ):
-                raise SettingError(
-                    f"distill_losses: '{loss}' looks at '{recorder.source}' "
-                    f'behind a cut and before any weight that could learn '
-                    f'from it; record the module at the cut itself, or write '
-                    f'isolate=False there.'
-                )
 
     def _reset(self) -> None:
         """Let go of the step's losses and maps."""
         self._collecting = False
         self._local_losses = {}
         self._pending = 0
-        self._passed = set()
-        self._before_cut = None
+        self._boundaries.reset()
         self._watch = RecordWatch()
         release_records(self)

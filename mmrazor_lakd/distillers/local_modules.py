@@ -9,15 +9,39 @@ from ..errors import SettingError
 from .blocks import check_boundaries
 from .dry_run import dry_run
 
-ENTRY_KEYS = {
-    'student',
-    'teacher',
-    'isolate',
-    'connector',
-    'feature_loss',
-    'attention_loss',
-    'classifier_loss',
-}
+# The student's number and the teacher's.
+Classes = Tuple[Optional[int], Optional[int]]
+SWITCHES = ('isolate', 'early_backward')
+PARTS = ('connector', 'feature_loss', 'attention_loss', 'classifier_loss')
+NAMES = ('student', 'teacher')
+ENTRY_KEYS = {*NAMES, 'isolate', *PARTS}
+
+
+def check_options(where: str, options: Dict) -> None:
+    """Refuse options of a wrong type.
+
+    Args:
+        where (str): Whose options they are, for the message.
+        options (dict): Any of :data:`SWITCHES`, :data:`PARTS` and
+            :data:`NAMES`.
+
+    Raises:
+        SettingError: If a switch is no bool, a part neither a config nor
+            None, or a name no string.
+    """
+    for name, value in options.items():
+        # Any text that isn't empty would count as True, 'no' as well.
+        if name in SWITCHES and not isinstance(value, bool):
+            cure = f'{name}=True or {name}=False'
+        elif name in PARTS and not (
+            value is None or (isinstance(value, dict) and 'type' in value)
+        ):
+            cure = f"a config, {name}=dict(type='...'), or None for none"
+        elif name in NAMES and not isinstance(value, str):
+            cure = f"the name of a module, {name}='backbone.layer1'"
+        else:
+            continue
+        raise SettingError(f'{where} has {name}={value!r}; write {cure}.')
 
 
 def check_entries(
@@ -26,8 +50,9 @@ def check_entries(
     """Refuse boundaries that can be seen to be wrong without the models.
 
     Raises:
-        SettingError: If not one of the two is given, a key is unknown or
-            missing, or a module is doubled.
+        SettingError: If not one of the two is given, the entries are no
+            dicts, a key is unknown or missing, a value is of a wrong type,
+            or a module is doubled.
     """
     if (local_modules is None) == (num_modules is None):
         raise SettingError(
@@ -35,11 +60,19 @@ def check_entries(
             'boundaries, or num_modules, the number of modules to choose '
             'them for; write one of the two.'
         )
+    if not isinstance(local_modules, (list, tuple, type(None))) or not all(
+        isinstance(entry, dict) for entry in local_modules or []
+    ):
+        raise SettingError(
+            f'LAKDDistiller has local_modules={local_modules!r}; write a list '
+            f"of boundaries, [dict(student='backbone.layer1', "
+            f"teacher='backbone.layer1')], for example."
+        )
     seen = set()
     for index, entry in enumerate(local_modules or []):
         where = f'local_modules[{index}]'
         unknown = sorted(set(entry) - ENTRY_KEYS)
-        missing = sorted({'student', 'teacher'} - set(entry))
+        missing = sorted(set(NAMES) - set(entry))
         if unknown or missing:
             problem = f'lacks {missing}' if missing else f'has {unknown}'
             raise SettingError(
@@ -47,6 +80,7 @@ def check_entries(
                 f'of modules) and, if need be, isolate, connector, '
                 f'feature_loss, attention_loss and classifier_loss.'
             )
+        check_options(where, entry)
         if entry['student'] in seen:
             raise SettingError(
                 f"{where}: the student's module '{entry['student']}' is "
@@ -60,13 +94,13 @@ def check_models(
     teacher: nn.Module,
     local_modules: List[Dict],
     input_size: Optional[int],
-) -> Tuple[List[Tuple[torch.Size, torch.Size]], Optional[int]]:
+) -> Tuple[List[Tuple[torch.Size, torch.Size]], Classes]:
     """Look at the maps of both models, and refuse what can't be taught.
 
     Returns:
-        tuple[list[tuple], int]: For each boundary the shapes of the
-        student's and of the teacher's map; the student's number of classes,
-        or None where its output is not one tensor of logits.
+        tuple[list[tuple], tuple]: For each boundary the shapes of the
+        student's and of the teacher's map; the numbers of classes of both,
+        None where an output is not one tensor of logits.
     """
     traces = [
         dry_run(
@@ -77,17 +111,15 @@ def check_models(
         )
         for role, model in (('student', student), ('teacher', teacher))
     ]
-    s_logits, t_logits = (trace.logits for trace in traces)
-    if s_logits and t_logits and s_logits[1:] != t_logits[1:]:
-        raise SettingError(
-            f'The teacher has {t_logits[-1]} classes and the student '
-            f'{s_logits[-1]}; set num_classes of both heads to the '
-            f'number of classes of the data.'
-        )
+    # Of (N, K) alone: a segmentor's output is no logits of an image.
+    classes = tuple(
+        trace.logits[1] if trace.logits and len(trace.logits) == 2 else None
+        for trace in traces
+    )
     cuts = [e['student'] for e in local_modules if e['isolate']]
     check_boundaries(student, cuts, 'student', input_size)
     shapes = list(zip(*(trace.shapes for trace in traces)))
-    return shapes, s_logits[-1] if s_logits else None
+    return shapes, classes
 
 
 def describe(local_modules: List[Dict], shapes: List[Tuple]) -> str:

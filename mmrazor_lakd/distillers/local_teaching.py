@@ -12,7 +12,9 @@ from torch import nn
 
 from ..connectors import match_size
 from ..errors import SettingError
+from ..losses import NDAMLoss
 from ..losses.weighted_square import weighted_square
+from .class_counts import check_counts, unwrapped
 from .curriculum import mixture
 from .dry_run import eval_mode, find_modules
 from .early_backward import EarlyBackward
@@ -31,7 +33,8 @@ class LocalTeaching(nn.Module):
         index (int): Which one, for messages.
         shapes (tuple[torch.Size, torch.Size]): Of the student's map and of
             the teacher's, (N, C, H, W).
-        num_classes (int, optional): Of the student, if that is known.
+        classes (tuple[int, int]): Numbers of classes of both networks; None
+            for one that isn't known.
         feeds (bool): Whether :meth:`hand_on` will be called.
     """
 
@@ -40,7 +43,7 @@ class LocalTeaching(nn.Module):
         entry: Dict,
         index: int,
         shapes: Tuple[torch.Size, torch.Size],
-        num_classes: Optional[int],
+        classes: Tuple[Optional[int], Optional[int]],
         feeds: bool,
     ) -> None:
         super().__init__()
@@ -49,6 +52,8 @@ class LocalTeaching(nn.Module):
         self.early_backward = EarlyBackward()
         self.compares_maps = any(cfgs[kind] is not None for kind in MAP_KINDS)
         self.classifies = cfgs['classifier'] is not None
+        self.index = index
+        self.s_source = entry['student']
         self.t_source = entry['teacher']
         # Names of recorders that can't be the user's: those are Python
         # identifiers in a dict().
@@ -62,7 +67,7 @@ class LocalTeaching(nn.Module):
         self.feeds = feeds
         if feeds:
             self._check_feed(index, s_shape, t_shape)
-        known = dict(in_channels=s_shape[1], num_classes=num_classes)
+        known = dict(in_channels=s_shape[1], num_classes=classes[0])
         self.losses = nn.ModuleDict(
             {
                 kind: build_part(cfg, **known)
@@ -70,6 +75,19 @@ class LocalTeaching(nn.Module):
                 if cfg is not None
             }
         )
+        self._windows_checked = False
+        self.compares_logits = self.classifies and getattr(
+            self.losses['classifier'], 'compares_logits', False
+        )
+        if self.compares_logits:
+            check_counts(
+                f'the classifier_loss of local_modules[{index}] learns the '
+                f"output of the teacher's 'head' behind the student's "
+                f"'{entry['student']}'",
+                self.losses['classifier'].num_classes,
+                classes[1],
+                cure=', or write kd_weight=0.0 and label_weight=1.0',
+            )
 
     def _check_feed(
         self, index: int, s_shape: torch.Size, t_shape: torch.Size
@@ -87,6 +105,31 @@ class LocalTeaching(nn.Module):
                 f"identity; write feed='student', or choose modules whose "
                 f'maps agree.'
             )
+
+    def check_windows(self, size: Tuple[int, int]) -> None:
+        """Refuse pooling windows that are larger than the maps.
+
+        Args:
+            size (tuple[int, int]): Height and width of the maps that are
+                compared.
+
+        Raises:
+            SettingError: If NDAM's window is. The default is let through:
+                of a map of 2 x 2 it makes weights of 1, which do no harm.
+        """
+        largest = max(3, *size)
+        for loss in map(unwrapped, self.losses.values()):
+            window = None
+            if isinstance(loss, NDAMLoss):
+                window = loss.map_options['kernel_size']
+            if window is not None and window > largest:
+                raise SettingError(
+                    f'local_modules[{self.index}]: NDAMLoss has kernel_size='
+                    f"{window}, but the maps of '{self.s_source}' and "
+                    f"'{self.t_source}' are compared at {size[0]}x{size[1]}; "
+                    f'write at most {largest - 1 + largest % 2}, or None to '
+                    f'pool the whole map.'
+                )
 
     def add_recorders(
         self, recorders: RecorderManager, teacher: nn.Module
@@ -131,6 +174,9 @@ class LocalTeaching(nn.Module):
             s_feature = self.connector(output)
             # What the smaller map lacks can't be compared.
             size = tuple(map(min, s_feature.shape[-2:], t_feature.shape[-2:]))
+            if not self._windows_checked:
+                self.check_windows(size)
+                self._windows_checked = True
             s_feature = match_size(s_feature, size)
             t_feature = match_size(t_feature, size)
             values = self._compare(s_feature, t_feature)

@@ -1,10 +1,30 @@
 """A number of classes on which model and data agree."""
 
+from typing import Iterator, Tuple
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
+from torch import nn
 
+from ..distillers.class_counts import logit_losses
 from ..errors import SettingError
+
+
+def class_counts(
+    model: nn.Module, prefix: str = ''
+) -> Iterator[Tuple[str, int]]:
+    """Yield each part of a model that knows a number of classes, and that.
+
+    Args:
+        model (nn.Module): Any model of MMEngine.
+        prefix (str): What the parts' names begin with.
+    """
+    for name, module in model.named_modules(prefix=prefix):
+        count = getattr(module, 'num_classes', None)
+        # A backbone with num_classes=-1 has no classifier of its own.
+        if isinstance(count, int) and count > 0:
+            yield name, count
 
 
 @HOOKS.register_module()
@@ -13,7 +33,9 @@ class ClassCountHook(Hook):
 
     mmpretrain's ``ClassNumCheckHook`` does this for a plain classifier. It
     refuses every distillation, since the classifiers inside of it have data
-    preprocessors without a number of classes.
+    preprocessors without a number of classes. The student is always compared
+    with the data, the teacher where a loss compares its logits with the
+    student's: one that teaches maps alone may know other classes.
 
     Raises:
         SettingError: Before the first iteration.
@@ -40,17 +62,22 @@ class ClassCountHook(Hook):
         model = runner.model
         if is_model_wrapper(model):
             model = model.module
-        parts = list(model.named_modules())
-        if hasattr(model, 'teacher'):  # which need not be a submodule
-            parts += model.teacher.named_modules(prefix='teacher')
-        for name, module in parts:
-            count = getattr(module, 'num_classes', None)
-            # A backbone with num_classes=-1 has no classifier of its own.
-            if not isinstance(count, int) or count <= 0:
-                continue
+        parts = [
+            (name, count, '')
+            for name, count in class_counts(model)
+            if not name.startswith('teacher.')
+        ]
+        teacher = getattr(model, 'teacher', None)  # need not be a submodule
+        losses = logit_losses(getattr(model, 'distiller', None))
+        if teacher is not None and losses:
+            parts += [
+                (name, count, f", and '{losses[0]}' compares its logits")
+                for name, count in class_counts(teacher, 'teacher')
+            ]
+        for name, count, remark in parts:
             if count != len(classes):
                 raise SettingError(
                     f'{name}.num_classes is {count}, but the data set '
-                    f'{type(dataset).__name__} has {len(classes)} classes; '
-                    f'set num_classes={len(classes)} in the config.'
+                    f'{type(dataset).__name__} has {len(classes)} classes'
+                    f'{remark}; set num_classes={len(classes)} in the config.'
                 )

@@ -7,6 +7,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner.amp import autocast
 
+from .class_count_hook import class_counts
+
 
 @HOOKS.register_module()
 class TeacherAccuracyHook(Hook):
@@ -19,8 +21,9 @@ class TeacherAccuracyHook(Hook):
     standard deviation than the teacher was trained with, or labels in
     another order.
 
-    Nothing happens where there is no teacher or no validation data, and when
-    a training is resumed.
+    Nothing happens where there is no teacher or no validation data, where the
+    teacher knows other classes than the data have (maps can be learned from
+    it all the same), and when a training is resumed.
 
     Examples:
         >>> custom_hooks = [dict(type='TeacherAccuracyHook')]
@@ -38,6 +41,11 @@ class TeacherAccuracyHook(Hook):
         if teacher is None or runner.val_loop is None or runner.iter > 0:
             return
         loop = runner.val_loop
+        metainfo = getattr(loop.dataloader.dataset, 'metainfo', {})
+        classes = metainfo.get('classes')
+        counts = {count for _, count in class_counts(teacher)}
+        if classes is not None and counts - {len(classes)}:
+            return  # its answers are to other questions
         training = teacher.training
         teacher.eval()
         for batch in loop.dataloader:

@@ -111,7 +111,8 @@ class DecoupledKDLoss(nn.Module):
 
     Raises:
         SettingError: If tau is not above 0, a weight is below 0, or a label
-            is no index, such as those that Mixup makes.
+            is no index, such as those that Mixup makes, or an image has
+            several.
 
     Examples:
         >>> loss_dkd = dict(
@@ -164,7 +165,8 @@ class DecoupledKDLoss(nn.Module):
                 f'{len(preds_S)} images, but the labels are of shape '
                 f'{tuple(gt_labels.shape)} and {gt_labels.dtype}; train '
                 f'without batch augmentation (Mixup, CutMix), which makes '
-                f'soft labels.'
+                f'soft labels, and with one label an image, or write '
+                f"type='LogitsKDLoss', which needs no labels."
             )
         loss = decoupled_kd(
             preds_S,

@@ -24,7 +24,8 @@ def hierarchical_context(
         L = \frac{\sum_k 2^{-k} MSE(pool_k(F_S), pool_k(F_T))}
             {\sum_k 2^{-k}}
 
-    with k = 0 the map itself and one more for each size that is smaller.
+    with k = 0 the map itself and one more for each size below the map's
+    height, as in the authors' code: a width that is smaller is repeated.
 
     Args:
         s_feature (torch.Tensor): The student's map, (N, C, H, W).
@@ -39,7 +40,7 @@ def hierarchical_context(
     loss = F.mse_loss(s_feature, t_feature)
     weight = total = 1.0
     for level in LEVELS:
-        if level >= min(s_feature.shape[-2:]):
+        if level >= s_feature.shape[-2]:
             continue
         weight /= 2
         total += weight

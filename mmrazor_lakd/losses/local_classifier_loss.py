@@ -24,10 +24,31 @@ def targets_of(data_samples: List[BaseDataElement]) -> torch.Tensor:
 
     Returns:
         torch.Tensor: Class indices (N, ), or soft labels (N, K).
+
+    Raises:
+        SettingError: If an image has none, or several labels.
     """
-    if 'gt_score' in data_samples[0]:
-        return torch.stack([sample.gt_score for sample in data_samples])
-    return torch.cat([sample.gt_label for sample in data_samples])
+    counts = [
+        sample.gt_label.numel() if 'gt_label' in sample else None
+        for sample in data_samples
+    ]
+    targets = None
+    if all('gt_score' in sample for sample in data_samples):
+        targets = torch.stack([sample.gt_score for sample in data_samples])
+        if None in counts:
+            # Of a softmax, whose classes share one whole.
+            counts = targets.double().sum(1).round(decimals=2).tolist()
+    if set(counts) != {1}:
+        index, count = next((i, n) for i, n in enumerate(counts) if n != 1)
+        raise SettingError(
+            f'LocalClassifierLoss needs one label an image (gt_label), or '
+            f'soft labels that sum to 1 (gt_score), but image {index} of a '
+            f'batch has {count or "none"}; write label_weight=0.0 to learn '
+            f"from the teacher's logits alone."
+        )
+    if targets is None:
+        targets = torch.cat([sample.gt_label for sample in data_samples])
+    return targets
 
 
 @MODELS.register_module()
@@ -42,6 +63,10 @@ class LocalClassifierLoss(nn.Module):
     Global average pooling and one linear layer make logits :math:`z` of the
     student's map :math:`F_S`. The layer is trained with the student, and is
     no part of it: it belongs to the distiller, like a connector.
+
+    An image has one label, or the soft labels of Mixup and CutMix. Several
+    labels an image would need a loss of each class by itself, and are refused
+    unless ``label_weight`` is 0.
 
     Source: local classifiers are those of Nokland and Eidnes, "Training
     Neural Networks with Local Error Signals", arXiv 1901.06656. To teach
@@ -63,7 +88,8 @@ class LocalClassifierLoss(nn.Module):
 
     Raises:
         SettingError: If a weight is negative or both are 0, or if the number
-            of classes is neither found nor given.
+            of classes is neither found nor given. In a step, if an image has
+            no label or several of them.
 
     Examples:
         >>> distiller = dict(
@@ -101,9 +127,12 @@ class LocalClassifierLoss(nn.Module):
                 f'{owner} finds no number of classes, since the student '
                 f'gives no logits (N, K); write num_classes=10, for example.'
             )
+        self.num_classes = num_classes
         self.fc = nn.Linear(in_channels, num_classes)
         self.kd = LogitsKDLoss(tau=tau)
         self.activation = activation
+        # Teacher and student must know the same classes then.
+        self.compares_logits = kd_weight > 0
 
     def forward(
         self,
@@ -120,8 +149,13 @@ class LocalClassifierLoss(nn.Module):
         """
         activated = ACTIVATIONS[self.activation](feature)
         logits = at_least_float32(self.fc(activated.mean((2, 3))))
-        label_loss = F.cross_entropy(logits, targets_of(data_samples))
-        kd_loss = self.kd(logits, t_logits)
-        return self.loss_weight * (
-            self.label_weight * label_loss + self.kd_weight * kd_loss
-        )
+        loss = logits.new_zeros(())
+        if self.label_weight > 0:
+            targets = targets_of(data_samples)
+            if targets.dim() == 2:
+                targets = targets.to(logits.dtype)
+            label_loss = F.cross_entropy(logits, targets)
+            loss = loss + self.label_weight * label_loss
+        if self.compares_logits:
+            loss = loss + self.kd_weight * self.kd(logits, t_logits)
+        return self.loss_weight * loss

@@ -12,10 +12,12 @@ from torch import nn
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.connectors import (
     HintConnector,
+    LocalModuleConnector,
     MarginConnector,
     ReviewConnector,
     expected_negative,
 )
+from mmrazor_lakd.connectors.batch_norm import BatchNorm2d
 from mmrazor_lakd.connectors.shapes import scaled_size
 
 
@@ -46,12 +48,41 @@ def test_hints_of_equal_shapes_are_a_convolution_norm_and_relu():
     torch.testing.assert_close(connector(feature), expected)
 
 
-def test_hints_of_a_last_batch_of_one_image():
-    connector = HintConnector((3, 1, 1), (5, 1, 1))
-    connector(torch.randn(8, 3, 1, 1))  # running statistics of a batch
-    feature = torch.randn(1, 3, 1, 1)
-    output = connector(feature)
-    torch.testing.assert_close(output, connector.eval()(feature))
+def test_one_value_a_channel_is_normalised_by_the_running_statistics():
+    norm = BatchNorm2d(5).double()
+    for count in (8, 1):  # the second batch has no variance
+        feature = torch.randn(count, 5, 1, 1).double().requires_grad_()
+        before = copy.deepcopy(norm)
+        plain = nn.BatchNorm2d(5).double()
+        plain.load_state_dict(norm.state_dict())
+        inputs = [feature, norm.weight, norm.bias]
+        grads = torch.autograd.grad(norm(feature).square().sum(), inputs)
+        plain.train(count > 1)
+        expected = plain(feature)
+        inputs = [feature, plain.weight, plain.bias]
+        expected = torch.autograd.grad(expected.square().sum(), inputs)
+        torch.testing.assert_close(grads, expected)
+    for name, value in before.state_dict().items():
+        assert torch.equal(norm.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize(
+    'connector, shapes',
+    [
+        (HintConnector((3, 1, 1), (5, 1, 1)), [(3, 1, 1)]),
+        (LocalModuleConnector(3, 5), [(3, 1, 1)]),
+        (
+            ReviewConnector([(2, 4, 4), (3, 1, 1)], [(4, 4, 4), (5, 1, 1)]),
+            [(2, 4, 4), (3, 1, 1)],
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_connectors_train_with_a_last_batch_of_one_image(connector, shapes):
+    maps = [torch.randn(1, *shape) for shape in shapes]
+    outputs = connector(maps if len(maps) > 1 else maps[0])
+    sum(output.square().sum() for output in outputs).backward()
+    assert all(p.grad.isfinite().all() for p in connector.parameters())
 
 
 def test_hints_from_maps_that_are_too_small():

@@ -8,6 +8,7 @@ from mmpretrain.registry import MODELS as MMPRETRAIN
 from torch import nn
 
 from mmrazor_lakd import SettingError
+from mmrazor_lakd.distillers import LAKDDistiller
 
 FIRST, SECOND = LOCAL_MODULES
 
@@ -195,9 +196,67 @@ def test_a_connector_without_a_map(build, source, message):
         )
 
 
-def test_class_counts_differ(build):
-    with pytest.raises(SettingError, match='teacher has 100 classes.*10'):
-        build(lakd(), teacher=classifier(14, num_classes=100))
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (
+            dict(isolate='no'),
+            "LAKDDistiller has isolate='no'; .*isolate=False",
+        ),
+        (dict(early_backward=0), 'has early_backward=0; write early_backward'),
+        (dict(connector='LocalModuleConnector'), "connector=dict.type='...'"),
+        (dict(feature_loss=True), 'has feature_loss=True; write a config'),
+        (dict(attention_loss=dict(loss_weight=1.0)), 'has attention_loss={'),
+        (dict(classifier_loss=[]), r'has classifier_loss=\[\]; .*or None'),
+        (dict(local_modules='backbone.layer1'), 'write a list of boundaries'),
+        (dict(local_modules=dict(FIRST)), 'write a list of boundaries'),
+        (dict(local_modules=['backbone.layer1']), 'write a list of boundarie'),
+        (
+            dict(local_modules=[FIRST, dict(SECOND, isolate='False')]),
+            r"local_modules\[1\] has isolate='False'",
+        ),
+        (
+            dict(local_modules=[dict(FIRST, connector='hint')]),
+            r"local_modules\[0\] has connector='hint'",
+        ),
+        (
+            dict(local_modules=[dict(FIRST, student=None)]),
+            r'local_modules\[0\] has student=None; write the name of a mod',
+        ),
+        (dict(input_size='32'), "has input_size='32'; write the images' side"),
+        (dict(input_size=(32, 0)), 'has input_size=.32, 0.; write the image'),
+        (dict(progressive=0.5), 'progressive takes one positive length'),
+        (dict(progressive=True), 'progressive takes one positive length'),
+        (dict(progressive=dict(part=0.5)), 'progressive takes one positive'),
+        (dict(feed=0.5), "no feed=0.5; choose one of 'student', 'teacher'"),
+        (dict(feed=None), 'no feed=None; choose one of'),
+        (dict(feed=['student']), 'no feed=.*; choose one of'),
+        (dict(feed=dict(fraction='half')), 'feed takes one positive length'),
+    ],
+    ids=str,
+)
+def test_options_of_a_wrong_type(options, message):
+    with pytest.raises(SettingError, match=message):
+        LAKDDistiller(**{'local_modules': [FIRST], **options})
+
+
+WINDOW = dict(type='NDAMLoss', kernel_size=9)
+
+
+def test_a_window_larger_than_the_map(build, batch):
+    """Of the images in training, or of those that input_size promises."""
+    distiller = lakd([entry('backbone.layer3', 'backbone.layer3')])
+    message = "kernel_size=9, but the maps of 'backbone.layer3' and 'backbone"
+    for loss in (WINDOW, dict(type='WarmupLoss', iters=2, loss=WINDOW)):
+        distiller.update(attention_loss=loss, isolate=False)
+        model = build(distiller)
+        with pytest.raises(SettingError, match=f'{message}.*8x8; .*at most 7'):
+            step(model, batch)
+    larger = nn.functional.interpolate(batch[0], (36, 40))
+    step(build(distiller), (larger, batch[1])).backward()
+    with pytest.raises(SettingError, match=message):
+        build(dict(distiller, input_size=32))
+    build(dict(distiller, input_size=64))
 
 
 def test_image_size_that_does_not_fit(build):

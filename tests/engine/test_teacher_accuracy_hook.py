@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import ROOT
+from conftest import LOCAL_MODULES, ROOT
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
@@ -54,3 +54,16 @@ def test_one_value_a_class_is_left_to_mmengine(train):
     log = train(val_evaluator=evaluators, **{'train_cfg.max_epochs': 1})
     assert re.search(r'The teacher on the val.* teacher/accuracy/top1 ', log)
     assert 'teacher/single-label' not in log
+
+
+def test_a_teacher_of_other_classes_has_none(train):
+    """Maps alone are learned from it."""
+    options = {
+        'model.teacher.head.num_classes': 3,
+        'model.distiller': dict(
+            _delete_=True, type='LAKDDistiller', local_modules=LOCAL_MODULES
+        ),
+    }
+    log = train(**options, **{'train_cfg.max_epochs': 1})
+    assert 'The teacher on the validation data' not in log
+    assert 'distill.module1.loss' in log

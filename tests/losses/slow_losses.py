@@ -155,18 +155,20 @@ def square_error(s, t):
 def pooled(feature, level):
     """Means of the cells of a level x level grid."""
     number, channels, height, width = feature.shape
-    cell_y, cell_x = height // level, width // level
+
+    def bounds(size):
+        # of a side that the grid doesn't divide, cells overlap
+        return [
+            (i * size // level, -(-(i + 1) * size // level))
+            for i in range(level)
+        ]
+
     cells = [
-        feature[
-            n,
-            c,
-            y * cell_y : (y + 1) * cell_y,
-            x * cell_x : (x + 1) * cell_x,
-        ].mean()
+        feature[n, c, top:bottom, left:right].mean()
         for n in range(number)
         for c in range(channels)
-        for y in range(level)
-        for x in range(level)
+        for top, bottom in bounds(height)
+        for left, right in bounds(width)
     ]
     return torch.stack(cells)
 

@@ -127,3 +127,51 @@ def test_half_precision_logits_are_compared_in_float32():
 def test_nonsense_is_refused(options, message):
     with pytest.raises(SettingError, match=message):
         LocalClassifierLoss(4, **dict(dict(num_classes=6), **options))
+
+
+def labelled(**labels):
+    """Data samples of three images, from lists of what is set of each."""
+    samples = [DataSample() for _ in range(3)]
+    for kind, values in labels.items():
+        for sample, value in zip(samples, values):
+            getattr(sample, f'set_gt_{kind}')(value)
+    return samples
+
+
+ONE_HOT = torch.eye(6, dtype=torch.int64)[[2, 0, 5]]
+
+
+def test_one_hot_labels_are_labels():
+    """Integers as well, which mmpretrain's to_onehot makes."""
+    feature, t_logits, samples, _ = make_case()
+    loss = LocalClassifierLoss(4, 6).double()
+    expected = loss(feature, t_logits, samples)
+    for labels in (dict(score=ONE_HOT), dict(score=ONE_HOT, label=[2, 0, 5])):
+        actual = loss(feature, t_logits, labelled(**labels))
+        torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize(
+    'labels, message',
+    [
+        (dict(label=[2, [0, 1], 5]), 'image 1 of a batch has 2; '),
+        (dict(score=ONE_HOT + ONE_HOT.flip(1)), 'image 0 of a batch has 2.0'),
+        (dict(label=[1, 1, []]), 'image 2 of a batch has none; '),
+        ({}, 'image 0 of a batch has none; .*label_weight=0.0'),
+    ],
+)
+def test_images_without_one_label(labels, message):
+    feature, t_logits, _, _ = make_case()
+    samples = labelled(**labels)
+    loss = LocalClassifierLoss(4, 6).double()
+    with pytest.raises(SettingError, match=message):
+        loss(feature, t_logits, samples)
+    unlabelled = LocalClassifierLoss(4, 6, label_weight=0.0).double()
+    assert unlabelled(feature, t_logits, samples) > 0
+
+
+def test_logits_of_other_classes_are_not_looked_at_without_kd():
+    feature, t_logits, samples, _ = make_case()
+    loss = LocalClassifierLoss(4, 6, label_weight=1.0, kd_weight=0.0).double()
+    expected = loss(feature, t_logits, samples)
+    assert torch.equal(loss(feature, t_logits[:, :3], samples), expected)

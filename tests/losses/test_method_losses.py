@@ -30,6 +30,13 @@ def margin_loss(s, t):
 
 
 # name: shape of the inputs, our loss, the slow one
+
+
+def stages(f):
+    """Maps of several sizes, a tall and a wide one among them."""
+    return [f, f[..., :2, :2], f[..., :1, :1], f[..., :3], f[..., :2, :]]
+
+
 LOSSES = dict(
     kd=(
         (5, 4),
@@ -80,17 +87,8 @@ LOSSES = dict(
     ),
     review=(
         (2, 3, 8, 8),
-        lambda s, t: HierarchicalContextLoss(0.6)(
-            [s, s[..., :2, :2], s[..., :1, :1]],
-            [t, t[..., :2, :2], t[..., :1, :1]],
-        ),
-        lambda s, t: (
-            0.6
-            * slow.review(
-                [s, s[..., :2, :2], s[..., :1, :1]],
-                [t, t[..., :2, :2], t[..., :1, :1]],
-            )
-        ),
+        lambda s, t: HierarchicalContextLoss(0.6)(stages(s), stages(t)),
+        lambda s, t: 0.6 * slow.review(stages(s), stages(t)),
     ),
     hint=(
         (2, 3, 4, 5),

@@ -1,0 +1,27 @@
+"""Batch normalisation that takes a last batch of one image."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """PyTorch's, which normalises one value a channel by what it knows.
+
+    The last batch of an epoch may be one image, and pooled features are maps
+    of one element. Such a batch has no variance, and PyTorch refuses it in
+    training; here the running statistics normalise it, and stay as they are.
+    """
+
+    def forward(self, feature: torch.Tensor) -> torch.Tensor:
+        """Normalise a map (N, C, H, W)."""
+        if not self.training or feature.numel() > self.num_features:
+            return super().forward(feature)
+        return F.batch_norm(
+            feature,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            eps=self.eps,
+        )

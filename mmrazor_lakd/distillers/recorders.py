@@ -1,0 +1,42 @@
+"""Recorders whose module the network doesn't have."""
+
+from mmrazor.models.distillers import ConfigurableDistiller
+from mmrazor.models.task_modules import (
+    ModuleOutputsRecorder,
+    ParameterRecorder,
+)
+from torch import nn
+
+from ..errors import SettingError, nearest
+
+
+def check_recorders(
+    distiller: ConfigurableDistiller, model: nn.Module, role: str
+) -> None:
+    """Refuse recorders of modules and parameters that aren't there.
+
+    MMRazor refuses them too, but doesn't say whose recorder it is.
+
+    Args:
+        distiller (ConfigurableDistiller): Any of MMRazor's or ours.
+        model (nn.Module): The network that is recorded.
+        role (str): ``'student'`` or ``'teacher'``.
+
+    Raises:
+        SettingError: If a name is not in the network.
+    """
+    manager = getattr(distiller, f'{role}_recorders', None)
+    for name, recorder in manager.recorders.items() if manager else ():
+        if isinstance(recorder, ModuleOutputsRecorder):  # of inputs as well
+            what, known = 'module', dict(model.named_modules())
+        elif isinstance(recorder, ParameterRecorder):
+            what, known = 'parameter', dict(model.named_parameters())
+        else:
+            continue
+        if recorder.source not in known:
+            near = nearest(str(recorder.source), known, count=5)
+            raise SettingError(
+                f"{role}_recorders: '{name}' records the {what} "
+                f"'{recorder.source}', which the {role} doesn't have; the "
+                f'nearest names are: {near}.'
+            )
