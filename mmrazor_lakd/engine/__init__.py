@@ -5,6 +5,8 @@ from .channels_last_hook import ChannelsLastHook
 from .class_count_hook import ClassCountHook
 from .epoch_seed_hook import EpochSeedHook
 from .local_module_hook import LocalModuleHook
+from .safe_checkpoint_hook import SafeCheckpointHook, use_safe_hooks
+from .safe_loading_hook import SafeLoadingHook
 from .sample_labels_hook import SampleLabelsHook
 from .teacher_accuracy_hook import TeacherAccuracyHook
 
@@ -14,6 +16,9 @@ __all__ = [
     'ClassCountHook',
     'EpochSeedHook',
     'LocalModuleHook',
+    'SafeCheckpointHook',
+    'SafeLoadingHook',
     'SampleLabelsHook',
     'TeacherAccuracyHook',
+    'use_safe_hooks',
 ]
