@@ -103,13 +103,17 @@ class SafeCheckpointHook(CheckpointHook):
         if not self._local:
             super()._save_checkpoint_with_step(runner, step, meta)
             return
-        if self.max_keep_ckpts > 0:
-            kept = self.keep_ckpt_ids
-            if not kept or kept[-1] != step:
-                if len(kept) == self.max_keep_ckpts:
-                    self._remove(self.filename_tmpl.format(kept.popleft()))
-                kept.append(step)
-                runner.message_hub.update_info('keep_ckpt_ids', list(kept))
+        if (
+            self.max_keep_ckpts > 0
+            and step not in list(self.keep_ckpt_ids)[-1:]
+        ):
+            # The oldest one is there until the new one is, and if a kill
+            # comes before it is removed, the next start does that.
+            on_disk = [*self.keep_ckpt_ids, step]
+            runner.message_hub.update_info('keep_ckpt_ids', on_disk)
+            self.keep_ckpt_ids.append(step)  # which drops the oldest one
+            for old in on_disk[: -self.max_keep_ckpts]:
+                self._remove(self.filename_tmpl.format(old))
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
@@ -123,6 +127,9 @@ class SafeCheckpointHook(CheckpointHook):
             backend_args=self.backend_args,
             **self.args,
         )
+        if self.max_keep_ckpts > 0:
+            kept = list(self.keep_ckpt_ids)
+            runner.message_hub.update_info('keep_ckpt_ids', kept)
         if is_main_process():
             pointer = Path(runner.work_dir, 'last_checkpoint')
             write_whole(pointer, self.last_ckpt.encode())
@@ -170,13 +177,11 @@ class SafeCheckpointHook(CheckpointHook):
         first = next(bad, None)
         if first is None:
             return
-        kept = 'there is no checkpoint before it'
-        if self.last_ckpt is not None:
-            kept = f'{self.last_ckpt} is the last one before it'
+        last = self.last_ckpt or (runner._resume and runner._load_from)
         raise SettingError(
-            f'The training has diverged: by iteration {runner.iter} {first} '
-            f'holds NaN or infinity, and is not saved; {kept}, go on from '
-            f'there with a smaller optim_wrapper.optimizer.lr or with '
+            f'The training has diverged: {first} holds NaN or infinity, and '
+            f'is not saved; go on from {last or "the beginning"} with a '
+            f'smaller optim_wrapper.optimizer.lr or with '
             f'optim_wrapper.clip_grad=dict(max_norm=...).'
         )
 

@@ -8,6 +8,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -40,6 +41,8 @@ class Toy(BaseModel):
         self.layer = nn.Linear(4, 1)
 
     def forward(self, inputs, mode='loss'):
+        if mode == 'predict':
+            return [BaseDataElement()]
         return dict(loss=self.layer(self.dropout(inputs)).square().mean())
 
 
@@ -83,10 +86,10 @@ def build_runner(
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=1e-4, momentum=0.9)),
         param_scheduler=dict(type='ExponentialLR', gamma=0.7, by_epoch=True),
         default_hooks=dict(
-            checkpoint=dict(
-                type='SafeCheckpointHook',
-                **dict(dict(by_epoch=False, interval=3), **(saving or {})),
-            ),
+            checkpoint={
+                **dict(type='SafeCheckpointHook', by_epoch=False, interval=3),
+                **(saving or {}),
+            },
             loading=dict(type='SafeLoadingHook'),
         ),
         custom_hooks=[*hooks, StopAt(stop)],
