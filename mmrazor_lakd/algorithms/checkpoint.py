@@ -157,7 +157,7 @@ def fit_weights(
 
     Those of a student that was trained plainly become those of the student
     of a distillation, and the other way round. How many fit is logged, unless
-    all do.
+    all do as they are.
 
     Args:
         model (nn.Module): The model that is to load them.
@@ -200,12 +200,12 @@ def fit_weights(
         for key in weights:
             del state_dict[prefix + key]
         state_dict.update({prefix + k: v for k, v in named.items()})
-    if len(fitting) < len(own):
-        left = ', '.join([key for key in own if key not in fitting][:3])
+    left = [key for key in own if key not in fitting]
+    if left or named is not weights:
+        others = f'; as they were stay {left[0]} and others' if left else ''
         print_log(
             f'{source} has {len(fitting)} of the {len(own)} weights of this '
-            f'{type(model).__name__}, in name and shape; the others, such as '
-            f'{left}, stay as they were initialised.',
+            f'{type(model).__name__}, in name and shape{others}.',
             logger='current',
         )
 
