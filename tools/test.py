@@ -9,6 +9,7 @@ from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
 from mmrazor_lakd.algorithms import check_checkpoint
+from mmrazor_lakd.engine import use_safe_hooks
 from mmrazor_lakd.engine.command_line import (
     add_common_arguments,
     hide_upstream_notices,
@@ -56,6 +57,7 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args)
     merge_args(cfg, args)
+    use_safe_hooks(cfg)
     runner = Runner.from_cfg(cfg)
     hide_upstream_notices()
     check_checkpoint(runner.model, args.checkpoint, 'checkpoint')

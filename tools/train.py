@@ -3,9 +3,9 @@
 import argparse
 
 from mmengine.config import Config
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
-from mmrazor_lakd.algorithms import check_checkpoint
+from mmrazor_lakd.engine import use_safe_hooks
 from mmrazor_lakd.engine.command_line import (
     add_common_arguments,
     hide_upstream_notices,
@@ -62,12 +62,9 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args)
     merge_args(cfg, args)
+    use_safe_hooks(cfg)
     runner = Runner.from_cfg(cfg)
     hide_upstream_notices()
-    if cfg.get('resume'):
-        start = cfg.get('load_from') or find_latest_checkpoint(cfg.work_dir)
-        if start:
-            check_checkpoint(runner.model, start, '--resume')
     runner.train()
 
 

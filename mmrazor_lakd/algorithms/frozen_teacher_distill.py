@@ -33,7 +33,7 @@ from ..distillers.records import (
 )
 from ..errors import SettingError, check_choice
 from ..losses import check_losses, check_map
-from .checkpoint import TEACHER_PREFIX, load_teacher
+from .checkpoint import TEACHER_PREFIX, fit_weights, load_teacher
 from .inplace_relu import find_relus, set_inplace
 from .lighten import lighten, memory_format
 from .model_configs import (
@@ -204,11 +204,13 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """Take the teacher out of a checkpoint that has one.
 
         Its weights are used where the config names no teacher, such as where
-        MMRazor's own training is resumed.
+        MMRazor's own training is resumed. The student's may also be those of
+        a plain training.
         """
-        prefix += TEACHER_PREFIX
-        keys = [key for key in state_dict if key.startswith(prefix)]
-        weights = {key[len(prefix) :]: state_dict.pop(key) for key in keys}
+        start = prefix + TEACHER_PREFIX
+        keys = [key for key in state_dict if key.startswith(start)]
+        weights = {key[len(start) :]: state_dict.pop(key) for key in keys}
+        fit_weights(self, state_dict, 'The checkpoint', prefix)
         if weights and not (self.teacher_ckpt or self._prepared):
             self.teacher.load_state_dict(weights)
 

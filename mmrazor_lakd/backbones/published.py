@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SettingError
+from ..weights import take_weights
 from . import cifar_mobilenet_v2, mobilenet_v1
 from .networks import NETWORKS, build_network
 
@@ -148,10 +149,10 @@ def convert_published(checkpoint: object, source: str) -> Converted:
     pytorch_resnet_cifar10's ResNets, whose shortcuts have no parameters.
 
     Args:
-        checkpoint (dict): What was read: a state dict, or one under
-            ``'model'`` or ``'state_dict'``. Its names may begin with
-            ``module.``. Where some begin with ``student.`` too, as those of a
-            whole training by ReviewKD or mdistiller, only these are taken.
+        checkpoint (dict): What was read, in one of the forms that
+            :func:`~mmrazor_lakd.weights.take_weights` knows. Where some names
+            begin with ``student.``, as those of a whole training by ReviewKD
+            or mdistiller, only these are taken.
         source (str): The file, for the messages.
 
     Raises:
@@ -159,7 +160,7 @@ def convert_published(checkpoint: object, source: str) -> Converted:
             which one it comes nearest, and the first keys and shapes that
             differ.
     """
-    published = _find_state_dict(checkpoint, source)
+    published = _find_student(take_weights(checkpoint, f"'{source}'"))
     families = [
         family
         for family in FAMILIES
@@ -214,36 +215,15 @@ def convert_published(checkpoint: object, source: str) -> Converted:
     )
 
 
-def _find_state_dict(checkpoint: object, source: str) -> Dict[str, Tensor]:
-    """Take the weights out of what is around them."""
-    found = checkpoint
-    for key in ('state_dict', 'model'):
-        if isinstance(checkpoint, dict) and isinstance(
-            checkpoint.get(key), dict
-        ):
-            found = checkpoint[key]
-            break
-    if (
-        not isinstance(found, dict)
-        or not found
-        or not all(isinstance(value, Tensor) for value in found.values())
-    ):
-        held = type(checkpoint).__name__
-        if isinstance(checkpoint, dict):
-            held = f'the keys {_few([str(key) for key in checkpoint])}'
-        raise SettingError(
-            f"'{source}' has no state dict, but {held}; a state dict is "
-            f"expected, or one under 'model' or 'state_dict'."
-        )
-    while all(name.startswith('module.') for name in found):
-        found = {name[len('module.') :]: found[name] for name in found}
+def _find_student(weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """Take the student's weights out of those of a whole training."""
     prefix = 'student.'
     student = {
         name[len(prefix) :]: value
-        for name, value in found.items()
+        for name, value in weights.items()
         if name.startswith(prefix)
     }
-    return student or found
+    return student or weights
 
 
 def _rename(name: str, rules: Sequence[Rule]) -> str:

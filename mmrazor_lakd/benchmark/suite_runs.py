@@ -8,8 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Protocol, Sequence
 
-from filelock import FileLock, Timeout
-
+from ..engine.folder_lock import lock_folder
 from ..errors import SettingError
 from .cost_report import describe_commit, describe_machine
 from .processes import explain_failure, start_python
@@ -118,16 +117,11 @@ class SuiteRunner:
         with ExitStack() as locks:
             options = {self.work_dir: '--work-dir', self.report: '--report'}
             for folder, option in options.items():
-                folder.mkdir(parents=True, exist_ok=True)
-                try:
-                    locks.enter_context(
-                        FileLock(folder / 'lock').acquire(timeout=0)
-                    )
-                except Timeout:
-                    raise SettingError(
-                        f'Another benchmark is at work in {folder}; wait for '
-                        f'it, or give another {option}.'
-                    ) from None
+                refusal = (
+                    f'Another benchmark is at work in {folder}; wait for it, '
+                    f'or give another {option}.'
+                )
+                locks.enter_context(lock_folder(folder, refusal))
             check_teachers(self.suite, self.report, self.teachers)
             check_precision(self.suite, self.report, missing)
             self.watcher = watcher

@@ -6,6 +6,8 @@ from .class_count_hook import ClassCountHook
 from .divergence_hook import DivergenceHook
 from .epoch_seed_hook import EpochSeedHook
 from .local_module_hook import LocalModuleHook
+from .safe_checkpoint_hook import SafeCheckpointHook, use_safe_hooks
+from .safe_loading_hook import SafeLoadingHook
 from .sample_labels_hook import SampleLabelsHook
 from .teacher_accuracy_hook import TeacherAccuracyHook
 
@@ -16,6 +18,9 @@ __all__ = [
     'DivergenceHook',
     'EpochSeedHook',
     'LocalModuleHook',
+    'SafeCheckpointHook',
+    'SafeLoadingHook',
     'SampleLabelsHook',
     'TeacherAccuracyHook',
+    'use_safe_hooks',
 ]

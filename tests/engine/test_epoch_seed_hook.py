@@ -6,7 +6,7 @@ from conftest import ROOT
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmrazor_lakd.engine.epoch_seed_hook import mix_seed
+from mmrazor_lakd.engine.numbered_batches import mix_seed
 
 CRD = 'model.distiller.distill_losses.loss_crd'
 

@@ -10,7 +10,6 @@ written loads strictly into the ``ImageClassifier`` whose config is printed.
 """
 
 import argparse
-import re
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ from mmrazor_lakd.backbones import NETWORKS, build_network
 from mmrazor_lakd.backbones.published import Converted, convert_published
 from mmrazor_lakd.engine.command_line import run_tool
 from mmrazor_lakd.errors import SettingError
+from mmrazor_lakd.weights import explain_unreadable
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,16 +49,6 @@ def read_weights_only(path: Path) -> object:
     try:
         return torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # unpickling garbage can raise anything
-        unsafe = re.search(
-            r'Unsupported (?:global: GLOBAL|class) ([\w.]+)', str(error)
-        )
-        if unsafe:
-            raise SettingError(
-                f"'{path}' was refused, because beside weights it holds "
-                f'{unsafe[1]}, and reading that could run code; give a file '
-                f'of weights only (of RepDistiller ckpt_epoch_240.pth, not '
-                f'*_last.pth), or, if you trust it, save its weights alone.'
-            ) from error
         with path.open('rb') as file:
             is_pytorch = file.read(2) in (b'PK', b'\x80\x02')
         if is_pytorch and 'Unsupported operand' in str(error):
@@ -68,10 +58,7 @@ def read_weights_only(path: Path) -> object:
                 f'{torch.__version__} knows; convert it with PyTorch 2, any '
                 f'version loads what that writes.'
             ) from error
-        raise SettingError(
-            f"'{path}' is truncated or no checkpoint of PyTorch "
-            f'({type(error).__name__}); get it anew.'
-        ) from error
+        raise explain_unreadable(f"'{path}'", error) from error
 
 
 def model_config(converted: Converted) -> Config:

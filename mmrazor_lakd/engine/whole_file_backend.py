@@ -1,0 +1,82 @@
+"""Files that are whole at any time, whenever a program is killed."""
+
+import os
+from pathlib import Path
+from typing import Collection, List, Union
+
+from mmengine.fileio import LocalBackend, register_backend
+
+from ..errors import SettingError
+
+# What follows the name of a file that is being written.
+UNFINISHED = '.unfinished'
+
+
+def write_whole(path: Union[str, Path], content: bytes) -> None:
+    """Write a file, of which nobody ever sees a part.
+
+    Until the new content is on the disk, the old one stays.
+
+    Args:
+        path (str | Path): Its folder is made where it is missing.
+        content (bytes): All of it.
+
+    Raises:
+        SettingError: If it can't be written, such as on a full disk.
+    """
+    path = Path(path)
+    aside = path.with_name(path.name + UNFINISHED)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open('wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+        if os.name == 'posix':  # the new name, too, has to reach the disk
+            folder = os.open(path.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
+    except OSError as error:
+        if aside.is_file():
+            aside.unlink()
+        raise SettingError(
+            f"'{path}' could not be written ({error.strerror or error}); what "
+            f'was there before is kept: make room, or name another folder.'
+        ) from error
+
+
+@register_backend('whole_file')
+class WholeFileBackend(LocalBackend):
+    """MMEngine's backend for local files, safe against a kill.
+
+    What is written is whole or not there (:func:`write_whole`); what is to be
+    removed waits until its successor is there (:meth:`remove_outdated`).
+    """
+
+    def __init__(self) -> None:
+        self._outdated: List[str] = []
+
+    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+        """Write bytes; see :func:`write_whole`."""
+        write_whole(filepath, obj)
+
+    def remove(self, filepath: Union[str, Path]) -> None:
+        """Remove a file at the next :meth:`remove_outdated`."""
+        self._outdated.append(str(filepath))
+
+    def rmtree(self, dir_path: Union[str, Path]) -> None:
+        """Remove a folder at the next :meth:`remove_outdated`."""
+        self._outdated.append(str(dir_path))
+
+    def remove_outdated(self, keep: Collection[str] = ()) -> None:
+        """Remove what was to be removed.
+
+        Args:
+            keep (Collection[str]): What has been written anew meanwhile.
+        """
+        outdated, self._outdated = self._outdated, []
+        for path in outdated:
+            if path not in keep:
+                remove = super().rmtree if self.isdir(path) else super().remove
+                remove(path)

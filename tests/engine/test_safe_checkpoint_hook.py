@@ -1,0 +1,229 @@
+"""What was saved is there, whatever happens meanwhile."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+from filelock import FileLock
+from mmengine.config import Config
+from mmengine.evaluator import BaseMetric
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.registry import METRICS
+from toy_training import build_runner, train
+
+from mmrazor_lakd import SettingError
+from mmrazor_lakd.engine import use_safe_hooks
+from mmrazor_lakd.engine.whole_file_backend import write_whole
+
+BY_EPOCH = dict(by_epoch=True, interval=1)
+
+
+def test_a_kill_at_any_point_of_saving(tmp_path):
+    """With one checkpoint to keep; SIGKILL, in real processes."""
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name('kill_in_mid_save.py')]
+        + [str(tmp_path)],
+        env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [x for x in done.stdout.splitlines() if x.startswith('{')]
+    found = [json.loads(line) for line in lines]
+    ours, stock = (
+        [point for point in found if point['hook'] == hook]
+        for hook in ('SafeCheckpointHook', 'CheckpointHook')
+    )
+    assert len(ours) > 6 and len(stock) > 3
+    saved = False
+    for point in ours:
+        # from the first checkpoint on there is always one
+        saved |= 'iter_1.pth' in point['left']
+        assert (point['start'] is not None) == saved
+        assert point['alike'] and point['at_the_end'] == ['iter_2.pth']
+    assert any('.unfinished' in str(point['left']) for point in ours)
+    # MMEngine's loses the only one
+    starts = [point['start'] for point in stock]
+    assert None in starts[starts.index('iter_1.pth') :]
+
+
+@METRICS.register_module()
+class Rising(BaseMetric):
+    """Better at each evaluation."""
+
+    value = 0
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        Rising.value += 1
+        return dict(acc=Rising.value)
+
+
+def best(tmp_path, **kwargs):
+    """Train with save_best; return the names of the checkpoints."""
+    runner = build_runner(
+        tmp_path,
+        saving=dict(BY_EPOCH, save_best='acc', max_keep_ckpts=1),
+        val_dataloader=dict(
+            dataset=[torch.ones(4)],
+            batch_size=1,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            collate_fn=lambda batch: dict(inputs=torch.stack(batch)),
+        ),
+        val_cfg=dict(),
+        val_evaluator=dict(type='Rising'),
+        **kwargs,
+    )
+    runner.train()
+    return sorted(path.name for path in Path(tmp_path).glob('*.pth'))
+
+
+def test_a_copied_folder_leaves_the_original_alone(tmp_path):
+    names = best(tmp_path / 'a', train_cfg=dict(by_epoch=True, max_epochs=1))
+    assert names == ['best_acc_epoch_1.pth', 'epoch_1.pth']
+    shutil.copytree(tmp_path / 'a', tmp_path / 'b')
+    (tmp_path / 'b' / 'last_checkpoint').write_text('b/epoch_1.pth')
+    assert best(tmp_path / 'b', resume=True) == [
+        'best_acc_epoch_3.pth', 'epoch_3.pth',
+    ]  # fmt: skip
+    assert sorted(p.name for p in (tmp_path / 'a').glob('*.pth')) == names
+
+
+class Diverge(Hook):
+    """Spoils a weight, or the optimizer's state, before an iteration."""
+
+    def __init__(self, what):
+        self.what = what
+
+    def after_train_iter(self, runner, batch_idx, **kwargs):
+        if runner.iter != 5:
+            return
+        weight = runner.model.layer.weight
+        if self.what == 'weights':
+            weight.data[0, 1] = float('inf')
+        else:
+            state = runner.optim_wrapper.optimizer.state[weight]
+            state['momentum_buffer'][0, 1] = float('nan')
+
+
+@pytest.mark.parametrize(
+    'what, first', [('weights', 'layer.weight'), ('optimizer', 'momentum')]
+)
+def test_a_diverged_training_is_not_saved(tmp_path, what, first):
+    saving = dict(max_keep_ckpts=1)
+    with pytest.raises(SettingError, match=f'{first}.* from .*iter_3.pth'):
+        train(
+            tmp_path, saving=saving, hooks=[Diverge(what)],
+        )  # fmt: skip
+    assert [p.name for p in tmp_path.glob('*.pth')] == ['iter_3.pth']
+
+
+def test_what_is_infinite_by_design_is_saved(tmp_path):
+    runner = build_runner(tmp_path)
+    runner.model.register_buffer('mask', torch.tensor([0, -torch.inf]))
+    runner.train()
+    assert (tmp_path / 'iter_12.pth').exists()
+    again = build_runner(tmp_path, resume=True)
+    again.model.register_buffer('mask', torch.tensor([0, -torch.inf]))
+    again.train()
+    assert again.iter == 12
+
+
+def test_a_second_training_is_refused(tmp_path):
+    """Whatever process it is of, and while that lives."""
+    code = (
+        'import sys, time; from filelock import FileLock; '
+        'lock = FileLock(sys.argv[1]); lock.acquire(); '
+        "print('held', flush=True); time.sleep(600)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, '-c', code, str(tmp_path / 'lock')],
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout.readline() == b'held\n'
+    with pytest.raises(SettingError, match='Another training is at work in'):
+        train(tmp_path)
+    assert not list(tmp_path.glob('*.pth'))
+    holder.kill()
+    holder.communicate()
+    train(tmp_path)
+    with FileLock(tmp_path / 'lock').acquire(timeout=0):  # given back
+        pass
+    # a folder that is not the work directory, too
+    with FileLock(tmp_path / 'out' / 'x' / 'lock'):
+        with pytest.raises(SettingError, match='out/x'):
+            train(tmp_path / 'x', saving=dict(out_dir=str(tmp_path / 'out')))
+
+
+@register_backend('elsewhere')
+class Elsewhere(LocalBackend):
+    """Stands for a remote one."""
+
+    written = []
+
+    def put(self, obj, filepath):
+        self.written.append(filepath)
+        super().put(obj, filepath)
+
+
+def test_remote_backends_stay_as_they_are(tmp_path):
+    _, runner = train(
+        tmp_path,
+        saving=dict(backend_args=dict(backend='elsewhere'), max_keep_ckpts=1),
+    )
+    assert len(Elsewhere.written) == 4
+    assert [p.name for p in tmp_path.glob('*.pth')] == ['iter_12.pth']
+
+
+def test_a_full_disk(tmp_path):
+    path = tmp_path / 'epoch_1.pth'
+    write_whole(path, b'old')
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(SettingError, match='epoch_1.pth.*could not be wr'):
+            write_whole(path, bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b'old']
+
+
+def test_the_hooks_of_a_users_config():
+    plain = dict(type='CheckpointHook', interval=5, out_dir='out')
+    cfg = Config(
+        dict(
+            default_hooks=dict(checkpoint=dict(plain)),
+            custom_hooks=[
+                dict(type='mmengine.CheckpointHook', by_epoch=False)
+            ],
+        )
+    )
+    use_safe_hooks(cfg)
+    safe = dict(plain, type='SafeCheckpointHook')
+    assert cfg.default_hooks.checkpoint == safe
+    assert cfg.custom_hooks[0] == dict(
+        type='SafeCheckpointHook', by_epoch=False
+    )
+    assert cfg.default_hooks.loading.type == 'SafeLoadingHook'
+    for hooks, expected in (
+        (None, dict(type='SafeCheckpointHook', interval=1)),
+        (dict(checkpoint=None), None),
+        (
+            dict(checkpoint=dict(type=CheckpointHook)),
+            dict(type='SafeCheckpointHook'),
+        ),
+    ):
+        cfg = Config(dict(default_hooks=hooks))
+        use_safe_hooks(cfg)
+        assert cfg.default_hooks.checkpoint == expected
