@@ -31,7 +31,7 @@ from ..distillers.records import (
     release_records,
     tensors_in,
 )
-from ..errors import SettingError, check_choice
+from ..errors import SettingError, check_choice, check_number
 from ..losses import check_losses, check_map
 from .checkpoint import TEACHER_PREFIX, fit_weights, load_teacher
 from .inplace_relu import find_relus, set_inplace
@@ -151,6 +151,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         losses = getattr(self.distiller, 'distill_losses', nn.ModuleDict())
         _check_loss_names(losses)
         check_losses(losses)
+        std = getattr(self.data_preprocessor, 'std', None)
+        for value in () if std is None else std.flatten().tolist():
+            check_number('data_preprocessor', 'std', value, above=0)
         if self.teacher_trainable:
             raise SettingError(
                 f'{owner} has a frozen teacher, but teacher_trainable=True; '
@@ -264,7 +267,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     def _check_maps(self) -> None:
         """Refuse a teacher's map that is constant, in the first step."""
         for recorder in self.distiller.teacher_recorders.recorders.values():
-            if isinstance(recorder, ModuleOutputsRecorder):
+            # not what records inputs, which MMRazor derives from it
+            if type(recorder) is ModuleOutputsRecorder:
                 for feature in tensors_in(recorder.data_buffer):
                     check_map(feature, f"The teacher's '{recorder.source}'")
 

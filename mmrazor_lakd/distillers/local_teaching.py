@@ -12,7 +12,7 @@ from torch import nn
 
 from ..connectors import match_size
 from ..errors import SettingError
-from ..losses import NDAMLoss
+from ..losses import NDAMLoss, check_losses
 from ..losses.weighted_square import weighted_square
 from .class_counts import check_counts, unwrapped
 from .curriculum import mixture
@@ -75,6 +75,7 @@ class LocalTeaching(nn.Module):
                 if cfg is not None
             }
         )
+        check_losses(self.losses, f'local_modules[{index}]')
         self._windows_checked = False
         self.compares_logits = self.classifies and getattr(
             self.losses['classifier'], 'compares_logits', False

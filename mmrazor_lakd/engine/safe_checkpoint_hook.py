@@ -195,17 +195,22 @@ def _state(runner, optimizer: bool) -> Dict:
 
 
 def use_safe_hooks(cfg: Config) -> None:
-    """Let a config save and load with this project's hooks.
+    """Let a config save, load and end with this project's hooks.
 
     MMEngine's :class:`CheckpointHook`, which is there by default too, becomes
-    a :class:`SafeCheckpointHook` of the same options.
+    a :class:`SafeCheckpointHook` of the same options. A config without a
+    :class:`~mmrazor_lakd.engine.DivergenceHook` gets one.
     """
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = {}
     hooks = cfg.default_hooks
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
     hooks.setdefault('loading', dict(type='SafeLoadingHook'))
+    custom = cfg.get('custom_hooks') or []
+    kinds = [hook.get('type') for hook in custom if isinstance(hook, dict)]
+    if 'DivergenceHook' not in kinds:
+        hooks.setdefault('divergence', dict(type='DivergenceHook'))
     plain = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
-    for hook in [hooks['checkpoint'], *(cfg.get('custom_hooks') or [])]:
+    for hook in [hooks['checkpoint'], *custom]:
         if isinstance(hook, dict) and hook.get('type') in plain:
             hook['type'] = 'SafeCheckpointHook'

@@ -81,7 +81,7 @@ def check_map(feature: torch.Tensor, where: str) -> None:
     """
     if not feature.is_floating_point() or feature.numel() < 2:
         return
-    low, high = (bound.item() for bound in feature.detach().aminmax())
+    low, high = feature.amin().item(), feature.amax().item()
     if high - low <= CONSTANT * max(abs(low), abs(high)) < float('inf'):
         raise SettingError(
             f'{where} gives a map that is {high:.4g} everywhere, in all '
