@@ -77,15 +77,18 @@ class LocalTeaching(nn.Module):
         )
         check_losses(self.losses, f'local_modules[{index}]')
         self._windows_checked = False
-        self.compares_logits = self.classifies and getattr(
-            self.losses['classifier'], 'compares_logits', False
-        )
+        self.compares_logits = False
+        if self.classifies:
+            classifier = unwrapped(self.losses['classifier'])
+            self.compares_logits = getattr(
+                classifier, 'compares_logits', False
+            )
         if self.compares_logits:
             check_counts(
                 f'the classifier_loss of local_modules[{index}] learns the '
                 f"output of the teacher's 'head' behind the student's "
                 f"'{entry['student']}'",
-                self.losses['classifier'].num_classes,
+                classifier.num_classes,
                 classes[1],
                 cure=', or write kd_weight=0.0 and label_weight=1.0',
             )
