@@ -36,16 +36,7 @@ def read_checkpoint(path: str, option: str) -> Dict:
             holds no weights.
     """
     name = f"{option}='{path}'"
-    if '://' not in path and not osp.isfile(osp.expanduser(path)):
-        raise SettingError(
-            f'{name} does not exist{_files_near(path)}; give the path of a '
-            f'checkpoint (*.pth), such as tools/train.py writes to its '
-            f'--work-dir.'
-        )
-    try:
-        checkpoint = CheckpointLoader.load_checkpoint(path, 'cpu')
-    except Exception as error:  # unpickling garbage can raise anything
-        raise explain_unreadable(name, error) from error
+    checkpoint = read_file(path, option)
     if not isinstance(checkpoint, dict):
         raise SettingError(
             f'{name} holds a {type(checkpoint).__name__} instead '
@@ -55,6 +46,21 @@ def read_checkpoint(path: str, option: str) -> Dict:
     if checkpoint is weights:
         return dict(state_dict=weights)
     return dict(checkpoint, state_dict=weights)
+
+
+def read_file(path: str, option: str) -> object:
+    """Read whatever a file of PyTorch holds; see :func:`read_checkpoint`."""
+    name = f"{option}='{path}'"
+    if '://' not in path and not osp.isfile(osp.expanduser(path)):
+        raise SettingError(
+            f'{name} does not exist{_files_near(path)}; give the path of a '
+            f'checkpoint (*.pth), such as tools/train.py writes to its '
+            f'--work-dir.'
+        )
+    try:
+        return CheckpointLoader.load_checkpoint(path, 'cpu')
+    except Exception as error:  # unpickling garbage can raise anything
+        raise explain_unreadable(name, error) from error
 
 
 def _files_near(path: str) -> str:
@@ -233,19 +239,18 @@ def load_network(
 
 
 def _without_head(network: nn.Module, state_dict: Dict, role: str) -> Dict:
-    """Leave out the head, and whatever leads to it, of a headless network."""
-    parts = [name for name, _ in network.named_children()]
-    if not parts or any('head' in part for part in parts):
+    """Leave out the head, and what else leads to it, of a headless network."""
+    if getattr(network, 'head', network) is not None:
         return state_dict
+    parts = [name for name, _ in network.named_children()]
     kept = {k: v for k, v in state_dict.items() if k.split('.')[0] in parts}
     dropped = [key for key in state_dict if key not in kept]
-    if not kept or not dropped:
-        return state_dict
-    print_log(
-        f'The {role} has no head: {len(dropped)} weights of its checkpoint '
-        f'are left out, from {dropped[0]} on.',
-        logger='current',
-    )
+    if dropped:
+        print_log(
+            f'The {role} has no head: {len(dropped)} weights of its '
+            f'checkpoint are left out, from {dropped[0]} on.',
+            logger='current',
+        )
     return kept
 
 

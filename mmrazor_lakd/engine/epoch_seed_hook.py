@@ -112,7 +112,8 @@ class EpochSeedHook(Hook):
 
     def after_train(self, runner) -> None:
         """Leave the loader as it was."""
-        vars(runner.train_dataloader).pop('_get_iterator', None)
+        loader = runner.train_dataloader
+        getattr(loader, '__dict__', {}).pop('_get_iterator', None)
 
     def _skip(self, runner) -> int:
         """How many batches of the pass that begins now were trained."""

@@ -6,7 +6,12 @@ from mmengine.registry import HOOKS
 from mmengine.runner.base_loop import BaseLoop
 
 from ..algorithms import FrozenTeacherDistill
-from ..algorithms.checkpoint import check_finite, fit_weights, unwrap_model
+from ..algorithms.checkpoint import (
+    check_finite,
+    fit_weights,
+    read_file,
+    unwrap_model,
+)
 from ..errors import SettingError
 from ..weights import take_weights
 from .epoch_position import batches_done, note_epoch
@@ -37,9 +42,14 @@ class SafeLoadingHook(Hook):
     priority = 'VERY_HIGH'  # before those that copy what is loaded
 
     def before_run(self, runner) -> None:
-        """Find and check what a training is to go on from."""
-        training = isinstance(runner._train_loop, BaseLoop)
-        if not training or not runner._resume or runner._has_loaded:
+        """Find and check what a training is to begin with or to go on from."""
+        if runner._has_loaded:
+            return
+        if not runner._resume:
+            if runner._load_from is not None:
+                read_file(runner._load_from, 'load_from')
+            return
+        if not isinstance(runner._train_loop, BaseLoop):
             return
         if runner._load_from is None:
             runner._load_from = find_start(runner.work_dir)
@@ -59,11 +69,6 @@ class SafeLoadingHook(Hook):
             return
         path = runner._load_from
         source = f"load_from='{path}'"
-        if not isinstance(checkpoint, dict):
-            raise SettingError(
-                f'{source} holds a {type(checkpoint).__name__} instead of '
-                f'weights; give a checkpoint such as tools/train.py writes.'
-            )
         weights = take_weights(checkpoint, source)
         model = unwrap_model(runner.model)
         check_finite(model, weights, path, 'load_from')

@@ -145,10 +145,10 @@ def test_nan_is_no_start(folder, part):
 
 def test_a_missing_start_and_its_neighbours(folder):
     path = str(folder / 'iter_13.pth')
-    with pytest.raises(
-        SettingError, match=r"13.pth' does not .*/iter_12\.pth"
-    ):
-        train(folder, resume=True, load_from=path)
+    for resume, option in ((True, '--resume'), (False, 'load_from')):
+        sentence = rf"{option}=.*13.pth' does not .*/iter_12\.pth"
+        with pytest.raises(SettingError, match=sentence):
+            train(folder, resume=resume, load_from=path)
 
 
 def test_no_weight_fits(folder):
