@@ -4,17 +4,20 @@ from typing import Sequence
 
 from mmengine.config import Config
 
-from .failures import explain
+from .failures import add_key, explain
 from .names import check_entries, check_names
 from .reading import configs_near, read_config_file
+from .reduction import sentence_of
 from .registered import check_parts
 from .values import check_values
 
 __all__ = [
+    'add_key',
     'check_config',
     'configs_near',
     'explain',
     'read_config_file',
+    'sentence_of',
 ]
 
 
@@ -36,7 +39,8 @@ def check_config(
     Raises:
         SettingError: Naming the key, what is expected and the nearest names.
     """
-    check_names(cfg)
-    check_values(cfg, needed)
-    check_entries(cfg)
-    check_parts(cfg, scope)
+    settings = dict(cfg.items())
+    check_names(settings, cfg.text)
+    check_values(settings, needed)
+    check_entries(settings)
+    check_parts(settings, scope)

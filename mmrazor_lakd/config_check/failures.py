@@ -3,19 +3,21 @@
 import re
 from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
 
+from mmengine.registry import Registry
 from torch import nn
 
+from ..errors import SettingError, nearest
 from .frames import (
     Frames,
     explain_width,
     find_module,
     list_frames,
+    name_assertion,
     name_place,
 )
-from .kinds import KINDS, Kind, Part
-from .names import KNOWN
-from .reduction import reduce
-from .registered import missing_key, unknown_key, unknown_type
+from .kinds import KINDS, Kind, Part, registries_in
+from .reduction import reduce, sentence_of
+from .registered import known_types, missing_key, unknown_key, unknown_type
 from .signatures import parameters_of
 
 HINT = '; add --debug for the traceback.'
@@ -43,6 +45,8 @@ SECTIONS = dict(
     turn_on_efficient_conv_bn_eval='efficient_conv_bn_eval',
     wrap_model='model_wrapper_cfg',
 )
+#: what MMEngine's registries say of a type
+UNREGISTERED = re.compile(r'(\S+) is not in the \w+::[\w ]+ registry')
 BUILDERS = (
     'build_from_cfg',
     'build_scheduler_from_cfg',
@@ -63,7 +67,7 @@ class Culprit(NamedTuple):
     path: str
     cfg: Optional[Dict] = None
     cls: Any = None
-    registry: Any = None
+    registry: Optional[Registry] = None
 
 
 def explain(error: Exception, cfg: Optional[Dict] = None) -> str:
@@ -84,6 +88,8 @@ def explain(error: Exception, cfg: Optional[Dict] = None) -> str:
         if known:
             return known
     reason = reduce(error)
+    if not str(error) and isinstance(error, AssertionError):
+        reason = f"it fails at '{name_assertion(frames)}'"
     module = find_module(frames)
     if module and culprit is None and cfg is not None:
         culprit = _find_parent(cfg, module[0])
@@ -92,6 +98,11 @@ def explain(error: Exception, cfg: Optional[Dict] = None) -> str:
             f"the module '{module[0]}', a {_name(module[1])}, fails: {reason}"
         )
         reason += explain_width(error, module[1])
+    unknown = UNREGISTERED.match(reason)
+    if unknown and culprit is not None and culprit.registry is not None:
+        registry = culprit.registry
+        names = known_types(registry.root, registry.scope, prefixed=False)
+        reason += f'; the nearest names are: {nearest(unknown[1], names)}'
     if 'out of memory' in reason:
         reason += ' (a smaller batch_size takes less)'
     if culprit is not None:
@@ -101,6 +112,26 @@ def explain(error: Exception, cfg: Optional[Dict] = None) -> str:
     if isinstance(error, OSError) and error.filename:
         return f'{reason}{HINT}'
     return f'{type(error).__name__}: {reason} ({name_place(frames)}){HINT}'
+
+
+def add_key(error: SettingError, cfg: Dict) -> str:
+    """Add the config's key to a sentence that names an argument alone.
+
+    Args:
+        error (SettingError): As it was raised.
+        cfg (dict): The config that was built from.
+
+    Returns:
+        str: The sentence, behind the key of the innermost part that was
+        being built, where that is no whole section and not in it.
+    """
+    culprit = _find_culprit(list_frames(error), cfg)
+    text = sentence_of(error)
+    if culprit is None or culprit.cfg is None:
+        return text
+    if '.' not in culprit.path or culprit.path in text:
+        return text
+    return f'{culprit.path}: {text}'
 
 
 def _find_culprit(frames: Frames, cfg: Dict) -> Optional[Culprit]:
@@ -114,10 +145,12 @@ def _find_culprit(frames: Frames, cfg: Dict) -> Optional[Culprit]:
         ),
         'train',
     )
+    registry = None
     for frame, _ in frames:
         name, values = frame.f_code.co_name, frame.f_locals
         if name in BUILDERS and isinstance(values.get('cfg'), dict):
-            path = find_path(cfg, values['cfg'], first)
+            registry = registry or values.get('registry')
+            path = find_path(cfg, values['cfg'], registry, first)
             if path:
                 return Culprit(
                     path,
@@ -133,7 +166,7 @@ def _find_culprit(frames: Frames, cfg: Dict) -> Optional[Culprit]:
                 return Culprit(path, cls=type(values['hook']))
         elif name in SECTIONS and 'mmengine' in frame.f_code.co_filename:
             if SECTIONS[name] in cfg:
-                return Culprit(SECTIONS[name])
+                return Culprit(SECTIONS[name], registry=registry)
     return None
 
 
@@ -149,12 +182,15 @@ def _find_parent(cfg: Dict, module: str) -> Optional[Culprit]:
     return Culprit(path, found) if isinstance(found, dict) else None
 
 
-def find_path(cfg: Dict, built: Dict, first: str = 'train') -> Optional[str]:
+def find_path(
+    cfg: Dict, built: Dict, registry: Registry, first: str = 'train'
+) -> Optional[str]:
     """Find where in a config a dict stands that something was built from.
 
     Args:
         cfg (dict): The config.
         built (dict): The dict; those who build add to it.
+        registry (Registry): Where its type is looked up.
         first (str): Of ``train``, ``val`` and ``test``, the one whose
             sections are looked through first.
 
@@ -163,7 +199,7 @@ def find_path(cfg: Dict, built: Dict, first: str = 'train') -> Optional[str]:
         in ``built``; without one, the first of that type.
     """
     names = sorted(
-        (name for name in cfg if name in KNOWN),
+        (name for name in cfg if registry.root in registries_in(name)),
         key=lambda name: not name.startswith(first),
     )
     alike = [
@@ -224,11 +260,11 @@ def _name(kind: Any) -> str:
 def _explain_build(error: Exception, culprit: Culprit) -> Optional[str]:
     """Explain what Python and MMEngine say of types and arguments."""
     text = str(error)
-    if not (culprit.cfg or {}).get('type'):
+    if 'must contain the key "type"' in text:
         return (
             f"{culprit.path} has no 'type', which says what to build; add it."
         )
-    if 'is not in the' in text or text.startswith('Failed to get'):
+    if UNREGISTERED.match(reduce(error)) or text.startswith('Failed to get'):
         if culprit.registry is not None and isinstance(
             culprit.cfg['type'], str
         ):

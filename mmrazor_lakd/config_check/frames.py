@@ -1,5 +1,6 @@
 """Where in the code an error came, by its traceback."""
 
+import linecache
 import re
 from types import FrameType
 from typing import List, Optional, Tuple
@@ -28,6 +29,14 @@ def name_place(frames: Frames) -> str:
         r'.*(site-packages|/lib/python[^/]*)/', '', frame.f_code.co_filename
     )
     return f'{file}, line {line}'
+
+
+def name_assertion(frames: Frames) -> str:
+    """Give the line of an assertion that has no message."""
+    if not frames:
+        return ''
+    frame, line = frames[0]
+    return linecache.getline(frame.f_code.co_filename, line).strip()
 
 
 def find_module(frames: Frames) -> Optional[Tuple[str, nn.Module]]:

@@ -1,6 +1,6 @@
 """Which registry a part of a config is built from, by where it stands."""
 
-from typing import Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, NamedTuple, Optional, Set, Tuple
 
 from mmengine import registry as registries
 from mmengine.registry import Registry
@@ -150,6 +150,20 @@ LOADER_PARTS: Dict[str, str] = dict(
 DEFAULT_LOOPS = dict(val_cfg='ValLoop', test_cfg='TestLoop')
 
 
+def registries_in(section: str) -> Set[Registry]:
+    """List MMEngine's registries that a section's parts are built from."""
+    kinds = [SECTIONS[section]] if section in SECTIONS else []
+    if section in LOADERS:
+        kinds = list(LOADER_PARTS.values())
+    if section in ('val_evaluator', 'test_evaluator'):
+        kinds.append('evaluator')
+    if section == 'optim_wrapper':
+        kinds.append('optimizer')
+    for kind in kinds:  # which grows
+        kinds += set(KINDS[kind].children.values()) - set(kinds)
+    return {KINDS[kind].registry for kind in kinds}
+
+
 class Part(NamedTuple):
     """A dict of a config from which something is built.
 
@@ -198,8 +212,8 @@ def find_sections(cfg: Dict, scope: str) -> Iterator[Part]:
 def _find_loop(name: str, value: Dict, scope: str) -> Part:
     """Look up which loop MMEngine makes of a config without a type."""
     default = DEFAULT_LOOPS.get(name)
-    if name == 'train_cfg' and 'by_epoch' in value:
-        default = 'EpochBased' if value['by_epoch'] else 'IterBased'
+    if name == 'train_cfg':
+        default = 'EpochBased' if value.get('by_epoch') else 'IterBased'
         default += 'TrainLoop'
     return Part(name, value, KINDS['loop']._replace(default=default), scope)
 

@@ -1,6 +1,9 @@
 """Exceptions of other libraries, reduced to one clause."""
 
 import re
+from typing import Tuple
+
+from ..errors import SettingError
 
 #: what adds nothing for a user: pointers, and MMEngine's advice
 NOISE = re.compile(
@@ -10,6 +13,22 @@ NOISE = re.compile(
     r'|^Caught \w+ in DataLoader worker process \d+\.?'
     r'|^class `\w+` in \S+: '
 )
+
+
+#: what PyTorch writes between an error of a worker and its traceback
+WORKER = 'Original Traceback (most recent call last)'
+
+
+def _last_line(text: str) -> Tuple[str, str]:
+    """Take the kind and the message of an error from its traceback."""
+    kind, _, message = text.strip().splitlines()[-1].partition(': ')
+    return kind.rpartition('.')[2], message
+
+
+def sentence_of(error: SettingError) -> str:
+    """Give an error's sentence alone, wherever it was raised."""
+    text = str(error)
+    return _last_line(text)[1] if WORKER in text else text
 
 
 def reduce(error: BaseException) -> str:
@@ -31,13 +50,12 @@ def reduce(error: BaseException) -> str:
         where = f' ({", ".join(files)})' if files else ''
         return f'{error.strerror}{where}'
     text = str(error)
+    if WORKER in text:
+        kind, text = _last_line(text)
     if isinstance(error, KeyError) and len(error.args) == 1:
         text = str(error.args[0])
         if re.fullmatch(r'\S*', text):
             return f"the key '{text}' is missing"
-    if 'Original Traceback (most recent call last)' in text:
-        # of a data loader's worker; its last line tells the error
-        kind, _, text = text.strip().splitlines()[-1].partition(': ')
     text = first_sentence(text)
     if not text:
         return kind

@@ -31,9 +31,11 @@ def check_parts(cfg: Dict, scope: str) -> None:
         SettingError: Naming the key and the nearest names.
     """
     parts = list(find_sections(cfg, cfg.get('default_scope') or scope))
+    sections = len(parts)
     while parts:
         part = parts.pop(0)
-        cls = _find_class(part)
+        sections -= 1
+        cls = _find_class(part, nested=sections < 0)
         is_model = part.kind.registry.name == 'model'
         if inspect.isclass(cls):
             _check_keys(part, cls)
@@ -44,7 +46,7 @@ def check_parts(cfg: Dict, scope: str) -> None:
         parts += find_children(part)
 
 
-def _find_class(part: Part) -> Optional[object]:
+def _find_class(part: Part, nested: bool) -> Optional[object]:
     """Look up a part's type as MMEngine does."""
     name = part.type
     if not isinstance(name, str):
@@ -63,7 +65,7 @@ def _find_class(part: Part) -> Optional[object]:
         if not str(error).startswith('Failed to get'):
             raise
         found = None
-    if found is None and not _may_be_found(part):
+    if found is None and not (nested and _may_be_found(part)):
         raise SettingError(unknown_type(part))
     return found
 
@@ -88,17 +90,15 @@ def unknown_type(part: Part) -> str:
     root = part.kind.registry
     if scope not in root.children and find_spec(scope) is None:
         if not dot:
-            where += f" is looked up in the scope '{scope}', and it"
-        if scope in MODULE2PACKAGE:
-            return (
-                f'{where} is of the package {scope}, which is not installed; '
-                f'install it (pip install {MODULE2PACKAGE[scope]}) or name '
-                f'another type.'
-            )
+            where += ' without a prefix'
         scopes = [root.scope, *root.children]
+        if scope in MODULE2PACKAGE:
+            cure = f'install it (pip install {MODULE2PACKAGE[scope]})'
+        else:
+            cure = f'the nearest ones are: {nearest(scope, scopes)}'
         return (
-            f"{where} is of an unknown scope '{scope}'; the nearest ones "
-            f'are: {nearest(scope, scopes)}.'
+            f"{where} is looked up in the scope '{scope}', but no package "
+            f'of that name is installed; {cure}.'
         )
     names = known_types(root, scope, prefixed=bool(dot))
     if part.kind.suffix:

@@ -68,7 +68,7 @@ def arguments_of(cls: type) -> Optional[Arguments]:
         if inspect.Parameter.VAR_KEYWORD not in kinds:
             return Arguments(frozenset(names), frozenset(required))
         if base in FORWARDED:
-            names.update(inspect.signature(FORWARDED[base]).parameters)
+            names.update(parameters_of(FORWARDED[base]) - {'self'})
             return Arguments(frozenset(names), frozenset(required))
         if not _hands_on(init):
             return None

@@ -129,6 +129,18 @@ def check_values(cfg: Dict, needed: Sequence[str] = ()) -> None:
             raise SettingError(f'{name}={value!r}, but a {words} is expected.')
     for group in GROUPS:
         _check_group(cfg, group)
+    wrapper = cfg.get('optim_wrapper')
+    if isinstance(wrapper, dict) and not (
+        {'optimizer', 'constructor'} & set(wrapper)
+        or any(hasattr(value, 'update_params') for value in wrapper.values())
+    ):
+        raise SettingError("optim_wrapper lacks 'optimizer'; add it.")
+    loop = cfg.get('train_cfg') or {}
+    if 'max_epochs' in loop and not {'by_epoch', 'type'} & set(loop):
+        raise SettingError(
+            'train_cfg has max_epochs, but neither by_epoch nor a type, and '
+            'would count iterations; add by_epoch=True.'
+        )
     for path, value in flatten(cfg):
         _check_value(path, value)
     _check_normalisation(cfg)

@@ -16,7 +16,12 @@ from mmengine.device import get_device
 from mmengine.dist import get_rank
 from mmengine.logging import MMLogger
 
-from ..config_check import configs_near, explain, read_config_file
+from ..config_check import (
+    configs_near,
+    explain,
+    read_config_file,
+    sentence_of,
+)
 from ..errors import SettingError, nearest
 from .first_iteration import FirstIteration
 
@@ -242,9 +247,8 @@ def run_tool(main: Callable[[], None], debug: bool = False) -> None:
             raise
         if debug:
             traceback.print_exc()
-        if not isinstance(error, SettingError):
-            error = explain(error)
-        _tell(str(error))
+        known = isinstance(error, SettingError)
+        _tell(sentence_of(error) if known else explain(error))
         sys.exit(2)
     except KeyboardInterrupt:
         if debug:

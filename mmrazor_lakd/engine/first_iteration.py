@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
-from ..config_check import explain
+from ..config_check import add_key, explain
 from ..errors import SettingError
 
 
@@ -77,8 +77,8 @@ def explained(cfg: Config) -> Iterator[FirstIteration]:
     """
     try:
         yield FirstIteration()
-    except SettingError:
-        raise
+    except SettingError as error:
+        raise SettingError(add_key(error, cfg)) from error
     except Exception as error:
         if FirstIteration.done:
             raise
