@@ -62,7 +62,7 @@ def main(args: argparse.Namespace) -> None:
     merge_args(cfg, args)
     check_config(cfg, NEEDED)
     if args.out:
-        check_folder('--out', Path(args.out).parent)
+        check_folder('the folder of --out', Path(args.out).parent)
     with explained(cfg) as first_iteration:
         check_folder('--work-dir', Path(cfg.work_dir))
         runner = Runner.from_cfg(cfg)

@@ -56,7 +56,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:
-        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise SettingError(
                 f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=N) '
                 f'in {args.config}, the batch for which its learning rate was '

@@ -13,6 +13,7 @@ from .frames import (
     find_module,
     list_frames,
     name_assertion,
+    name_file,
     name_place,
 )
 from .kinds import KINDS, Kind, Part, registries_in
@@ -88,6 +89,8 @@ def explain(error: Exception, cfg: Optional[Dict] = None) -> str:
         if known:
             return known
     reason = reduce(error)
+    if isinstance(error, OSError) and not error.filename:
+        reason += name_file(frames)
     if not str(error) and isinstance(error, AssertionError):
         reason = f"it fails at '{name_assertion(frames)}'"
     module = find_module(frames)
@@ -106,7 +109,9 @@ def explain(error: Exception, cfg: Optional[Dict] = None) -> str:
     if 'out of memory' in reason:
         reason += ' (a smaller batch_size takes less)'
     if culprit is not None:
-        return f'{culprit.path}{_of_type(culprit)}: {reason}{HINT}'
+        value = cfg.get(culprit.path)
+        value = f'={value!r}' if isinstance(value, str) else ''
+        return f'{culprit.path}{value}{_of_type(culprit)}: {reason}{HINT}'
     if module:
         return f'In the first iteration, {reason}{HINT}'
     if isinstance(error, OSError) and error.filename:

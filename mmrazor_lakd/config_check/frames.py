@@ -2,6 +2,7 @@
 
 import linecache
 import re
+from pathlib import Path
 from types import FrameType
 from typing import List, Optional, Tuple
 
@@ -31,6 +32,16 @@ def name_place(frames: Frames) -> str:
     return f'{file}, line {line}'
 
 
+def name_file(frames: Frames) -> str:
+    """Name the file that was at work, for an error that doesn't."""
+    for frame, _ in frames:
+        for name in ('file', 'filename', 'filepath', 'path'):
+            value = frame.f_locals.get(name)
+            if isinstance(value, (str, Path)):
+                return f' ({value})'
+    return ''
+
+
 def name_assertion(frames: Frames) -> str:
     """Give the line of an assertion that has no message."""
     if not frames:
@@ -41,11 +52,12 @@ def name_assertion(frames: Frames) -> str:
 
 def find_module(frames: Frames) -> Optional[Tuple[str, nn.Module]]:
     """Find the innermost module that ran, by its name in the outermost."""
+    owners = [frame.f_locals.get('self') for frame, _ in frames]
     running = [
-        frame.f_locals['self']
-        for frame, _ in frames
-        if isinstance(frame.f_locals.get('self'), nn.Module)
-        and frame.f_code.co_name in ('forward', '_call_impl', 'loss')
+        owner
+        for owner in owners
+        # one that is being made has no modules yet
+        if isinstance(owner, nn.Module) and '_modules' in vars(owner)
     ]
     if not running:
         return None

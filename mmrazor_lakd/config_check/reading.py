@@ -16,7 +16,9 @@ from .reduction import reduce
 BASE = '_base_'
 
 
-def read_config_file(path: str, options: Optional[Dict] = None) -> Config:
+def read_config_file(
+    path: str, options: Optional[Dict] = None, training: bool = True
+) -> Config:
     """Read a config, merge options into it and import what it names.
 
     MMEngine imports before it merges, so that ``--cfg-options
@@ -25,16 +27,19 @@ def read_config_file(path: str, options: Optional[Dict] = None) -> Config:
     Args:
         path (str): The config.
         options (dict, optional): Settings that override it.
+        training (bool): Whether it is one that MMEngine's Runner takes.
 
     Raises:
         SettingError: If it can't be read, or nothing reads an option.
     """
+    _refuse_circle(path, ())
     try:
         cfg = Config.fromfile(path, import_custom_modules=False)
     except Exception as error:  # a config is a program
         raise SettingError(_explain(path, error)) from error
     if options:
-        check_option_names(options, cfg)
+        if training:
+            check_option_names(options, cfg)
         try:
             cfg.merge_from_dict(options)
         except (KeyError, TypeError) as error:
@@ -43,14 +48,16 @@ def read_config_file(path: str, options: Optional[Dict] = None) -> Config:
                 f"'{path}': {reduce(error)}."
             ) from error
     imports = cfg.get('custom_imports')
+    if not imports:
+        return cfg
     try:
-        import_modules_from_strings(**(imports or {}))
+        import_modules_from_strings(**imports)
     except (ImportError, TypeError) as error:
         cause = error
         while cause.__context__ is not None:
             cause = cause.__context__
         raise SettingError(
-            f'custom_imports={dict(imports)} of {path}: {reduce(cause)}; '
+            f'custom_imports={imports} of {path}: {reduce(cause)}; '
             f'give a list of modules, and set PYTHONPATH to the folder that '
             f'they lie in.'
         ) from error
@@ -67,17 +74,29 @@ def _explain(path: str, error: Exception) -> str:
     Returns:
         str: A sentence that names the file, and the line where there is one.
     """
-    return _explain_bases(path, ()) or _explain_code(path, error)
+    return _explain_bases(path) or _explain_code(path, error)
 
 
-def _explain_bases(path: str, children: Tuple[str, ...]) -> Optional[str]:
-    """Look through a config and its bases for one that can't be read."""
-    if osp.realpath(path) in map(osp.realpath, children):
+def _refuse_circle(path: str, children: Tuple[str, ...]) -> None:
+    """Refuse a config that is its own base, which MMEngine reads for ever."""
+    if path in children:
         circle = ' -> '.join((*children, path))
-        return (
+        raise SettingError(
             f'The {BASE} of these configs go round in a circle: {circle}; '
             f'take one of them out.'
         )
+    try:
+        bases = list(_bases_of(path))
+    except (OSError, SyntaxError, ValueError):
+        return  # MMEngine will fail at it, too
+    for base in bases:
+        full = osp.normpath(osp.join(osp.dirname(path), base))
+        if osp.isfile(full):
+            _refuse_circle(full, (*children, path))
+
+
+def _explain_bases(path: str) -> Optional[str]:
+    """Look through a config and its bases for one that can't be read."""
     try:
         bases = list(_bases_of(path))
     except SyntaxError as error:
@@ -97,14 +116,14 @@ def _explain_bases(path: str, children: Tuple[str, ...]) -> Optional[str]:
                 f"The config '{path}' has the {BASE} '{base}', which does "
                 f'not exist; the nearest ones are: {near}.'
             )
-        reason = _explain_bases(full, (*children, path))
+        reason = _explain_bases(full)
         if reason:
             return reason
     return None
 
 
 def _bases_of(path: str) -> Iterator[str]:
-    """Read which bases a config names in so many words."""
+    """Read which bases a config names, where it does so in plain text."""
     if not path.endswith('.py'):
         return
     with open(path, encoding='utf-8') as file:
@@ -114,9 +133,11 @@ def _bases_of(path: str) -> Iterator[str]:
             isinstance(target, ast.Name) and target.id == BASE
             for target in node.targets
         ):
-            for part in ast.walk(node.value):
-                if isinstance(part, ast.Constant):
-                    yield str(part.value)
+            for part in getattr(node.value, 'elts', [node.value]):
+                if isinstance(part, ast.Constant) and isinstance(
+                    part.value, str
+                ):
+                    yield part.value
 
 
 def _explain_code(path: str, error: Exception) -> str:

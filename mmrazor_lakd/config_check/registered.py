@@ -44,6 +44,19 @@ def check_parts(cfg: Dict, scope: str) -> None:
         elif is_model:
             continue
         parts += find_children(part)
+        if is_model:
+            _check_children(part)
+
+
+def _check_children(part: Part) -> None:
+    """Refuse plain values where a model has a part of its own."""
+    for name in part.kind.children:
+        value = part.cfg.get(name)
+        if isinstance(value, (str, int, float)):
+            raise SettingError(
+                f'{part.path}.{name}={value!r}, but a dict with a type is '
+                f'expected.'
+            )
 
 
 def _find_class(part: Part, nested: bool) -> Optional[object]:

@@ -13,13 +13,14 @@ GROUPS = (
     ('val_dataloader', 'val_cfg', 'val_evaluator'),
     ('test_dataloader', 'test_cfg', 'test_evaluator'),
 )
+DICTS = (dict, list, tuple)
 TYPES = {
     **dict.fromkeys((*LOADERS, 'train_cfg', 'val_cfg', 'test_cfg'), dict),
     **dict.fromkeys(('model', 'optim_wrapper', 'data_preprocessor'), dict),
     **dict.fromkeys(('default_hooks', 'env_cfg', 'randomness'), dict),
     **dict.fromkeys(('visualizer', 'log_processor', 'auto_scale_lr'), dict),
-    **dict.fromkeys(('val_evaluator', 'test_evaluator'), (dict, list, tuple)),
-    'param_scheduler': (dict, list, tuple),
+    **dict.fromkeys(('val_evaluator', 'test_evaluator'), DICTS),
+    'param_scheduler': DICTS,
     'custom_hooks': (list, tuple),
     'default_scope': str,
     'custom_imports': dict,
@@ -124,10 +125,16 @@ def check_values(cfg: Dict, needed: Sequence[str] = ()) -> None:
     for name, kind in TYPES.items():
         value = cfg.get(name)
         if value is not None and not _is_built(value, kind):
-            kinds = kind if isinstance(kind, tuple) else (kind,)
-            words = ' or '.join(kind.__name__ for kind in kinds)
-            raise SettingError(f'{name}={value!r}, but a {words} is expected.')
-    for group in GROUPS:
+            words = {
+                dict: 'dict',
+                str: 'text',
+                DICTS: 'dict or a list of dicts',
+            }
+            raise SettingError(
+                f'{name}={value!r}, but a {words.get(kind, "list")} is '
+                f'expected.'
+            )
+    for group in GROUPS if needed else ():
         _check_group(cfg, group)
     wrapper = cfg.get('optim_wrapper')
     if isinstance(wrapper, dict) and not (

@@ -1,6 +1,7 @@
 """What the command line tools share."""
 
 import argparse
+import errno
 import gc
 import os
 import os.path as osp
@@ -114,6 +115,10 @@ def load_config(args: argparse.Namespace) -> Config:
     """
     check_launcher(args.launcher)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if osp.isdir(args.config):
+        raise SettingError(
+            f"The config '{args.config}' is a folder; name a file in it."
+        )
     if not osp.isfile(args.config):
         raise SettingError(
             f"There is no config '{args.config}'; the nearest ones are: "
@@ -151,10 +156,10 @@ def check_launcher(launcher: str) -> None:
     missing = [n for n in LAUNCHERS.get(launcher, ()) if n not in os.environ]
     if missing:
         raise SettingError(
-            f'--launcher={launcher} expects to be started by it, but '
-            f'{", ".join(missing)} is not set; start several processes with '
-            f'tools/dist_train.sh CONFIG GPUS (tools/dist_test.sh), or leave '
-            f'the option out.'
+            f'--launcher={launcher} is for processes that it has started, '
+            f'but this one has no {", ".join(missing)} in its environment; '
+            f'start it with tools/dist_train.sh CONFIG GPUS (or '
+            f'tools/dist_test.sh), or leave the option out.'
         )
 
 
@@ -243,7 +248,7 @@ def run_tool(main: Callable[[], None], debug: bool = False) -> None:
     try:
         main()
     except Exception as error:
-        if FirstIteration.done and not isinstance(error, SettingError):
+        if FirstIteration.done and not _is_foreign(error):
             raise
         if debug:
             traceback.print_exc()
@@ -256,6 +261,14 @@ def run_tool(main: Callable[[], None], debug: bool = False) -> None:
         sys.exit(130)  # as a shell has it
     finally:
         leave_process_group()
+
+
+def _is_foreign(error: Exception) -> bool:
+    """Whether no program is at fault: a setting is, or a disk."""
+    disk = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+    return isinstance(error, SettingError) or (
+        isinstance(error, OSError) and error.errno in disk
+    )
 
 
 def _tell(sentence: str) -> None:

@@ -5,6 +5,7 @@ calls would take an hour. One process imports them once and forks for each
 call; what happens in it afterwards is what happens in any other process.
 """
 
+import importlib
 import json
 import os
 import runpy
@@ -18,6 +19,22 @@ from pathlib import Path
 from typing import Dict, NamedTuple, Optional, Sequence
 
 ROOT = Path(__file__).parents[2]
+#: what the tools import sooner or later
+IMPORTS = (
+    'mmrazor_lakd',  # before anything of MMPretrain's
+    'matplotlib.pyplot',
+    'mmpretrain.datasets',
+    'mmpretrain.engine',
+    'mmpretrain.evaluation',
+    'mmpretrain.models',
+    'mmpretrain.visualization',
+    'pandas',
+    'setuptools',
+    'sklearn.datasets',
+    'mmrazor_lakd.benchmark.suite_report',
+    'mmrazor_lakd.evaluation.analysis_report',
+    'mmrazor_lakd.visualization.gallery',
+)
 
 
 class Ended(NamedTuple):
@@ -78,23 +95,10 @@ class ForkServer:
 
 def import_everything() -> None:
     """Import what the tools need, as they do before a training starts."""
-    import mmrazor_lakd  # noqa: F401 I001  before anything of MMPretrain's
-    import matplotlib.pyplot
-    import mmpretrain.datasets
-    import mmpretrain.engine
-    import mmpretrain.evaluation
-    import mmpretrain.models
-    import mmpretrain.visualization
-    import pandas
-    import setuptools
-    import sklearn.datasets  # noqa: F401
-    from mmengine.config import Config
-
-    import mmrazor_lakd.benchmark.suite_report
-    import mmrazor_lakd.evaluation.analysis_report
-    import mmrazor_lakd.visualization.gallery  # noqa: F401
-
-    Config(dict(a=1)).pretty_text  # the formatter reads its grammar
+    for name in IMPORTS:
+        importlib.import_module(name)
+    Config = importlib.import_module('mmengine.config').Config
+    Config(dict(a=1)).dump()  # the formatter reads its grammar once
 
 
 def run_child(tool: str, args, env) -> int:

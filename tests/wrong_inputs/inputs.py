@@ -54,6 +54,8 @@ def short_training(base: str) -> List[str]:
     args = [BASES[base], '--work-dir', '{work}', '--cfg-options', *SHORT]
     if base != 'plain':
         args.append('model.teacher_ckpt={tmp}/teacher.pth')
+    if base == 'crd':
+        args.append('model.distiller.distill_losses.loss_crd.num_samples=32')
     return args
 
 
@@ -112,3 +114,31 @@ def calls(tool: str, *rows: tuple, **kwargs) -> List[Wrong]:
     return [
         Wrong(tool, shlex.split(row[0]), row[1:], **kwargs) for row in rows
     ]
+
+
+#: right inputs of the other tools
+RIGHT = [
+    *calls(
+        'test.py', (BASES['plain'] + ' {tmp}/plain.pth --work-dir {work}',)
+    ),
+    *calls(
+        'analyze.py',
+        (
+            BASES['lakd'] + ' {tmp}/lakd.pth --teacher {tmp}/teacher.pth '
+            '--num-images 8 --probe-images 0 --out {work}',
+        ),
+    ),
+    *calls(
+        'visualize.py',
+        (
+            BASES['lakd'] + ' {tmp}/lakd.pth --teacher {tmp}/teacher.pth '
+            '--num 1 --overview 0 --out {work}',
+        ),
+    ),
+    *calls(
+        'benchmark_dataloader.py',
+        (BASES['plain'] + ' --batches 1 --passes 1',),
+    ),
+    *calls('benchmark.py', ('--compare {tmp}/a[/b] {tmp}/a[/b]',)),
+    *calls('list_networks.py', ('',)),
+]

@@ -72,7 +72,6 @@ SETTINGS = [
         ('param_scheduler=5', 'param_scheduler=5'),
         ('randomness=5', 'randomness=5'),
         ('log_level=INFOO', 'log_level', 'INFO'),
-        ('work_dir=5', 'work_dir'),
         ('train_dataloader.dataset.indices=0', 'train_dataloader', 'no image'),
         ('val_dataloader.dataset.indices=0', 'val_dataloader', 'no image'),
         ('train_dataloader.batch_size=64 train_dataloader.drop_last=True',
@@ -81,8 +80,6 @@ SETTINGS = [
         ('custom_hooks.0.priority=HIGHEST_OF_ALL', 'custom_hooks'),
         ('default_hooks.checkpoint.rule=best '
          'default_hooks.checkpoint.save_best=a', 'default_hooks.checkpoint'),
-        ('env_cfg.dist_cfg=5', 'env_cfg'),
-        ('model_wrapper_cfg=5', 'model_wrapper_cfg'),
         ('activation_checkpointing=[backbone.stage9]', 'stage9'),
         ('model.init_cfg.type=Pretrained '
          'model.init_cfg.checkpoint=gone.pth', 'gone.pth'),
@@ -121,9 +118,6 @@ MODELS = [
          'local_modules', 'backbone.layer9', 'backbone.layer1'),
         ('model.distiller.local_modules.0.teacher=backbone.stage1',
          'local_modules', 'backbone.stage1'),
-        ('model.distiller.local_modules=5', 'local_modules'),
-        ('model.distiller.input_size=-1', 'input_size'),
-        ('model.distiller.attention_loss.kernel_size=99', 'kernel_size'),
         ('model.distiller.student_recorders.logits.source=head.cls',
          'head.cls'),
         ('model.teacher_ckpt=5', 'model.teacher_ckpt=5'),
@@ -140,13 +134,47 @@ MODELS = [
         ('model.distiller.distill_losses.loss_crd.num_data=0', 'loss_crd'),
     ),
 ]  # fmt: skip
-#: mended by others at the same time
+VIT = """
+model = dict(
+    architecture=dict(
+        _delete_=True,
+        _scope_='mmpretrain',
+        type='ImageClassifier',
+        neck=None,
+        backbone=dict(
+            type='VisionTransformer',
+            arch=dict(
+                embed_dims=32,
+                num_layers=2,
+                num_heads=2,
+                feedforward_channels=64,
+            ),
+            img_size=32,
+            patch_size=8,
+        ),
+        head=dict(
+            type='VisionTransformerClsHead', num_classes=10, in_channels=32
+        ),
+    ),
+    teacher_ckpt=None,
+)
+train_cfg = dict(max_epochs=1)
+train_dataloader = dict(dataset=dict(indices=32))
+"""
 LOSSES = [
     *options(
         'lakd',
         ('model.architecture.head.in_channels=512', 'in_channels'),
-        pending="the distiller's dry run",
+        ('model.distiller.local_modules=5', 'local_modules'),
+        ('model.distiller.local_modules.0.isolate=no', 'isolate'),
+        ('model.distiller.num_modules=0', 'num_modules'),
+        ('model.distiller.num_modules=99', 'num_modules'),
+        ('model.distiller.num_modules=three', 'num_modules'),
+        ('model.distiller.input_size=-1', 'input_size'),
+        pending="the distillers' messages",
     ),
+    *texts('kd', (VIT, 'head.fc', 'head.layers.head'),
+           pending="the distillers' messages"),
     *options(
         'lakd',
         ('model.distiller.attention_loss.loss_weight=abc', 'loss_weight'),
@@ -155,10 +183,21 @@ LOSSES = [
         ('model.distiller.feature_loss.loss_weight=nan', 'loss_weight'),
         ('model.distiller.attention_loss.alpha=-1 '
          'model.distiller.attention_loss.beta=-1', 'alpha'),
-        ('model.distiller.attention_loss.kernel_size=0', 'kernel_size'),
-        ('model.distiller.local_modules.0.isolate=no', 'isolate'),
-        ('model.distiller.distill_losses.loss_dkd.loss.tau=0', 'tau'),
+        ('model.distiller.attention_loss.kernel_size=99', 'kernel_size'),
         ('model.distiller.distill_losses.loss_dkd.loss.tau=nan', 'tau'),
         pending="the losses' values",
+    ),
+    *options(
+        'kd',
+        ('model.distiller.distill_losses.loss_kd.tau=nan', 'tau'),
+        ('model.distiller.distill_losses.loss_kd.loss_weight=-1',
+         'loss_weight'),
+        pending="the losses' values",
+    ),
+    *options(
+        'lakd',
+        ('model.distiller.attention_loss.kernel_size=0', 'kernel_size'),
+        ('model.distiller.attention_loss.kernel_size=4', 'kernel_size'),
+        ('model.distiller.distill_losses.loss_dkd.loss.tau=0', 'tau'),
     ),
 ]  # fmt: skip
