@@ -8,12 +8,14 @@ PYTHON ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test smoke lint format classic clean
+.PHONY: help venv demo test smoke refusals lint format classic clean
 
 help:
 	@echo 'make demo     LAKD beside KD and no distillation on the digits data'
 	@echo 'make test     the tests, without those marked slow'
 	@echo 'make smoke    every method trained briefly on digits, by the benchmark'
+	@echo 'make refusals every wrong input of docs/en/notes/wrong_inputs.md;'
+	@echo '              with WRITE=1 that page is written anew'
 	@echo 'make lint     ruff: rules and format (make format: mends both)'
 	@echo 'make classic  the configs in the installed tools on torch 1.13'
 	@echo 'make clean    removes builds and caches, keeps .venv and work_dirs'
@@ -43,6 +45,10 @@ test: venv
 
 smoke: venv
 	@'$(VENV)/bin/python' tools/benchmark.py smoke --jobs 2 $(ARGS)
+
+refusals: venv
+	@WRITE_TABLE='$(WRITE)' '$(VENV)/bin/python' -m pytest -m slow \
+	    tests/wrong_inputs $(ARGS)
 
 lint: venv
 	@'$(VENV)/bin/python' -m ruff check .

@@ -93,5 +93,6 @@ def check_number(
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     """List the known names nearest to a misspelt one, for a message."""
     known = [candidate for candidate in known if candidate]
-    close = get_close_matches(name, known, n=count, cutoff=0.3)
-    return ', '.join(close or known[:count])
+    by_lower = {candidate.lower(): candidate for candidate in reversed(known)}
+    close = get_close_matches(name.lower(), by_lower, n=count, cutoff=0.3)
+    return ', '.join([by_lower[c] for c in close] or known[:count])

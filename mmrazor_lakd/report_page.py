@@ -153,7 +153,7 @@ def _list(facts: Sequence[str]) -> str:
 
 def rich_table(section: Section) -> Table:
     """Make a section's table for the screen."""
-    table = Table(title=section.title)
+    table = Table(title=escape(section.title))
     for place, name in enumerate(section.header):
         if place < section.texts:
             table.add_column(escape(name), overflow='fold')

@@ -96,7 +96,16 @@ def parse_args() -> argparse.Namespace:
         help='settings that override those of the config',
     )
     parser.add_argument('--out', type=Path, default=Path('work_dirs/analyze'))
-    return parser.parse_args()
+    parser.add_argument(
+        '--debug',
+        action='store_true',
+        help='show the traceback of an error, too',
+    )
+    try:
+        args = parser.parse_args()
+    except (AssertionError, ValueError):  # which DictAction raises
+        parser.error('--cfg-options takes KEY=VALUE, and brackets in pairs')
+    return args
 
 
 def natural(text: str) -> int:
@@ -190,6 +199,7 @@ def main(args: argparse.Namespace) -> None:
         describe_machine,
     )
     from mmrazor_lakd.engine.command_line import check_folder
+    from mmrazor_lakd.engine.first_iteration import explained
     from mmrazor_lakd.evaluation.analysis_report import write_report
     from mmrazor_lakd.evaluation.networks import load_networks
 
@@ -199,7 +209,8 @@ def main(args: argparse.Namespace) -> None:
     cfg, networks, _ = load_networks(args)
     # The data are built in it, as in a training.
     init_default_scope(cfg.get('default_scope') or 'mmpretrain')
-    found = analyze(args, cfg, networks, console)
+    with explained(cfg):
+        found = analyze(args, cfg, networks, console)
     report = dict(
         command=shlex.join(['python', 'tools/analyze.py', *sys.argv[1:]]),
         **describe_commit(ROOT),
@@ -220,4 +231,4 @@ if __name__ == '__main__':
     # Seconds of imports that a wrong option need not wait for.
     from mmrazor_lakd.engine.command_line import run_tool
 
-    run_tool(partial(main, arguments))
+    run_tool(partial(main, arguments), arguments.debug)

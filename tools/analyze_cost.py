@@ -91,6 +91,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, default=Path('work_dirs/analyze_cost')
     )
+    parser.add_argument(
+        '--debug',
+        action='store_true',
+        help='show the traceback of an error, too',
+    )
     args = parser.parse_args()
     if args.image_size and not args.made_data:
         parser.error('--image-size is for --made-data')
@@ -209,15 +214,22 @@ def main(args: argparse.Namespace) -> None:
         make_settings,
         parse_job,
     )
+    from mmrazor_lakd.engine.command_line import check_folder
+    from mmrazor_lakd.errors import SettingError
 
     jobs = [parse_job(text) for text in args.configs]
     reference = find_reference(args.reference, jobs)
     check_jobs(args, jobs)
+    check_folder('--out', args.out)
     args.out.mkdir(parents=True, exist_ok=True)
     console = Console()
     labels = [job.label for job in jobs]
     settings = [make_settings(args, job) for job in jobs]
     found = measure_all(args, labels, settings, console)
+    reasons = {result.get('reason') for result in found}
+    if None not in reasons:
+        listed = '; '.join(r.removeprefix('error: ') for r in reasons)
+        raise SettingError(f'Not one config could be measured: {listed}')
     command = shlex.join(['python', 'tools/analyze_cost.py', *sys.argv[1:]])
     write_report(args.out, found, reference.label, command, ROOT, console)
     if any('reason' in result for result in found):
@@ -229,4 +241,4 @@ if __name__ == '__main__':
     # Seconds of imports that a wrong option need not wait for.
     from mmrazor_lakd.engine.command_line import run_tool
 
-    run_tool(partial(main, arguments))
+    run_tool(partial(main, arguments), arguments.debug)

@@ -76,7 +76,15 @@ def parse_args() -> argparse.Namespace:
         metavar='KEY=VALUE',
         help="settings that override the suite's, such as epochs=5",
     )
-    args = parser.parse_args()
+    parser.add_argument(
+        '--debug',
+        action='store_true',
+        help='show the traceback of an error, too',
+    )
+    try:
+        args = parser.parse_args()
+    except (AssertionError, ValueError):  # which DictAction raises
+        parser.error('--cfg-options takes KEY=VALUE, and brackets in pairs')
     if (args.suite is None) == (args.compare is None):
         parser.error('give either a suite or --compare A B')
     if args.jobs < 1:
@@ -129,7 +137,8 @@ def main(args: argparse.Namespace) -> None:
         kept = len(students) - sum(student in missing for student in students)
         console.print(
             f'{suite.settings["title"]}: {len(students)} trainings, of which '
-            f'{kept} are done.'
+            f'{kept} are done.',
+            markup=False,
         )
         try:
             with SuiteView(missing, args.jobs, console) as view:
@@ -164,4 +173,4 @@ if __name__ == '__main__':
     arguments = parse_args()
     from mmrazor_lakd.engine.command_line import run_tool
 
-    run_tool(partial(main, arguments))
+    run_tool(partial(main, arguments), arguments.debug)

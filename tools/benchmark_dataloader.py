@@ -15,21 +15,32 @@ import argparse
 import os
 import statistics
 import time
+from functools import partial
 from itertools import chain, islice, repeat
 from typing import List, NamedTuple
 
 import torch
-from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 from torch.utils.data import DataLoader
 
 import mmrazor_lakd  # noqa: F401  registers the data sets
-from mmrazor_lakd.engine.command_line import run_tool
-from mmrazor_lakd.errors import SettingError
+from mmrazor_lakd.config_check import (
+    check_config,
+    configs_near,
+    read_config_file,
+)
+from mmrazor_lakd.engine.command_line import (
+    ConfigOptions,
+    add_debug_argument,
+    run_tool,
+)
+from mmrazor_lakd.engine.first_iteration import check_batches, explained
+from mmrazor_lakd.errors import SettingError, nearest
 
 
 class Measurement(NamedTuple):
@@ -52,17 +63,23 @@ def build_loader(path: str, options: dict) -> DataLoader:
         SettingError: There is no such config, or it has no train loader.
     """
     if not os.path.isfile(path):
-        raise SettingError(f"There is no config '{path}'.")
-    cfg = Config.fromfile(path)
-    cfg.merge_from_dict(options)
+        raise SettingError(
+            f"There is no config '{path}'; the nearest ones are: "
+            f'{nearest(path, configs_near(path))}.'
+        )
+    cfg = read_config_file(path, options)
     if cfg.get('train_dataloader') is None:
         raise SettingError(f"The config '{path}' has no train_dataloader.")
-    init_default_scope(cfg.get('default_scope', 'mmpretrain'))
+    check_config(cfg, used=['train_dataloader'], scope='mmpretrain')
+    init_default_scope(cfg.get('default_scope') or 'mmpretrain')
     loader = cfg.train_dataloader
     # PyTorch refuses persistent workers where there are none
     loader.persistent_workers = loader.get('num_workers', 0) > 0
     loader.pin_memory = torch.cuda.is_available()
-    return Runner.build_dataloader(loader, seed=0)
+    with explained(cfg):
+        built = Runner.build_dataloader(loader, seed=0)
+        check_batches(f'{path}: train_dataloader', built)
+    return built
 
 
 def measure(loader: DataLoader, batches: int, passes: int) -> List[float]:
@@ -98,7 +115,7 @@ def make_table(measurements: List[Measurement]) -> Table:
     for found in measurements:
         rate = statistics.median(found.rates)
         table.add_row(
-            os.path.splitext(os.path.basename(found.config))[0],
+            escape(os.path.splitext(os.path.basename(found.config))[0]),
             str(found.batch_size),
             str(found.workers),
             f'{rate:,.0f}',
@@ -120,29 +137,23 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         default={},
         help='settings that override every config, as key=value, for example '
         'train_dataloader.num_workers=4',
     )
+    add_debug_argument(parser)
     args = parser.parse_args()
     if min(args.batches, args.passes) < 1:
         parser.error('--batches and --passes must be at least 1')
     return args
 
 
-def main() -> None:
+def main(args: argparse.Namespace) -> None:
     """Measure every config's loader and print one table."""
-    args = parse_args()
     measurements = []
     for path in args.configs:
         loader = build_loader(path, args.cfg_options)
-        if not len(loader):
-            raise SettingError(
-                f'{path} has no batch to load: batch_size='
-                f'{loader.batch_size}, {len(loader.dataset)} images and '
-                f'drop_last; take a smaller batch.'
-            )
         rates = measure(loader, args.batches, args.passes)
         measurements.append(
             Measurement(path, loader.batch_size, loader.num_workers, rates)
@@ -156,4 +167,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    arguments = parse_args()
+    run_tool(partial(main, arguments), arguments.debug)

@@ -108,6 +108,7 @@ def train_and_test(
     out: Path,
     epochs: int,
     teacher: Optional[Path],
+    debug: List[str],
     watch: Callable[[int], None],
 ) -> None:
     """Train one model and test its last checkpoint."""
@@ -119,7 +120,7 @@ def train_and_test(
     if run.distilled:
         # within the project: a path above it may have spaces
         options.append(f'model.teacher_ckpt={shorten(teacher)}')
-    common = [str(config_path(run)), '--work-dir', str(work_dir)]
+    common = [str(config_path(run)), '--work-dir', str(work_dir), *debug]
     started = time.time()
     call(
         'train.py',
@@ -141,7 +142,11 @@ def train_and_test(
 
 
 def train_all(
-    runs: List[Run], out: Path, epochs: int, console: Console
+    runs: List[Run],
+    out: Path,
+    epochs: int,
+    debug: List[str],
+    console: Console,
 ) -> None:
     """Train and test one model after the other, showing the time left."""
     columns = (
@@ -162,7 +167,8 @@ def train_all(
                 progress.update(task, completed=done)
                 progress.update(overall, completed=before + done)
 
-            train_and_test(run, out, epochs, runs[0].checkpoint, watch)
+            teacher = runs[0].checkpoint
+            train_and_test(run, out, epochs, teacher, debug, watch)
             watch(epochs)
             if not console.is_terminal:
                 console.print(
@@ -190,16 +196,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs/demo')
     parser.add_argument('--epochs', type=int, default=15)
+    parser.add_argument(
+        '--debug',
+        action='store_true',
+        help='show the traceback of an error, too',
+    )
     args = parser.parse_args()
     if args.epochs < 1:
         parser.error('--epochs must be at least 1')
     out = args.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out '{args.out}': {error.strerror}")
 
     console = Console()
     runs = make_runs()
     started = time.time()
-    train_all(runs, out, args.epochs, console)
+    debug = ['--debug'] if args.debug else []
+    train_all(runs, out, args.epochs, debug, console)
     print_table(runs, console)
     report = out / 'report.png'
     with redirect_stdout(io.StringIO()):  # the log of loading the models

@@ -9,7 +9,7 @@ import argparse
 
 from mmrazor_lakd.backbones import NETWORKS, build_network
 from mmrazor_lakd.backbones.complexity import complexity
-from mmrazor_lakd.engine.command_line import run_tool
+from mmrazor_lakd.engine.command_line import add_debug_argument, run_tool
 
 COLUMNS = ('network', 'backbone', 'images', 'classes', 'parameters')
 COLUMNS += ('multiply-adds', 'width')
@@ -44,9 +44,10 @@ def table() -> str:
 
 def main() -> None:
     """Print the table."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     print(table())
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_debug_argument(parser)
+    run_tool(main, parser.parse_args().debug)

@@ -1,6 +1,7 @@
 """Test a checkpoint that tools/train.py wrote."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import mmengine
@@ -9,14 +10,18 @@ from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
 from mmrazor_lakd.algorithms import check_checkpoint
+from mmrazor_lakd.config_check import check_config
 from mmrazor_lakd.engine import use_safe_hooks
 from mmrazor_lakd.engine.command_line import (
     add_common_arguments,
+    check_folder,
     hide_upstream_notices,
     load_config,
     run_tool,
 )
-from mmrazor_lakd.errors import SettingError
+from mmrazor_lakd.engine.first_iteration import explained
+
+NEEDED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,13 +39,13 @@ def parse_args() -> argparse.Namespace:
     )
     args = parser.parse_args()
     if args.out_item and not args.out:
-        raise SettingError('--out-item needs a file: add --out FILE.')
+        parser.error('--out-item needs a file: add --out FILE')
     known = ['.json', '.yml', '.yaml', '.pkl', '.pickle']
     endings = known if args.out_item == 'metrics' else known[3:]
     if args.out and Path(args.out).suffix not in endings:
-        raise SettingError(
+        parser.error(
             f'--out {args.out} is for {args.out_item or "pred"} and has to '
-            f'end in {", ".join(endings)}.'
+            f'end in {", ".join(endings)}'
         )
     return args
 
@@ -49,26 +54,32 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
     """Bring the test's own options into the config."""
     cfg.load_from = args.checkpoint
     cfg.resume = False
-    if args.amp:
+    if args.amp and isinstance(cfg.get('test_cfg'), dict):
         cfg.test_cfg.fp16 = True
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: argparse.Namespace) -> None:
     cfg = load_config(args)
     merge_args(cfg, args)
+    check_config(cfg, NEEDED)
     use_safe_hooks(cfg)
-    runner = Runner.from_cfg(cfg)
-    hide_upstream_notices()
-    check_checkpoint(runner.model, args.checkpoint, 'checkpoint')
-    if args.out and args.out_item != 'metrics':
-        runner.test_evaluator.metrics.append(
-            DumpResults(out_file_path=args.out)
-        )
-    metrics = runner.test()
+    if args.out:
+        check_folder('the folder of --out', Path(args.out).parent)
+    with explained(cfg) as first_iteration:
+        check_folder('--work-dir', Path(cfg.work_dir))
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(first_iteration)
+        hide_upstream_notices()
+        check_checkpoint(runner.model, args.checkpoint, 'checkpoint')
+        if args.out and args.out_item != 'metrics':
+            runner.test_evaluator.metrics.append(
+                DumpResults(out_file_path=args.out)
+            )
+        metrics = runner.test()
     if args.out and args.out_item == 'metrics':
         mmengine.dump(metrics, args.out)
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    arguments = parse_args()
+    run_tool(partial(main, arguments), arguments.debug)

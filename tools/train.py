@@ -1,19 +1,26 @@
 """Train a model: a teacher, or a student with whatever distils it."""
 
 import argparse
+from functools import partial
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmrazor_lakd.config_check import check_config
 from mmrazor_lakd.engine import use_safe_hooks
 from mmrazor_lakd.engine.command_line import (
     add_common_arguments,
+    check_folder,
     hide_upstream_notices,
     load_config,
     run_tool,
     set_mixed_precision,
 )
+from mmrazor_lakd.engine.first_iteration import check_batches, explained
 from mmrazor_lakd.errors import SettingError
+
+NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,7 +56,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     if args.auto_scale_lr:
-        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise SettingError(
                 f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=N) '
                 f'in {args.config}, the batch for which its learning rate was '
@@ -58,15 +65,20 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.auto_scale_lr.enable = True
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: argparse.Namespace) -> None:
     cfg = load_config(args)
     merge_args(cfg, args)
+    check_config(cfg, NEEDED)
     use_safe_hooks(cfg)
-    runner = Runner.from_cfg(cfg)
-    hide_upstream_notices()
-    runner.train()
+    with explained(cfg) as first_iteration:
+        check_folder('--work-dir', Path(cfg.work_dir))
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(first_iteration)
+        hide_upstream_notices()
+        check_batches('train_dataloader', runner.train_dataloader)
+        runner.train()
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    arguments = parse_args()
+    run_tool(partial(main, arguments), arguments.debug)

@@ -73,7 +73,7 @@ def parse_args() -> argparse.Namespace:
         'all)',
     )
     parser.add_argument(
-        '--seed', type=int, default=0, help='of the draw (default: 0)'
+        '--seed', type=natural, default=0, help='of the draw (default: 0)'
     )
     parser.add_argument(
         '--indices',
@@ -83,7 +83,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--overview',
-        type=int,
+        type=natural,
         default=8,
         metavar='ROWS',
         help='images in the overview, 0 for none (default: 8)',
@@ -108,7 +108,15 @@ def parse_args() -> argparse.Namespace:
         help='folder for all that is made (default: work_dirs/visualize/ and '
         "the config's name)",
     )
-    args = parser.parse_args()
+    parser.add_argument(
+        '--debug',
+        action='store_true',
+        help='show the traceback of an error, too',
+    )
+    try:
+        args = parser.parse_args()
+    except (AssertionError, ValueError):  # which DictAction raises
+        parser.error('--cfg-options takes KEY=VALUE, and brackets in pairs')
     if args.indices and (args.images or args.num):
         parser.error('--indices goes with neither IMAGES nor --num')
     for text in args.compare:
@@ -122,9 +130,17 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
+def natural(text: str) -> int:
+    """Parse a number of at least 0."""
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
 def positive(text: str) -> int:
     """Parse a number of at least 1."""
-    number = int(text)
+    number = natural(text)
     if number < 1:
         raise ValueError
     return number
@@ -148,4 +164,4 @@ if __name__ == '__main__':
     # Seconds of imports that a wrong option need not wait for.
     from mmrazor_lakd.engine.command_line import run_tool
 
-    run_tool(partial(main, arguments))
+    run_tool(partial(main, arguments), arguments.debug)

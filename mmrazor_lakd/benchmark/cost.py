@@ -9,6 +9,7 @@ import copy
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -23,6 +24,7 @@ from ..engine.command_line import (
     load_config,
     run_tool,
 )
+from ..engine.first_iteration import check_batches, explained
 from ..errors import SettingError
 from .cost_report import describe_machine
 from .floor import Floor
@@ -140,21 +142,21 @@ def measure_cost(args: argparse.Namespace) -> Dict[str, Any]:
     """
     cfg = load_training(args)
     notes = _adapt(cfg, args)
-    runner = Runner.from_cfg(cfg)
-    hide_upstream_notices()
-    hook = CostHook(
-        floor=Floor(runner.model),
-        rounds=args.rounds,
-        steps=args.steps,
-        warmup=args.warmup,
-        settle=count_settling(cfg.train_dataloader),
-        report=lambda line: print(line, flush=True),
-    )
-    runner.register_hook(hook)
-    try:
+    with explained(cfg) as first_iteration, suppress(_Measured):
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(first_iteration)
+        hide_upstream_notices()
+        hook = CostHook(
+            floor=Floor(runner.model),
+            rounds=args.rounds,
+            steps=args.steps,
+            warmup=args.warmup,
+            settle=count_settling(cfg.train_dataloader),
+            report=lambda line: print(line, flush=True),
+        )
+        runner.register_hook(hook)
+        check_batches('train_dataloader', runner.train_dataloader)
         runner.train()
-    except _Measured:
-        pass
     inputs = hook.floor.inputs
     del hook.floor
     return dict(
@@ -190,9 +192,16 @@ def training_args(settings: Dict[str, Any]) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser()
     parser.add_argument('--options', nargs='*', action=DictAction)
-    options = parser.parse_args(['--options', *settings['options']]).options
+    try:
+        given = parser.parse_args(['--options', *settings['options']])
+    except (AssertionError, ValueError) as error:  # which DictAction raises
+        raise SettingError(
+            f'The options {" ".join(settings["options"])} of '
+            f'{settings["config"]} can not be read; write KEY=VALUE, with '
+            f'brackets in pairs.'
+        ) from error
     return argparse.Namespace(
-        **settings, cfg_options=options, launcher='none', local_rank=0
+        **settings, cfg_options=given.options, launcher='none', local_rank=0
     )
 
 

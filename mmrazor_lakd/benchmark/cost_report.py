@@ -207,4 +207,4 @@ def write_report(
             console.print(table)
     for line in describe(report):
         console.print(line, highlight=False, markup=False)
-    console.print(f'Tables and pictures are in {out}.')
+    console.print(f'Tables and pictures are in {out}.', markup=False)

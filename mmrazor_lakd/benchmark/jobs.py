@@ -5,9 +5,22 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence
 
+from ..config_check import check_config
 from ..errors import SettingError, nearest
 from .cost import load_training, training_args
 
+#: sections of a config that a measured training has
+USED = (
+    'model',
+    'data_preprocessor',
+    'train_dataloader',
+    'train_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+    'custom_hooks',
+    'randomness',
+    'env_cfg',
+)
 # a comma before the next key=value, not one inside of a list
 SEPARATOR = re.compile(r',(?=[\w.\-]+=)')
 
@@ -82,8 +95,10 @@ def check_jobs(args: argparse.Namespace, jobs: Sequence[Job]) -> None:
         SettingError: If a config is missing or trains nothing, or two have
             the same label.
     """
+    replaced = ('train_dataloader',) if args.made_data else ()
     for number, job in enumerate(jobs):
-        load_training(training_args(make_settings(args, job)))
+        cfg = load_training(training_args(make_settings(args, job)))
+        check_config(cfg, used=[n for n in USED if n not in replaced])
         if job.label in [other.label for other in jobs[:number]]:
             raise SettingError(
                 f"Two configs are called '{job.label}'; tell them apart by "

@@ -15,6 +15,7 @@ from typing import (
 
 from mmengine.config import Config
 
+from ..config_check import read_config_file
 from ..errors import SettingError, nearest
 from .suite_configs import (
     SHARED,
@@ -125,9 +126,7 @@ def load_suite(
         SettingError: If the suite lacks a setting, or a config of it is
             missing or trains nothing.
     """
-    cfg = Config.fromfile(path)
-    cfg.merge_from_dict(options or {})
-    settings = cfg.to_dict()
+    settings = read_config_file(str(path), options, training=False).to_dict()
     _check_settings(path, settings)
     teachers, students = {}, []
     for pair in settings['pairs']:
@@ -216,10 +215,17 @@ def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
                 f'The suite {path} has {name}={settings[name]}; give 1 or '
                 f'more.'
             )
-    for method in settings['methods']:
-        if not {'title', 'config'} <= set(method) <= METHOD_KEYS:
+    for seed in settings['seeds']:
+        if not isinstance(seed, int) or not 0 <= seed < 2**32:
             raise SettingError(
-                f'The suite {path} has a method with {sorted(method)}; a '
+                f'The suite {path} has the seed {seed!r}; give whole numbers '
+                f'of at least 0.'
+            )
+    for method in settings['methods']:
+        keys = sorted(method) if isinstance(method, dict) else [method]
+        if not {'title', 'config'} <= set(keys) <= METHOD_KEYS:
+            raise SettingError(
+                f'The suite {path} has a method with {keys}; a '
                 f'method has a title, a config and perhaps options.'
             )
     titles = [method['title'] for method in settings['methods']]

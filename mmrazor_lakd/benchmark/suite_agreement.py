@@ -1,13 +1,12 @@
 """Refuses to train what could not be compared with the results so far."""
 
-import json
 from pathlib import Path
 from typing import Any, Dict, Iterator, Sequence, Tuple
 
 from ..engine.bfloat16_optim_wrapper import has_fast_bfloat16
 from ..errors import SettingError
 from .suite import Suite, Training
-from .suite_results import result_path
+from .suite_results import read_result, result_path
 from .suite_teachers import Teachers
 
 
@@ -88,4 +87,4 @@ def _known(
     for student in suite.students:
         path = result_path(report, student)
         if path.is_file():
-            yield student, path, json.loads(path.read_text())
+            yield student, path, read_result(path)

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Dict, Tuple
 
 import pandas
+from rich.markup import escape
 from rich.table import Table
 
+from ..config_check import reduce
 from ..errors import SettingError
 from .suite_table import paired_difference, seed_columns
 
@@ -28,13 +30,19 @@ def read_accuracies(report: Path) -> Dict[Key, Dict[int, float]]:
             f'reports that tools/benchmark.py has written.'
         )
     found = {}
-    table = pandas.read_csv(path)
-    for row in table.to_dict('records'):
-        found[row['pair'], row['method']] = {
-            int(name[len('seed ') :]): row[name]
-            for name in seed_columns(table)
-            if pandas.notna(row[name])
-        }
+    try:
+        table = pandas.read_csv(path)
+        for row in table.to_dict('records'):
+            found[row['pair'], row['method']] = {
+                int(name[len('seed ') :]): float(row[name])
+                for name in seed_columns(table)
+                if pandas.notna(row[name])
+            }
+    except (KeyError, ValueError) as error:  # pandas' own are ValueErrors
+        raise SettingError(
+            f'{path} is damaged ({reduce(error)}); write it anew with '
+            f'tools/benchmark.py SUITE --report-only.'
+        ) from error
     return found
 
 
@@ -55,7 +63,7 @@ def compare(first: Path, second: Path) -> Table:
             f'{first} and {second} have no trained method of a pair in '
             f'common; compare reports of the same pairs.'
         )
-    table = Table(title=f'A: {first}\nB: {second}')
+    table = Table(title=escape(f'A: {first}\nB: {second}'))
     table.add_column('pair')
     table.add_column('method')
     for name in ('A', 'B', 'B - A', 'seeds in both'):
@@ -69,6 +77,8 @@ def compare(first: Path, second: Path) -> Table:
             cells[0] = f'{difference.mean:+.2f}'
             cells[0] += '' if half is None else f' ± {half:.2f}'
             cells[1] = str(len(a[key].keys() & b[key].keys()))
-        table.add_row(*key, *(f'{mean:.2f}' for mean in means), *cells)
+        table.add_row(
+            *map(escape, key), *(f'{mean:.2f}' for mean in means), *cells
+        )
     table.caption = 'mean top-1 after the last epoch, %; ±: 95 % interval'
     return table

@@ -1,6 +1,5 @@
 """The report of a suite: Markdown, CSV, one HTML page, pictures."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from ..report_page import Report, Section, rich_table, write_pages
 from .suite import Suite
 from .suite_configs import format_options
 from .suite_figures import draw_accuracies, draw_curves, draw_memory
-from .suite_results import is_teacher, read_results
+from .suite_results import is_teacher, read_json, read_results
 from .suite_table import format_table, make_table, read_published
 
 LEGEND = (
@@ -98,7 +97,8 @@ def write_report(
     for section in sections:
         if any(result['pair'] == section.title for result in results):
             console.print(rich_table(section))
-    console.print(f'The report is {report / "report.html"}.', soft_wrap=True)
+    line = f'The report is {report / "report.html"}.'
+    console.print(line, markup=False, soft_wrap=True)
     return failures
 
 
@@ -163,7 +163,7 @@ def read_costs(
     than ``reference``.
     """
     path = report / 'cost' / pair / 'cost.json'
-    cost = json.loads(path.read_text()) if path.is_file() else {}
+    cost = read_json(path) if path.is_file() else {}
     if cost.get('reference') != reference:
         return {}
     return {row['config']: row for row in cost['rows']}

@@ -9,8 +9,12 @@ from typing import Any, Dict, List, Optional
 
 import torch
 
+from ..algorithms.checkpoint import read_checkpoint, read_state_dict
+from ..errors import SettingError
 from .suite import TEACHER, Suite, Training
 
+#: what the reports read of a result
+RESULT_KEYS = ('pair', 'method', 'seed', 'teacher', 'top1', 'precision')
 METRIC = 'accuracy/top1'
 
 
@@ -43,7 +47,7 @@ def _read_scalars(work_dir: Path) -> List[Dict[str, Any]]:
     for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
         # A process that was killed may have left half a line.
         lines = log.read_text().splitlines()
-        entries += [json.loads(line) for line in lines if line.endswith('}')]
+        entries += [_parse(line, log) for line in lines if line.endswith('}')]
     return entries
 
 
@@ -93,14 +97,47 @@ def checkpoint_path(work_dir: Path, epoch: int) -> Path:
     return work_dir / f'epoch_{epoch}.pth'
 
 
-def load_checkpoint(path: Path) -> Dict[str, Any]:
-    """Load a checkpoint of MMEngine's, on the CPU."""
-    return torch.load(path, map_location='cpu')
+def read_json(path: Path) -> Dict[str, Any]:
+    """Read a file that a suite has written.
+
+    Raises:
+        SettingError: If it holds anything else.
+    """
+    return _parse(path.read_text(errors='replace'), path)
+
+
+def read_result(path: Path) -> Dict[str, Any]:
+    """Read a result; see :func:`read_json`."""
+    result = read_json(path)
+    missing = [name for name in RESULT_KEYS if name not in result]
+    if missing:
+        raise SettingError(
+            f'{path} is no result of a training, since it lacks '
+            f'{", ".join(missing)}; remove it, and the training is repeated.'
+        )
+    return result
+
+
+def _parse(text: str, path: Path) -> Dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise SettingError(
+            f'{path} is damaged ({error}); remove it, and what it held is '
+            f'made anew.'
+        ) from error
+    if not isinstance(found, dict):
+        raise SettingError(
+            f'{path} holds a {type(found).__name__} in place of a dict; '
+            f'remove it, and what it held is made anew.'
+        )
+    return found
 
 
 def count_iterations(checkpoint: Path, epochs: int) -> int:
     """Count the iterations of an epoch, from a training's checkpoint."""
-    return load_checkpoint(checkpoint)['meta']['iter'] // epochs
+    read = read_checkpoint(str(checkpoint), 'checkpoint')
+    return read['meta']['iter'] // epochs
 
 
 def hash_weights(path: Path) -> str:
@@ -109,8 +146,7 @@ def hash_weights(path: Path) -> str:
     Returns:
         str: 16 hexadecimal digits.
     """
-    checkpoint = load_checkpoint(path)
-    weights = checkpoint.get('state_dict', checkpoint)
+    weights = read_state_dict(str(path), "the teacher's checkpoint ")
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())
@@ -120,7 +156,7 @@ def hash_weights(path: Path) -> str:
 
 def save_weights(checkpoint: Path, path: Path) -> None:
     """Keep a checkpoint's weights without its optimizer's state."""
-    loaded = load_checkpoint(checkpoint)
+    loaded = read_checkpoint(str(checkpoint), 'checkpoint')
     meta = {
         name: value
         for name, value in loaded.get('meta', {}).items()
@@ -153,7 +189,7 @@ def read_results(report: Path, suite: Suite) -> List[Dict[str, Any]]:
     """
     wanted = [t for t in suite.teachers.values() if t] + suite.students
     paths = [result_path(report, training) for training in wanted]
-    return [json.loads(path.read_text()) for path in paths if path.is_file()]
+    return [read_result(path) for path in paths if path.is_file()]
 
 
 def count_others(report: Path, suite: Suite) -> int:

@@ -20,6 +20,7 @@ from .suite_results import (
     count_iterations,
     find_start,
     read_accuracies,
+    read_json,
     read_last_losses,
     read_step_seconds,
     read_teacher_accuracy,
@@ -112,8 +113,10 @@ class SuiteRunner:
 
         Raises:
             SettingError: If another benchmark is at work in one of the
-                folders.
+                folders, or a given teacher can't be read.
         """
+        for name in self.suite.settings['teacher_checkpoints']:
+            self.teachers.hash(name)  # which refuses one that is damaged
         with ExitStack() as locks:
             options = {self.work_dir: '--work-dir', self.report: '--report'}
             for folder, option in options.items():
@@ -200,7 +203,7 @@ class SuiteRunner:
         begun = work_dir / MADE_WITH
         starts = []
         if start and begun.is_file():
-            known = json.loads(begun.read_text())
+            known = read_json(begun)
             starts = known.pop('starts', [])
             if known != made_with:
                 raise SettingError(

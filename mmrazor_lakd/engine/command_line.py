@@ -1,20 +1,30 @@
 """What the command line tools share."""
 
 import argparse
+import errno
 import gc
 import os
 import os.path as osp
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Callable
 
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+from mmengine.dist import get_rank
 from mmengine.logging import MMLogger
 
+from ..config_check import (
+    configs_near,
+    explain,
+    read_config_file,
+    sentence_of,
+)
 from ..errors import SettingError, nearest
+from .first_iteration import FirstIteration
 
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -31,7 +41,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         help='settings that override the config, as key=value; a nested key '
         'is written a.b.c, a list "[1,2]" without spaces',
     )
@@ -41,37 +51,80 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         default='none',
         help='how the processes were started',
     )
+    add_debug_argument(parser)
     # torchrun sets LOCAL_RANK; older launchers pass it as an argument.
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0, dest='local_rank'
     )
 
 
+def add_debug_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option with which an error shows where it comes from."""
+    parser.add_argument(
+        '--debug',
+        action='store_true',
+        help='show the traceback of an error, too',
+    )
+
+
+class ConfigOptions(DictAction):
+    """MMEngine's action for ``--cfg-options``, which names what it can't read.
+
+    A bare ``DictAction`` ends with a traceback.
+    """
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Take ``KEY=VALUE`` apart, each by itself."""
+        for value in values:
+            try:
+                super().__call__(parser, namespace, [value], option_string)
+            except (AssertionError, ValueError):
+                parser.error(
+                    f'{option_string} takes KEY=VALUE, and brackets in pairs, '
+                    f"not '{value}'"
+                )
+
+
 def check_folder(option: str, path: Path) -> None:
-    """Refuse a file where a folder is to be written.
+    """Refuse a path where no folder can be written.
 
     Raises:
-        SettingError: If it is one.
+        SettingError: If it is a file or lies in one, or is read-only.
     """
-    if path.exists() and not path.is_dir():
-        raise SettingError(f"{option}='{path}' is a file; name a folder.")
+    for folder in (path, *path.absolute().parents):
+        if not os.path.lexists(folder):
+            continue
+        if not folder.is_dir():
+            within = '' if folder == path else f" lies in '{folder}', which"
+            raise SettingError(
+                f"{option}='{path}'{within} is a file; name a folder."
+            )
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SettingError(
+                f"{option}='{path}' can't be written, since '{folder}' is "
+                f'read-only; name another folder.'
+            )
+        return
 
 
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config and merge into it what all tools have in common.
 
     Raises:
-        SettingError: If there is no such file.
+        SettingError: If there is no such config, or it can't be read.
     """
+    check_launcher(args.launcher)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if osp.isdir(args.config):
+        raise SettingError(
+            f"The config '{args.config}' is a folder; name a file in it."
+        )
     if not osp.isfile(args.config):
         raise SettingError(
             f"There is no config '{args.config}'; the nearest ones are: "
-            f'{nearest(args.config, _configs_near(args.config))}.'
+            f'{nearest(args.config, configs_near(args.config))}.'
         )
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    cfg = read_config_file(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -79,25 +132,35 @@ def load_config(args: argparse.Namespace) -> Config:
         name = osp.splitext(osp.basename(args.config))[0]
         cfg.work_dir = osp.join('work_dirs', name)
     for name in DATALOADERS:
-        if cfg.get(name) is not None:
+        if isinstance(cfg.get(name), dict):
             _set_dataloader_defaults(cfg[name])
     if args.launcher != 'none' and get_device() == 'cpu':
         _start_cpu_processes(cfg)
     return cfg
 
 
-def _configs_near(path: str):
-    """List the configs below the folder that a wrong path begins with."""
-    folder = osp.dirname(path)
-    while folder and not osp.isdir(folder):
-        folder = osp.dirname(folder)
-    found = [
-        osp.join(root, file)
-        for root, _, files in os.walk(folder or 'configs')
-        for file in files
-        if file.endswith('.py')
-    ]
-    return found or ['(none found)']
+#: what a launcher tells its processes
+LAUNCHERS = dict(
+    pytorch=('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+    slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+    mpi=('OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_SIZE', 'MASTER_ADDR'),
+)
+
+
+def check_launcher(launcher: str) -> None:
+    """Refuse a launcher that has not started this process.
+
+    Raises:
+        SettingError: Naming what it would have set.
+    """
+    missing = [n for n in LAUNCHERS.get(launcher, ()) if n not in os.environ]
+    if missing:
+        raise SettingError(
+            f'--launcher={launcher} is for processes that it has started, '
+            f'but this one has no {", ".join(missing)} in its environment; '
+            f'start it with tools/dist_train.sh CONFIG GPUS (or '
+            f'tools/dist_test.sh), or leave the option out.'
+        )
 
 
 def _set_dataloader_defaults(loader) -> None:
@@ -106,7 +169,7 @@ def _set_dataloader_defaults(loader) -> None:
     # Pinning without an accelerator warns at every start, and does nothing.
     loader.setdefault('pin_memory', get_device() == 'cuda')
     # PyTorch refuses persistent workers where there are no workers.
-    workers = loader.get('num_workers', 0) > 0
+    workers = loader.get('num_workers', 0) not in (0, None)
     loader['persistent_workers'] = workers and loader.get(
         'persistent_workers', True
     )
@@ -155,6 +218,8 @@ def set_mixed_precision(cfg: Config) -> None:
     Raises:
         SettingError: If the wrapper is of a kind that can't be replaced.
     """
+    if not isinstance(cfg.get('optim_wrapper'), dict):
+        return  # which check_config refuses
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind in ('AmpOptimWrapper', 'Bfloat16OptimWrapper'):
         return
@@ -170,15 +235,51 @@ def set_mixed_precision(cfg: Config) -> None:
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
-def run_tool(main: Callable[[], None]) -> None:
-    """Run a tool; tell the user's own mistakes in one sentence."""
+def run_tool(main: Callable[[], None], debug: bool = False) -> None:
+    """Run a tool; tell in one sentence what fails, with exit status 2.
+
+    A training that has begun, and then fails of anything but a setting, shows
+    its traceback.
+
+    Args:
+        main (Callable): The tool.
+        debug (bool): Whether to show every traceback.
+    """
     try:
         main()
-    except SettingError as error:
-        print(f'error: {error}', file=sys.stderr)
+    except Exception as error:
+        if FirstIteration.done and not _is_foreign(error):
+            raise
+        if debug:
+            traceback.print_exc()
+        known = isinstance(error, SettingError)
+        _tell(sentence_of(error) if known else explain(error))
         sys.exit(2)
+    except KeyboardInterrupt:
+        if debug:
+            traceback.print_exc()
+        sys.exit(130)  # as a shell has it
     finally:
         leave_process_group()
+
+
+def _is_foreign(error: Exception) -> bool:
+    """Whether no program is at fault: a setting is, or a disk."""
+    disk = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+    return isinstance(error, SettingError) or (
+        isinstance(error, OSError) and error.errno in disk
+    )
+
+
+def _tell(sentence: str) -> None:
+    """Print the sentence of an error, once for all processes.
+
+    The others wait before they repeat it: if the first one fails as well,
+    its launcher ends them meanwhile.
+    """
+    if get_rank():
+        time.sleep(3)
+    print(f'error: {sentence}', file=sys.stderr)
 
 
 def leave_process_group() -> None:

@@ -175,7 +175,8 @@ def write_report(out: Path, report: Dict[str, Any], console: Console) -> None:
             console.print(rich_table(section))
     for line in end:
         console.print(line, highlight=False, markup=False)
-    console.print(f'Tables, pictures and analysis.html are in {out}.')
+    line = f'Tables, pictures and analysis.html are in {out}.'
+    console.print(line, markup=False)
 
 
 def _plain(value: Any) -> Any:

@@ -86,6 +86,11 @@ def _make_loader(settings, dataset, num_images) -> DataLoader:
     dataset = DATASETS.build(dataset)
     if hasattr(dataset, 'full_init'):
         dataset.full_init()
+    if not len(dataset):
+        raise SettingError(
+            f'{type(dataset).__name__} has no image; look at what chooses '
+            f'them (data_root, ann_file, split, indices).'
+        )
     if num_images is not None and num_images < len(dataset):
         chosen = evenly_spaced(num_images, len(dataset)).tolist()
         dataset = Subset(dataset, chosen)

@@ -18,10 +18,14 @@ from ..algorithms.checkpoint import (
     read_checkpoint,
     read_state_dict,
 )
-from ..engine.command_line import load_config
+from ..config_check import check_config
+from ..engine.command_line import DATALOADERS, load_config
+from ..engine.first_iteration import explained
 from ..errors import SettingError
 
 TEACHER = 'teacher'
+#: sections of a config that networks and their images are made from
+USED = ('model', 'data_preprocessor', *DATALOADERS)
 
 
 class Choice(NamedTuple):
@@ -148,6 +152,7 @@ def read_config(path: str, options: Optional[Dict] = None) -> Config:
             f"The config '{path}' has no model; give one that tools/train.py "
             f'takes.'
         )
+    check_config(cfg, used=USED, scope='mmpretrain')
     return cfg
 
 
@@ -275,16 +280,17 @@ def _build(cfg: Config, role: str, choice: Choice) -> Network:
     if model_cfg.get(role):
         scope = model_cfg.get('_scope_', scope)
         model_cfg = model_cfg[role]
-    with DefaultScope.overwrite_default_scope(scope):
-        model = MODELS.build(model_cfg)
-    preprocessor = cfg.model.get('data_preprocessor')
-    preprocessor = preprocessor or cfg.get('data_preprocessor')
-    if preprocessor is None:
-        preprocessor = model.data_preprocessor
-    else:
-        preprocessor = CLASSIFIER_PARTS.build(
-            {'type': 'mmpretrain.ClsDataPreprocessor', **preprocessor}
-        )
+    with explained(cfg):
+        with DefaultScope.overwrite_default_scope(scope):
+            model = MODELS.build(model_cfg)
+        preprocessor = cfg.model.get('data_preprocessor')
+        preprocessor = preprocessor or cfg.get('data_preprocessor')
+        if preprocessor is None:
+            preprocessor = model.data_preprocessor
+        else:
+            preprocessor = CLASSIFIER_PARTS.build(
+                {'type': 'mmpretrain.ClsDataPreprocessor', **preprocessor}
+            )
     device = get_device()
     return Network(
         choice.label,

@@ -62,9 +62,10 @@ def make_gallery(args: argparse.Namespace, console: Console) -> bool:
         if len(first) < args.overview:
             first.append(sheet)
     if not names:
+        first_one, reason = next(iter(refused.items()))
         raise SettingError(
-            f'Not one of {len(refused)} image(s) can be shown; give files '
-            f'that Pillow reads.'
+            f'Not one of {len(refused)} image(s) can be shown ({first_one} '
+            f'{reason}); give files that Pillow reads.'
         )
     if first:
         overview = draw_overview(first, subjects.ends, subjects.classes)

@@ -3,6 +3,7 @@
 import argparse
 from typing import List, NamedTuple
 
+from ..engine.first_iteration import explained
 from ..evaluation.data import list_classes
 from ..evaluation.module_ends import (
     ModuleEnd,
@@ -55,7 +56,8 @@ def load_subjects(args: argparse.Namespace) -> Subjects:
     """
     cfg, networks, checkpoint = load_networks(args)
     teacher, student, *_ = networks
-    reader = Reader(cfg, args.config, student, args.image_size)
+    with explained(cfg):
+        reader = Reader(cfg, args.config, student, args.image_size)
     ends = choose_module_ends(
         cfg.model.get('distiller') or {},
         student.model,

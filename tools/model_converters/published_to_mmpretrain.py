@@ -10,6 +10,7 @@ written loads strictly into the ``ImageClassifier`` whose config is printed.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -17,7 +18,11 @@ from mmengine.config import Config
 
 from mmrazor_lakd.backbones import NETWORKS, build_network
 from mmrazor_lakd.backbones.published import Converted, convert_published
-from mmrazor_lakd.engine.command_line import run_tool
+from mmrazor_lakd.engine.command_line import (
+    add_debug_argument,
+    check_folder,
+    run_tool,
+)
 from mmrazor_lakd.errors import SettingError
 from mmrazor_lakd.weights import explain_unreadable
 
@@ -32,6 +37,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('source', type=Path, help='the published checkpoint')
     parser.add_argument('out', type=Path, help='the checkpoint to write')
+    add_debug_argument(parser)
     return parser.parse_args()
 
 
@@ -81,18 +87,26 @@ def model_config(converted: Converted) -> Config:
     )
 
 
-def main() -> None:
+def main(args: argparse.Namespace) -> None:
     """Read, convert, write, and print what it was."""
-    args = parse_args()
-    converted = convert_published(
-        read_weights_only(args.source), str(args.source)
-    )
-    config = model_config(converted)
-    if args.out.exists() and args.out.samefile(args.source):
+    if args.out.is_dir():
+        raise SettingError(
+            f"'{args.out}' is a folder; give the name of the file to write."
+        )
+    if (
+        args.source.exists()
+        and args.out.exists()
+        and args.out.samefile(args.source)
+    ):
         raise SettingError(
             f"'{args.out}' is the published checkpoint itself; give the name "
             f'of another file to write.'
         )
+    check_folder('the folder of out', args.out.absolute().parent)
+    converted = convert_published(
+        read_weights_only(args.source), str(args.source)
+    )
+    config = model_config(converted)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     meta = dict(
         network=converted.network,
@@ -108,4 +122,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    arguments = parse_args()
+    run_tool(partial(main, arguments), arguments.debug)

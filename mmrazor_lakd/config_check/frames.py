@@ -1,0 +1,86 @@
+"""Where in the code an error came, by its traceback."""
+
+import linecache
+import re
+from pathlib import Path
+from types import FrameType
+from typing import List, Optional, Tuple
+
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+Frames = List[Tuple[FrameType, int]]
+
+
+def list_frames(error: BaseException) -> Frames:
+    """List the frames and lines of an error, the innermost first."""
+    found, traceback = [], error.__traceback__
+    while traceback is not None:
+        found.append((traceback.tb_frame, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    return found[::-1]
+
+
+def name_place(frames: Frames) -> str:
+    """Name the innermost line of code."""
+    if not frames:
+        return 'unknown place'
+    frame, line = frames[0]
+    file = re.sub(
+        r'.*(site-packages|/lib/python[^/]*)/', '', frame.f_code.co_filename
+    )
+    return f'{file}, line {line}'
+
+
+def name_file(frames: Frames) -> str:
+    """Name the file that was at work, for an error that doesn't."""
+    for frame, _ in frames:
+        for name in ('file', 'filename', 'filepath', 'path'):
+            value = frame.f_locals.get(name)
+            if isinstance(value, (str, Path)):
+                return f' ({value})'
+    return ''
+
+
+def name_assertion(frames: Frames) -> str:
+    """Give the line of an assertion that has no message."""
+    if not frames:
+        return ''
+    frame, line = frames[0]
+    return linecache.getline(frame.f_code.co_filename, line).strip()
+
+
+def find_module(frames: Frames) -> Optional[Tuple[str, nn.Module]]:
+    """Find the innermost module that ran, by its name in the outermost."""
+    owners = [frame.f_locals.get('self') for frame, _ in frames]
+    running = [
+        owner
+        for owner in owners
+        # one that is being made has no modules yet
+        if isinstance(owner, nn.Module) and '_modules' in vars(owner)
+    ]
+    if not running:
+        return None
+    model = running[-1]
+    if is_model_wrapper(model):  # DistributedDataParallel
+        model = model.module
+    names = {module: name for name, module in model.named_modules()}
+    for name, value in vars(model).items():  # a teacher is no part of it
+        if isinstance(value, nn.Module):
+            for inner, module in value.named_modules(prefix=name):
+                names[module] = inner
+    for module in running:
+        if names.get(module):
+            return names[module], module
+    return None
+
+
+def explain_width(error: Exception, module: nn.Module) -> str:
+    """Say what a linear layer takes and is given."""
+    shapes = re.search(r'\(\d+x(\d+) and (\d+)x\d+\)', str(error))
+    if shapes is None or not isinstance(module, nn.Linear):
+        return ''
+    return (
+        f': it takes {shapes[2]} features and is given {shapes[1]}; set '
+        f'in_channels={shapes[1]} where the config has {shapes[2]}'
+    )

@@ -1,0 +1,177 @@
+"""Types that nobody has registered, and keys that they don't take."""
+
+import inspect
+from importlib.util import find_spec
+from typing import Dict, List, Optional
+
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.registry import Registry
+
+from ..errors import SettingError, nearest
+from .kinds import Part, find_children, find_sections
+from .signatures import arguments_of
+
+#: packages whose models build their parts from the configs as they are
+TRUSTED = ('mmengine', 'mmcv', 'mmpretrain', 'mmrazor', 'mmrazor_lakd')
+#: what MMEngine's registries take out of any config
+COMMON = {'type', '_scope_'}
+DEFAULT_CONSTRUCTOR = 'DefaultOptimWrapperConstructor'
+
+
+def check_parts(cfg: Dict, scope: str) -> None:
+    """Refuse types that are not registered, and keys that they don't take.
+
+    What can't be told for certain is left to MMEngine, which builds it.
+
+    Args:
+        cfg (dict): A config.
+        scope (str): Where types are looked up if it has no default_scope.
+
+    Raises:
+        SettingError: Naming the key and the nearest names.
+    """
+    parts = list(find_sections(cfg, cfg.get('default_scope') or scope))
+    sections = len(parts)
+    while parts:
+        part = parts.pop(0)
+        sections -= 1
+        cls = _find_class(part, nested=sections < 0)
+        is_model = part.kind.registry.name == 'model'
+        if inspect.isclass(cls):
+            _check_keys(part, cls)
+            if is_model and cls.__module__.split('.')[0] not in TRUSTED:
+                continue
+        elif is_model:
+            continue
+        parts += find_children(part)
+        if is_model:
+            _check_children(part)
+
+
+def _check_children(part: Part) -> None:
+    """Refuse plain values where a model has a part of its own."""
+    for name in part.kind.children:
+        value = part.cfg.get(name)
+        if isinstance(value, (str, int, float)):
+            raise SettingError(
+                f'{part.path}.{name}={value!r}, but a dict with a type is '
+                f'expected.'
+            )
+
+
+def _find_class(part: Part, nested: bool) -> Optional[object]:
+    """Look up a part's type as MMEngine does."""
+    name = part.type
+    if not isinstance(name, str):
+        return name
+    name += part.kind.suffix
+    root = part.kind.registry
+    try:
+        if part.kind.scoped:
+            with root.switch_scope_and_registry(part.scope) as registry:
+                found = registry.get(name)
+        else:
+            found = root.get(name)
+    except ImportError:
+        return None  # of a package that is broken here: MMEngine says so
+    except RuntimeError as error:
+        if not str(error).startswith('Failed to get'):
+            raise
+        found = None
+    if found is None and not (nested and _may_be_found(part)):
+        raise SettingError(unknown_type(part))
+    return found
+
+
+def _may_be_found(part: Part) -> bool:
+    """Whether MMEngine may find a type, though its scope is not known.
+
+    Then it looks in the registry of whoever builds the part.
+    """
+    children = part.kind.registry.children
+    return part.scope not in children and any(
+        part.type + part.kind.suffix in registry.module_dict
+        for registry in children.values()
+    )
+
+
+def unknown_type(part: Part) -> str:
+    """Say that a type is not registered, and what is."""
+    where = f"{part.path}.type='{part.type}'"
+    prefix, dot, _ = part.type.partition('.')
+    scope = prefix if dot else part.scope
+    root = part.kind.registry
+    if scope not in root.children and find_spec(scope) is None:
+        if not dot:
+            where += ' without a prefix'
+        scopes = [root.scope, *root.children]
+        if scope in MODULE2PACKAGE:
+            cure = f'install it (pip install {MODULE2PACKAGE[scope]})'
+        else:
+            cure = f'the nearest ones are: {nearest(scope, scopes)}'
+        return (
+            f"{where} is looked up in the scope '{scope}', but no package "
+            f'of that name is installed; {cure}.'
+        )
+    names = known_types(root, scope, prefixed=bool(dot))
+    if part.kind.suffix:
+        names = [
+            name[: -len(part.kind.suffix)]
+            for name in names
+            if name.endswith(part.kind.suffix)
+        ]
+    return (
+        f"{where} is no registered {root.name} of {scope}'s; the nearest "
+        f'names are: {nearest(part.type, names)}.'
+    )
+
+
+def known_types(root: Registry, scope: str, prefixed: bool) -> List[str]:
+    """List the names under which a scope finds something.
+
+    Args:
+        root (Registry): MMEngine's own registry.
+        scope (str): In which names need no prefix.
+        prefixed (bool): Whether to write the scope's own with it, too.
+    """
+    own = root.children.get(scope)
+    names = [] if own is None else list(own.module_dict)
+    if prefixed:
+        names = [f'{scope}.{name}' for name in names]
+    names += root.module_dict
+    for other, registry in root.children.items():
+        if other != scope:
+            names += [f'{other}.{name}' for name in registry.module_dict]
+    return names
+
+
+def _check_keys(part: Part, cls: type) -> None:
+    """Refuse keys that a class doesn't take, and missing ones."""
+    arguments = arguments_of(cls)
+    constructor = part.cfg.get('constructor', DEFAULT_CONSTRUCTOR)
+    if arguments is None or constructor != DEFAULT_CONSTRUCTOR:
+        return
+    known = arguments.names - set(part.kind.given)
+    for key in part.cfg:
+        if key not in arguments.names | COMMON | set(part.kind.taken):
+            raise SettingError(unknown_key(part.path, key, cls, known))
+    missing = arguments.required - set(part.kind.given) - set(part.cfg)
+    # Models may be given arguments by those that they are parts of.
+    if missing and part.kind.registry.name != 'model':
+        raise SettingError(missing_key(part.path, min(missing), cls))
+
+
+def unknown_key(path: str, key: str, cls: type, known) -> str:
+    """Say that a class has no such argument, and which it has."""
+    names = sorted(known)
+    others = (
+        f'the nearest ones are: {nearest(key, names)}'
+        if names
+        else 'it takes none'
+    )
+    return f'{path}.{key} is no argument of {cls.__name__}; {others}.'
+
+
+def missing_key(path: str, key: str, cls: type) -> str:
+    """Say that an argument has no value."""
+    return f"{path} lacks '{key}', which {cls.__name__} needs; add it."

@@ -1,0 +1,116 @@
+"""Which arguments a class takes, where that can be told for certain."""
+
+import ast
+import inspect
+import textwrap
+from functools import lru_cache
+from typing import FrozenSet, NamedTuple, Optional
+
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+from torch import nn
+
+KEYWORD_KINDS = (
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
+)
+
+
+#: whose ``**kwargs`` go to a function, later
+FORWARDED = {CheckpointHook: Runner.save_checkpoint}
+
+
+class Arguments(NamedTuple):
+    """What a class takes by keyword.
+
+    Attributes:
+        names (frozenset[str]): All that it takes.
+        required (frozenset[str]): Those without a default value.
+    """
+
+    names: FrozenSet[str]
+    required: FrozenSet[str]
+
+
+@lru_cache(maxsize=None)
+def arguments_of(cls: type) -> Optional[Arguments]:
+    """Collect the arguments of a class and, through ``**kwargs``, its bases.
+
+    Args:
+        cls (type): The class.
+
+    Returns:
+        Arguments: None where they can't be told from the signatures:
+        functions, decorated or builtin constructors, metaclasses with a call
+        of their own, and ``**kwargs`` that go elsewhere than to
+        ``super().__init__``.
+    """
+    if not inspect.isclass(cls) or cls.__new__ is not object.__new__:
+        return None
+    names, required = set(), set()
+    for base in cls.__mro__:
+        init = base.__dict__.get('__init__')
+        if base in (object, nn.Module):  # take nothing, whatever they write
+            return Arguments(frozenset(names), frozenset(required))
+        if init is None:
+            continue
+        if not inspect.isfunction(init) or hasattr(init, '__wrapped__'):
+            return None
+        parameters = list(inspect.signature(init).parameters.values())[1:]
+        kinds = {parameter.kind for parameter in parameters}
+        for parameter in parameters:
+            if parameter.kind in KEYWORD_KINDS:
+                # Of the bases', those that the class doesn't give itself
+                # can't be told.
+                if parameter.default is parameter.empty and base is cls:
+                    required.add(parameter.name)
+                names.add(parameter.name)
+        if inspect.Parameter.VAR_KEYWORD not in kinds:
+            return Arguments(frozenset(names), frozenset(required))
+        if base in FORWARDED:
+            names.update(parameters_of(FORWARDED[base]) - {'self'})
+            return Arguments(frozenset(names), frozenset(required))
+        if not _hands_on(init):
+            return None
+    return None
+
+
+def parameters_of(function) -> FrozenSet[str]:
+    """List what a class or function takes by keyword, as far as it says."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # a builtin
+        return frozenset()
+    return frozenset(p.name for p in parameters if p.kind in KEYWORD_KINDS)
+
+
+def _hands_on(init) -> bool:
+    """Whether ``**kwargs`` go to ``super().__init__`` and nowhere else."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
+    except (OSError, SyntaxError, TypeError):
+        return False
+    name = tree.body[0].args.kwarg.arg
+    used = sum(
+        isinstance(node, ast.Name) and node.id == name
+        for node in ast.walk(tree)
+    )
+    handed_on = sum(
+        isinstance(keyword.value, ast.Name) and keyword.value.id == name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and _is_super_init(node.func)
+        for keyword in node.keywords
+        if keyword.arg is None
+    )
+    return used == handed_on == 1
+
+
+def _is_super_init(function: ast.expr) -> bool:
+    """Whether an expression is ``super().__init__``."""
+    return (
+        isinstance(function, ast.Attribute)
+        and function.attr == '__init__'
+        and isinstance(function.value, ast.Call)
+        and isinstance(function.value.func, ast.Name)
+        and function.value.func.id == 'super'
+    )

@@ -1,0 +1,228 @@
+"""Values with which no training could start, or would do nothing."""
+
+import logging
+import math
+import re
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Sequence, Tuple
+
+from ..errors import SettingError, nearest
+from .kinds import LOADERS
+
+GROUPS = (
+    ('train_dataloader', 'train_cfg', 'optim_wrapper'),
+    ('val_dataloader', 'val_cfg', 'val_evaluator'),
+    ('test_dataloader', 'test_cfg', 'test_evaluator'),
+)
+DICTS = (dict, list, tuple)
+TYPES = {
+    **dict.fromkeys((*LOADERS, 'train_cfg', 'val_cfg', 'test_cfg'), dict),
+    **dict.fromkeys(('model', 'optim_wrapper', 'data_preprocessor'), dict),
+    **dict.fromkeys(('default_hooks', 'env_cfg', 'randomness'), dict),
+    **dict.fromkeys(('visualizer', 'log_processor', 'auto_scale_lr'), dict),
+    **dict.fromkeys(('val_evaluator', 'test_evaluator'), DICTS),
+    'param_scheduler': DICTS,
+    'custom_hooks': (list, tuple),
+    'default_scope': str,
+    'custom_imports': dict,
+}
+
+
+def is_number(value: Any, least: float = -math.inf) -> bool:
+    """Whether it is a finite number, and no smaller."""
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value >= least
+    )
+
+
+def is_whole(value: Any, least: float = -math.inf) -> bool:
+    """Whether it is a whole number, and no smaller."""
+    return is_number(value, least) and value == int(value)
+
+
+class Rule(NamedTuple):
+    """What the values at some paths have to be."""
+
+    paths: str
+    holds: Callable[[Any], bool]
+    expected: str
+
+
+COUNT = (lambda v: is_whole(v, 1), 'a whole number of at least 1')
+NATURAL = (lambda v: is_whole(v, 0), 'a whole number of at least 0')
+NOT_NEGATIVE = (lambda v: is_number(v, 0), 'a finite number of at least 0')
+NUMBER = (is_number, 'a finite number')
+POSITIVE = (lambda v: is_number(v) and v > 0, 'a finite number above 0')
+SWITCH = (lambda v: v in (True, False), 'True or False')
+PATH = (
+    lambda v: v is None or (isinstance(v, str) and v != ''),
+    'the path of a checkpoint, or None,',
+)
+RULES = tuple(
+    Rule(paths, *rest)
+    for paths, *rest in (
+        (r'\w+_dataloader\.batch_size', *COUNT),
+        (r'\w+_dataloader\.num_workers', *NATURAL),
+        (
+            r'\w+_dataloader\.(drop_last|pin_memory|persistent_workers)',
+            *SWITCH,
+        ),
+        (r'train_cfg\.(max_epochs|max_iters|val_interval)', *COUNT),
+        (r'train_cfg\.val_begin', *NATURAL),
+        (
+            r'randomness\.seed',
+            lambda v: v is None or (is_whole(v, 0) and v < 2**32),
+            'a whole number from 0 to 4294967295, or None,',
+        ),
+        (r'randomness\.(deterministic|diff_rank_seed)', *SWITCH),
+        (
+            r'default_hooks\.\w+\.(interval|max_keep_ckpts)',
+            lambda v: v == -1 or is_whole(v, 1),
+            'a whole number of at least 1, or -1 to switch it off,',
+        ),
+        (r'optim_wrapper\.optimizer\.(lr|weight_decay)', *NOT_NEGATIVE),
+        (r'optim_wrapper\.optimizer\.momentum', *NOT_NEGATIVE),
+        (r'optim_wrapper\.accumulative_counts', *COUNT),
+        (r'optim_wrapper\.clip_grad\.max_norm', *POSITIVE),
+        (r'param_scheduler.*\.milestones\[\d+\]', *NOT_NEGATIVE),
+        (r'param_scheduler.*\.(begin|end|eta_min)', *NOT_NEGATIVE),
+        (r'param_scheduler.*\.(T_max|gamma|step_size)', *POSITIVE),
+        (r'param_scheduler.*\.(\w+_)?factor', *NUMBER),
+        (r'param_scheduler.*\.(by_epoch|convert_to_iter_based)', *SWITCH),
+        (r'(model\.)?data_preprocessor\.mean\[\d+\]', *NUMBER),
+        (r'(model\.)?data_preprocessor\.std\[\d+\]', *POSITIVE),
+        (r'auto_scale_lr\.base_batch_size', *COUNT),
+        (r'(auto_scale_lr\.enable|train_cfg\.by_epoch|resume)', *SWITCH),
+        (r'(load_from|model\.teacher_ckpt)', *PATH),
+        (
+            'work_dir',
+            lambda v: isinstance(v, str) and v.strip() != '',
+            'the path of a folder',
+        ),
+    )
+)
+LISTS = r'(param_scheduler.*\.milestones|.*data_preprocessor\.(mean|std))'
+
+
+def check_values(cfg: Dict, needed: Sequence[str] = ()) -> None:
+    """Refuse values that MMEngine takes or fails at without saying which.
+
+    Args:
+        cfg (dict): A config.
+        needed (Sequence[str]): Sections that the tool can't do without.
+
+    Raises:
+        SettingError: Naming the key, its value and what is expected.
+    """
+    for name in needed:
+        if cfg.get(name) is None:
+            raise SettingError(
+                f"The config lacks '{name}', which this tool needs; add it, "
+                f'or give a config that has it.'
+            )
+    for name, kind in TYPES.items():
+        value = cfg.get(name)
+        if value is not None and not _is_built(value, kind):
+            words = {
+                dict: 'dict',
+                str: 'text',
+                DICTS: 'dict or a list of dicts',
+            }
+            raise SettingError(
+                f'{name}={value!r}, but a {words.get(kind, "list")} is '
+                f'expected.'
+            )
+    for group in GROUPS if needed else ():
+        _check_group(cfg, group)
+    wrapper = cfg.get('optim_wrapper')
+    if isinstance(wrapper, dict) and not (
+        {'optimizer', 'constructor'} & set(wrapper)
+        or any(hasattr(value, 'update_params') for value in wrapper.values())
+    ):
+        raise SettingError("optim_wrapper lacks 'optimizer'; add it.")
+    loop = cfg.get('train_cfg') or {}
+    if 'max_epochs' in loop and not {'by_epoch', 'type'} & set(loop):
+        raise SettingError(
+            'train_cfg has max_epochs, but neither by_epoch nor a type, and '
+            'would count iterations; add by_epoch=True.'
+        )
+    for path, value in flatten(cfg):
+        _check_value(path, value)
+    _check_normalisation(cfg)
+    _check_log_level(cfg.get('log_level', 'INFO'))
+
+
+def _is_built(value: Any, kind: Any) -> bool:
+    """Whether it is of a type, or no plain value: an object made already."""
+    plain = (str, int, float, bool, list, tuple, dict)
+    return isinstance(value, kind) or not isinstance(value, plain)
+
+
+def flatten(value: Any, path: str = '') -> Iterator[Tuple[str, Any]]:
+    """Yield all values that are no dicts, with their paths.
+
+    Examples:
+        >>> list(flatten(dict(a=[1, dict(b=2)])))
+        [('a', [1, {'b': 2}]), ('a[0]', 1), ('a[1].b', 2)]
+    """
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from flatten(item, f'{path}.{name}' if path else str(name))
+        return
+    yield path, value
+    if isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from flatten(item, f'{path}[{number}]')
+
+
+def _check_value(path: str, value: Any) -> None:
+    """Hold a value against the rules for its path."""
+    if re.fullmatch(LISTS, path) and value is not None:
+        if not isinstance(value, (list, tuple)):
+            raise SettingError(
+                f'{path}={value!r}, but a list of numbers is expected.'
+            )
+    for rule in RULES:
+        if re.fullmatch(rule.paths, path) and not rule.holds(value):
+            raise SettingError(
+                f'{path}={value!r}, but {rule.expected} is expected.'
+            )
+
+
+def _check_group(cfg: Dict, group: Sequence[str]) -> None:
+    """Refuse settings of which MMEngine takes all or none."""
+    given = [name for name in group if cfg.get(name) is not None]
+    missing = [name for name in group if name not in given]
+    if given and missing:
+        raise SettingError(
+            f'The config has {" and ".join(given)}, but no '
+            f'{" and ".join(missing)}; give all three or set all to None.'
+        )
+
+
+def _check_normalisation(cfg: Dict) -> None:
+    """Refuse a mean and a standard deviation for other channels."""
+    for path, owner in (('', cfg), ('model.', cfg.get('model'))):
+        owner = owner if hasattr(owner, 'get') else {}
+        settings = owner.get('data_preprocessor')
+        settings = settings if isinstance(settings, dict) else {}
+        values = [settings.get(name) for name in ('mean', 'std')]
+        lengths = {len(value) for value in values if value is not None}
+        if len(lengths - {1}) > 1:
+            raise SettingError(
+                f'{path}data_preprocessor has mean={values[0]} and '
+                f'std={values[1]}, but one number for each channel is '
+                f'expected in both.'
+            )
+
+
+def _check_log_level(level: Any) -> None:
+    """Refuse a level that Python's logging doesn't know."""
+    names = [logging.getLevelName(number) for number in range(10, 60, 10)]
+    if isinstance(level, str) and level not in (*names, 'WARN', 'NOTSET'):
+        raise SettingError(
+            f"log_level='{level}', but a level of Python's logging is "
+            f'expected; the nearest ones are: {nearest(level, names)}.'
+        )
