@@ -134,10 +134,13 @@ def _bases_of(path: str) -> Iterator[str]:
             for target in node.targets
         ):
             for part in getattr(node.value, 'elts', [node.value]):
-                if isinstance(part, ast.Constant) and isinstance(
-                    part.value, str
-                ):
-                    yield part.value
+                if not isinstance(part, ast.Constant):
+                    continue  # what it computes is not known here
+                if not isinstance(part.value, str):
+                    raise ValueError(
+                        f'its {BASE} has {part.value!r}, which is no path'
+                    )
+                yield part.value
 
 
 def _explain_code(path: str, error: Exception) -> str:

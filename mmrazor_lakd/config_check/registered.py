@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Dict, List, Optional
 
 from mmengine.config.utils import MODULE2PACKAGE
-from mmengine.registry import Registry
+from mmengine.registry import MODELS, Registry
 
 from ..errors import SettingError, nearest
 from .kinds import Part, find_children, find_sections
@@ -78,9 +78,24 @@ def _find_class(part: Part, nested: bool) -> Optional[object]:
         if not str(error).startswith('Failed to get'):
             raise
         found = None
+    if not _is_installed(part.cfg.get('_scope_')):
+        raise SettingError(
+            f"{part.path}._scope_='{part.cfg['_scope_']}' is no package that "
+            f'is installed, so that it would have no effect; install it, or '
+            f'leave it out.'
+        )
     if found is None and not (nested and _may_be_found(part)):
         raise SettingError(unknown_type(part))
     return found
+
+
+def _is_installed(scope: Optional[str]) -> bool:
+    """Whether a scope, if there is one, is a package's or of a registry."""
+    return (
+        scope is None
+        or scope in (MODELS.scope, *MODELS.children)
+        or find_spec(scope) is not None
+    )
 
 
 def _may_be_found(part: Part) -> bool:

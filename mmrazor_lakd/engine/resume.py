@@ -120,7 +120,10 @@ def check_start(runner, path: str) -> None:
             a training that diverged, or if it lacks the state of the training.
     """
     if '://' not in path and Path(path).is_dir():
-        return  # DeepSpeed's
+        raise SettingError(
+            f"{OPTION}='{path}' is a folder; name a checkpoint (*.pth) in "
+            f'it, or write {OPTION} alone beside --work-dir={path}.'
+        )
     found = read_checkpoint(path, OPTION)
     lacking = _what_it_lacks(runner, found)
     if lacking:

@@ -135,7 +135,7 @@ def run(monkeypatch, name, *args):
     spec.loader.exec_module(tool)
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
-    tool.main()
+    tool.main(tool.parse_args())
 
 
 def test_each_config_tests_each_students_checkpoint(tmp_path, monkeypatch):

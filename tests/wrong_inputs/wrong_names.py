@@ -27,7 +27,7 @@ TYPES = [
         'plain',
         ('model.type=ImageClasifier', 'model.type=', 'ImageClassifier'),
         ('model.backbone.type=CIFARResnet', 'backbone', 'CIFARResNet'),
-        ('model.backbone.type=mmdet.ResNet', 'mmdet', 'not installed'),
+        ('model.backbone.type=mmdet.ResNet', 'mmdet', 'is installed'),
         ('model.backbone.type=mmpretian.ResNet', "'mmpretian'", 'mmpretrain'),
         ('model.backbone._scope_=mmdet', 'model.backbone', 'mmdet'),
         ('model.neck.type=GlobalAveragePoling', 'GlobalAveragePooling'),
@@ -70,7 +70,7 @@ TYPES = [
         ),
         ('model.teacher.backbone.type=ResNet20', 'model.teacher.backbone'),
         ('train_dataloader.dataset.pipeline.0.type=Crop', 'pipeline[0]'),
-        ('train_dataloader.dataset.pipeline.0.type=RandomCrop', 'BatchRandom'),
+        ('train_dataloader.dataset.pipeline.0.type=RandomCrop', 'crop_size'),
     ),
 ]  # fmt: skip
 KEYS = [
@@ -105,7 +105,6 @@ KEYS = [
         ('model.distiller.student_recorders.logits.sorce=a', 'source'),
         ('model.teacher_checkpoint=a.pth', 'teacher_ckpt'),
         ('model.distiller.distill_losses.loss_dkd.loss.temp=4', 'loss.temp'),
-        ('model.architecture.head.topk=abc', 'architecture.head'),
     ),
     *texts(
         'plain',
@@ -130,11 +129,6 @@ KEYS = [
         ),
         (
             'train_dataloader = dict(_delete_=True, batch_size=8, '
-            "dataset=dict(type='Digits'))",
-            'train_dataloader', 'sampler',
-        ),
-        (
-            'train_dataloader = dict(_delete_=True, batch_size=8, '
             "sampler=dict(type='DefaultSampler'))",
             'train_dataloader', 'dataset',
         ),
@@ -144,7 +138,7 @@ KEYS = [
         ),
         (
             'optim_wrapper = dict(_delete_=True, optimizer=dict(lr=0.1))',
-            'optim_wrapper.optimizer', "'type'",
+            'optim_wrapper', "'type'",
         ),
         (
             "param_scheduler = [dict(type='MultiStepLR')]",

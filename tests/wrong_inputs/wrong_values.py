@@ -171,10 +171,8 @@ LOSSES = [
         ('model.distiller.num_modules=99', 'num_modules'),
         ('model.distiller.num_modules=three', 'num_modules'),
         ('model.distiller.input_size=-1', 'input_size'),
-        pending="the distillers' messages",
     ),
-    *texts('kd', (VIT, 'head.fc', 'head.layers.head'),
-           pending="the distillers' messages"),
+    *texts('kd', (VIT, 'head.fc', 'head.layers.head')),
     *options(
         'lakd',
         ('model.distiller.attention_loss.loss_weight=abc', 'loss_weight'),
@@ -185,14 +183,12 @@ LOSSES = [
          'model.distiller.attention_loss.beta=-1', 'alpha'),
         ('model.distiller.attention_loss.kernel_size=99', 'kernel_size'),
         ('model.distiller.distill_losses.loss_dkd.loss.tau=nan', 'tau'),
-        pending="the losses' values",
     ),
     *options(
         'kd',
         ('model.distiller.distill_losses.loss_kd.tau=nan', 'tau'),
         ('model.distiller.distill_losses.loss_kd.loss_weight=-1',
          'loss_weight'),
-        pending="the losses' values",
     ),
     *options(
         'lakd',
