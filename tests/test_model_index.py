@@ -141,7 +141,7 @@ def test_measured_figures_are_those_of_the_benchmarks(models):
 
 def rows_with_options(report):
     """Name a suite's rows that change their config, by its report's name."""
-    name = re.sub(r'_\d+_epochs$', '', report)
+    name = re.sub(r'_(\d+_epochs|float32)$', '', report)
     suite = Config.fromfile(ROOT / 'configs' / 'benchmark' / f'{name}.py')
     return [m['title'] for m in suite.methods if 'options' in m]
 

@@ -55,7 +55,8 @@ def short_training(base: str) -> List[str]:
     if base != 'plain':
         args.append('model.teacher_ckpt={tmp}/teacher.pth')
     if base == 'crd':
-        args.append('model.distiller.distill_losses.loss_crd.num_samples=32')
+        loss = 'model.distiller.distill_losses.loss_crd'
+        args += [f'{loss}.num_samples=32', f'{loss}.num_negatives=8']
     return args
 
 
