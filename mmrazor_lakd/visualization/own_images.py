@@ -83,7 +83,7 @@ def _neighbours(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
         return ''
-    names = sorted(file.name for file in folder.iterdir())
+    names = sorted(file.name for file in folder.glob('[!.]*'))
     close = nearest(path.name, names)
     return f'; the nearest names are: {close}' if close else ''
 
