@@ -229,13 +229,24 @@ class SuiteRunner:
             training, work_dir, popen, slot, time.time(), start, starts
         )
 
-    def _command(self, training: Training) -> List[str]:
-        """Write the command of a training, without its folder."""
+    def _command(
+        self, training: Training, recorded: bool = False
+    ) -> List[str]:
+        """Write the command of a training, without its folder.
+
+        Args:
+            training (Training): The training.
+            recorded (bool): Whether it is for the result, which names no
+                folder of this machine: a teacher of a report elsewhere is
+                named from the report's folder on. Defaults to False.
+        """
         options = {**training.options, **KEEPING}
         if not self.teachers.is_given(training.teacher):
             path = self.teachers.find(training.teacher)
             if path.is_relative_to(self.root):
                 path = path.relative_to(self.root)
+            elif recorded and path.is_relative_to(self.report):
+                path = path.relative_to(self.report.parent)
             options['model.teacher_ckpt'] = path
         return [
             'tools/train.py',
@@ -276,7 +287,9 @@ class SuiteRunner:
                 seed=training.seed,
                 config=training.config,
                 digest=training.digest,
-                command=shlex.join(['python', *self._command(training)]),
+                command=shlex.join(
+                    ['python', *self._command(training, recorded=True)]
+                ),
                 teacher=self.teachers.hash(training.teacher),
                 teacher_top1=read_teacher_accuracy(process.work_dir),
                 top1=accuracies,

@@ -173,6 +173,15 @@ def trainings_of(folder):
     return found
 
 
+def test_results_name_no_folder_of_the_machine(unbroken):
+    folder = unbroken[0]
+    texts = [
+        path.read_text() for path in (folder / 'report/results').glob('*.json')
+    ]
+    assert any('model.teacher_ckpt=report/teachers/' in text for text in texts)
+    assert not any(str(folder) in text for text in texts)
+
+
 def test_a_failure_does_not_stop_the_others(unbroken, tmp_path):
     suite = tmp_path / 'wrong.py'
     suite.write_text(
