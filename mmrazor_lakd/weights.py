@@ -45,7 +45,7 @@ def take_weights(found: object, name: str) -> Dict[str, Tensor]:
     if not sets and not _are_weights(found):
         held = type(found).__name__
         if holder:
-            held = f'the keys {_few(list(holder))}'
+            held = f'the keys {few(list(holder))}'
         raise SettingError(
             f'{name} has no state dict, but {held}; a state dict is '
             f'expected, or one under {", ".join(map(repr, PLAIN[:-1]))} or '
@@ -60,7 +60,7 @@ def take_weights(found: object, name: str) -> Dict[str, Tensor]:
         ]
         raise SettingError(
             f'{name} holds under {sets[0]!r} not only tensors, but also '
-            f"{_few(others)}; save a network's state_dict() there."
+            f"{few(others)}; save a network's state_dict() there."
         )
     if len(sets) > 1 or sets and sets[0] in AVERAGED:
         print_log(
@@ -92,6 +92,15 @@ def _unwrap(weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
         weights = {key[len('module.') :]: weights[key] for key in own}
         own = [key for key in weights if key not in COUNTERS]
     return weights
+
+
+def part_of(state_dict: Dict, prefix: str) -> Dict[str, torch.Tensor]:
+    """Take the weights of one network out of those of a distillation."""
+    return {
+        key[len(prefix) :]: value
+        for key, value in state_dict.items()
+        if key.startswith(prefix)
+    }
 
 
 def explain_unreadable(name: str, error: Exception) -> SettingError:
@@ -164,6 +173,6 @@ def not_finite(state: Any, name: str = '') -> Iterator[str]:
             yield from not_finite(value, f'{name}.{key}' if name else str(key))
 
 
-def _few(names: List[str]) -> str:
+def few(names: List[str]) -> str:
     """Write the first names of a list."""
     return ', '.join(map(str, names[:3])) + (', ...' if names[3:] else '')

@@ -11,7 +11,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 from torch import nn
 
 from ..errors import SettingError, nearest
-from ..weights import explain_unreadable, not_finite, take_weights
+from ..weights import explain_unreadable, not_finite, part_of, take_weights
 
 # Where a distilled student lies in the checkpoint of its training.
 STUDENT_PREFIX = 'architecture.'
@@ -81,15 +81,6 @@ def _files_near(path: str) -> str:
 def read_state_dict(path: str, option: str) -> Dict[str, torch.Tensor]:
     """Read the weights of a checkpoint; see :func:`read_checkpoint`."""
     return read_checkpoint(path, option)['state_dict']
-
-
-def part_of(state_dict: Dict, prefix: str) -> Dict[str, torch.Tensor]:
-    """Take the weights of one network out of those of a distillation."""
-    return {
-        key[len(prefix) :]: value
-        for key, value in state_dict.items()
-        if key.startswith(prefix)
-    }
 
 
 def check_state_dict(

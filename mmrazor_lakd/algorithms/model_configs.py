@@ -187,7 +187,8 @@ def _check_own(role: str, own: Any, outer: Dict) -> None:
             f'model.{role}.data_preprocessor has no effect, since both '
             f'networks get the images of the top-level data_preprocessor, and '
             f'differs from it in {", ".join(differing)}; write these settings '
-            f'there and leave them out here.'
+            f'there and leave them out here (data_preprocessor=None beside a '
+            f'cfg_path).'
         )
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SettingError
-from ..weights import take_weights
+from ..weights import few, part_of, take_weights
 from . import cifar_mobilenet_v2, mobilenet_v1
 from .networks import NETWORKS, build_network
 
@@ -160,7 +160,8 @@ def convert_published(checkpoint: object, source: str) -> Converted:
             which one it comes nearest, and the first keys and shapes that
             differ.
     """
-    published = _find_student(take_weights(checkpoint, f"'{source}'"))
+    weights = take_weights(checkpoint, f"'{source}'")
+    published = part_of(weights, 'student.') or weights
     families = [
         family
         for family in FAMILIES
@@ -169,7 +170,7 @@ def convert_published(checkpoint: object, source: str) -> Converted:
     if not families:
         raise SettingError(
             f"'{source}' has other names than the networks known here (the "
-            f'first: {_few(list(published))}); give a checkpoint of '
+            f'first: {few(list(published))}); give a checkpoint of '
             f'RepDistiller, mdistiller, ReviewKD, pytorch_resnet_cifar10 or a '
             f'ResNet of torchvision.'
         )
@@ -205,7 +206,7 @@ def convert_published(checkpoint: object, source: str) -> Converted:
             nearest = count, network, problems
     _, network, problems = nearest
     listed = '; '.join(
-        f'{len(names)} {kind} ({_few(names)})'
+        f'{len(names)} {kind} ({few(names)})'
         for kind, names in problems.items()
         if names
     )
@@ -213,17 +214,6 @@ def convert_published(checkpoint: object, source: str) -> Converted:
         f"'{source}' comes nearest to {network}, but does not fit: {listed}; "
         f'give a checkpoint of {", ".join(family.networks)}.'
     )
-
-
-def _find_student(weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
-    """Take the student's weights out of those of a whole training."""
-    prefix = 'student.'
-    student = {
-        name[len(prefix) :]: value
-        for name, value in weights.items()
-        if name.startswith(prefix)
-    }
-    return student or weights
 
 
 def _rename(name: str, rules: Sequence[Rule]) -> str:
@@ -284,8 +274,3 @@ def _differences(expected, found, origin) -> Dict[str, List[str]]:
             if name in found and found[name].shape != shape
         ],
     }
-
-
-def _few(names: List[str]) -> str:
-    """Write the first names of a list."""
-    return ', '.join(names[:3]) + (', ...' if len(names) > 3 else '')

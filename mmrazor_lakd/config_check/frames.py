@@ -6,8 +6,9 @@ from pathlib import Path
 from types import FrameType
 from typing import List, Optional, Tuple
 
-from mmengine.model import is_model_wrapper
 from torch import nn
+
+from ..algorithms.checkpoint import unwrap_model
 
 Frames = List[Tuple[FrameType, int]]
 
@@ -61,9 +62,7 @@ def find_module(frames: Frames) -> Optional[Tuple[str, nn.Module]]:
     ]
     if not running:
         return None
-    model = running[-1]
-    if is_model_wrapper(model):  # DistributedDataParallel
-        model = model.module
+    model = unwrap_model(running[-1])
     names = {module: name for name, module in model.named_modules()}
     for name, value in vars(model).items():  # a teacher is no part of it
         if isinstance(value, nn.Module):

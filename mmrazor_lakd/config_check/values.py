@@ -1,11 +1,10 @@
 """Values with which no training could start, or would do nothing."""
 
 import logging
-import math
 import re
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Sequence, Tuple
 
-from ..errors import SettingError, nearest
+from ..errors import SettingError, is_number, nearest
 from .kinds import LOADERS
 
 GROUPS = (
@@ -27,19 +26,9 @@ TYPES = {
 }
 
 
-def is_number(value: Any, least: float = -math.inf) -> bool:
-    """Whether it is a finite number, and no smaller."""
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value >= least
-    )
-
-
-def is_whole(value: Any, least: float = -math.inf) -> bool:
+def is_whole(value: Any, least: int) -> bool:
     """Whether it is a whole number, and no smaller."""
-    return is_number(value, least) and value == int(value)
+    return is_number(value) and value == int(value) and value >= least
 
 
 class Rule(NamedTuple):
@@ -52,7 +41,10 @@ class Rule(NamedTuple):
 
 COUNT = (lambda v: is_whole(v, 1), 'a whole number of at least 1')
 NATURAL = (lambda v: is_whole(v, 0), 'a whole number of at least 0')
-NOT_NEGATIVE = (lambda v: is_number(v, 0), 'a finite number of at least 0')
+NOT_NEGATIVE = (
+    lambda v: is_number(v) and v >= 0,
+    'a finite number of at least 0',
+)
 NUMBER = (is_number, 'a finite number')
 POSITIVE = (lambda v: is_number(v) and v > 0, 'a finite number above 0')
 SWITCH = (lambda v: v in (True, False), 'True or False')

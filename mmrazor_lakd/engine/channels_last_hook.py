@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
+
+from ..algorithms.checkpoint import unwrap_model
 
 
 @HOOKS.register_module()
@@ -24,9 +25,7 @@ class ChannelsLastHook(Hook):
 
     def before_train(self, runner) -> None:
         """Lay out all images from here on, those of the validation too."""
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrap_model(runner.model)
         preprocessor = getattr(model, 'data_preprocessor', None)
         if preprocessor is None:  # no model of MMEngine's
             model.register_forward_pre_hook(

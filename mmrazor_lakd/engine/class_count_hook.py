@@ -3,10 +3,10 @@
 from typing import Iterator, Tuple
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from torch import nn
 
+from ..algorithms.checkpoint import unwrap_model
 from ..distillers.class_counts import logit_losses
 from ..errors import SettingError
 
@@ -59,9 +59,7 @@ class ClassCountHook(Hook):
         classes = dataset.metainfo.get('classes')
         if classes is None:
             return
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrap_model(runner.model)
         parts = [
             (name, count, '')
             for name, count in class_counts(model)

@@ -7,11 +7,11 @@ from typing import Any, Dict, List, Optional, Tuple, Union
 import torch
 from mmengine.dist import all_gather_object, all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import HOOKS
 from torch import nn
 
+from ..algorithms.checkpoint import unwrap_model
 from ..distillers.records import tensors_in
 from ..errors import DivergenceError, check_number
 
@@ -58,7 +58,7 @@ class DivergenceHook(Hook):
 
     def before_train(self, runner) -> None:
         """Look at what the model's forward pass returns."""
-        self._handle = _model(runner).register_forward_hook(
+        self._handle = unwrap_model(runner.model).register_forward_hook(
             partial(self._check_losses, runner)
         )
 
@@ -68,7 +68,7 @@ class DivergenceHook(Hook):
 
     def after_train_epoch(self, runner) -> None:
         """Check the weights, before they are saved."""
-        bad = bad_weights(_model(runner))
+        bad = bad_weights(unwrap_model(runner.model))
         if not _anywhere(bool(bad)):
             return
         reason = None
@@ -106,12 +106,6 @@ class DivergenceHook(Hook):
         if reason:
             reason += f', and {describe(name, module, runner)}'
         _end(runner.iter + 1, reason)
-
-
-def _model(runner) -> nn.Module:
-    """Unwrap the model."""
-    model = runner.model
-    return model.module if is_model_wrapper(model) else model
 
 
 def _anywhere(flag: Union[bool, torch.Tensor]) -> bool:

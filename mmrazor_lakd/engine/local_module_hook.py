@@ -6,10 +6,10 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from torch import nn
 
+from ..algorithms.checkpoint import unwrap_model
 from ..distillers.dry_run import eval_mode
 from ..errors import SettingError
 from ..evaluation.look import Comparison, compare_modules
@@ -192,9 +192,7 @@ def _models(runner) -> Tuple[nn.Module, nn.Module, nn.Module]:
     Raises:
         SettingError: If there is no teacher.
     """
-    model = runner.model
-    if is_model_wrapper(model):  # DistributedDataParallel
-        model = model.module
+    model = unwrap_model(runner.model)
     teacher = getattr(model, 'teacher', None)
     if teacher is None:
         raise SettingError(

@@ -1,9 +1,9 @@
 """The labels of all training samples, for losses that contrast them."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
+from ..algorithms.checkpoint import unwrap_model
 from ..errors import SettingError
 from ..losses import NegativeSampler
 
@@ -26,9 +26,7 @@ class SampleLabelsHook(Hook):
             SettingError: The data set can't tell them, or they don't suit
                 the loss.
         """
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrap_model(runner.model)
         samplers = [
             module
             for module in model.modules()

@@ -3,10 +3,10 @@
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner.amp import autocast
 
+from ..algorithms.checkpoint import unwrap_model
 from .class_count_hook import class_counts
 
 
@@ -34,9 +34,7 @@ class TeacherAccuracyHook(Hook):
     @torch.no_grad()
     def before_train(self, runner) -> None:
         """Evaluate, with the validation loop's data and metrics."""
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrap_model(runner.model)
         teacher = getattr(model, 'teacher', None)
         if teacher is None or runner.val_loop is None or runner.iter > 0:
             return
