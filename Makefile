@@ -4,6 +4,8 @@ VENV ?= .venv
 LOCK ?= requirements/lock.txt
 # Only for the first set-up; python3.11 or else a python3 that is newer.
 PYTHON ?=
+# A file's tests share fixtures and ports, so that each stays in one process.
+TEST_PROCESSES ?= 2
 # More options for the command: make test ARGS='-k ndam -x'
 ARGS ?=
 
@@ -41,7 +43,8 @@ demo: venv
 	@'$(VENV)/bin/python' tools/demo.py $(ARGS)
 
 test: venv
-	@'$(VENV)/bin/python' -m pytest -m 'not slow' $(ARGS)
+	@'$(VENV)/bin/python' -m pytest -m 'not slow' \
+	    -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 smoke: venv
 	@'$(VENV)/bin/python' tools/benchmark.py smoke --jobs 2 $(ARGS)

@@ -7,6 +7,9 @@ from pathlib import Path
 # Resumed trainings are compared to the last digit, and several processes with
 # one, for which a machine's GPU won't do. Said before torch looks for it.
 os.environ['CUDA_VISIBLE_DEVICES'] = ''
+# Two test processes with as many threads as cores each would wait for another.
+if 'PYTEST_XDIST_WORKER' in os.environ:
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import pytest
 import torch
