@@ -13,7 +13,7 @@ from rich.console import Console
 from ..errors import SettingError
 from ..report_page import Report, Section, rich_table, write_pages
 from .suite import Suite
-from .suite_configs import format_options
+from .suite_configs import format_options, place_config
 from .suite_figures import draw_accuracies, draw_curves, draw_memory
 from .suite_results import is_teacher, read_json, read_results
 from .suite_table import format_table, make_table, read_published
@@ -23,7 +23,7 @@ LEGEND = (
     'standard deviation of the seeds. "minus {reference}": mean difference, '
     'paired by seed, ± half of its 95 % interval (Student). "time", "memory": '
     'of a training step, beside {reference} in one run of '
-    'tools/analyze_cost.py. "published": by the metafiles of the configs, for '
+    'tools/analyze_cost.py. "published": by the files of the pairs, for '
     'the budget of the literature. An empty cell was not measured or not '
     'found. The best epoch is chosen by these accuracies themselves and is '
     'there only for comparison with the literature, which does so.'
@@ -77,7 +77,7 @@ def write_report(
         results,
         suite.settings,
         {pair: rows for pair, rows in costs.items() if rows},
-        read_published(root),
+        read_published(root, suite.settings['pairs']),
     )
     table.to_csv(report / 'report.csv', index=False)
     sections = [
@@ -121,7 +121,9 @@ def measure_costs(
             if training.pair == pair and training.method not in jobs:
                 jobs[training.method] = ','.join(
                     [
-                        training.config,
+                        place_config(
+                            root, training.config, report / 'cost' / 'configs'
+                        ),
                         *format_options(training.options),
                         f'label={training.method}',
                     ]

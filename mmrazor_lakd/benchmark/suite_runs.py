@@ -14,7 +14,7 @@ from .cost_report import describe_commit, describe_machine
 from .processes import explain_failure, start_python
 from .suite import TEACHER, Suite, Training
 from .suite_agreement import check_precision, check_teachers, precision
-from .suite_configs import format_options
+from .suite_configs import format_options, missing_config, place_config
 from .suite_results import (
     checkpoint_path,
     count_iterations,
@@ -248,12 +248,29 @@ class SuiteRunner:
             elif recorded and path.is_relative_to(self.report):
                 path = path.relative_to(self.report.parent)
             options['model.teacher_ckpt'] = path
+        config = training.config
+        if not recorded:
+            config = place_config(self.root, config, self.work_dir / 'configs')
         return [
             'tools/train.py',
-            training.config,
+            config,
             '--cfg-options',
             *format_options(options),
         ]
+
+    def _recorded_command(self, training: Training) -> str:
+        """Write the command of a training that repeats it anywhere."""
+        command = shlex.join(
+            ['python', *self._command(training, recorded=True)]
+        )
+        missing = missing_config(self.root, training.config)
+        if missing:
+            method, pair = missing
+            command = (
+                f'python tools/make_config.py --method {method} --pair {pair} '
+                f'--out {training.config} && {command}'
+            )
+        return command
 
     def _finish(
         self, process: Process, failures: List[Dict[str, str]]
@@ -287,9 +304,7 @@ class SuiteRunner:
                 seed=training.seed,
                 config=training.config,
                 digest=training.digest,
-                command=shlex.join(
-                    ['python', *self._command(training, recorded=True)]
-                ),
+                command=self._recorded_command(training),
                 teacher=self.teachers.hash(training.teacher),
                 teacher_top1=read_teacher_accuracy(process.work_dir),
                 top1=accuracies,

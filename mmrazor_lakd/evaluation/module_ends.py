@@ -10,6 +10,7 @@ from ..distillers.dry_run import dry_run
 from ..distillers.graph_run import graph_run
 from ..distillers.local_modules import check_entries
 from ..distillers.partition import pair_blocks, partition
+from ..distillers.stage_expansion import expand_local_modules, stages_of_both
 from ..errors import SettingError, nearest
 
 BACKBONE = 'backbone.'
@@ -178,6 +179,10 @@ def _local_modules(distiller, student, teacher) -> List[Dict]:
     count = distiller.get('num_modules')
     if entries is None and count is None:
         return []
+    if isinstance(entries, dict):
+        entries = expand_local_modules(
+            entries, *stages_of_both(student, teacher)
+        )
     check_entries(entries, count)
     if count is None:
         return entries
