@@ -65,6 +65,9 @@ def sources(distiller):
 
 def test_the_literatures_pairs_are_there():
     assert len(PAIRS) == 19 and set(PAIRS) <= set(WRITTEN_PAIRS)
+    for method in ('crd', 'dkd', 'kd', 'lakd'):
+        for pair in PAIRS:
+            assert f'configs/{method}/{method}_{pair}.py' in CONFIGS
 
 
 @pytest.mark.parametrize('pair', PAIRS)

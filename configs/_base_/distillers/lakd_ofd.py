@@ -4,7 +4,7 @@
 # OFD's learned layers stands LAKD's connector, the identity where widths
 # agree, so that the student's maps are the teacher's: in the first half of the
 # training the stages but the first are fed a mixture of both, from the
-# teacher's to the student's.
+# teacher's to the student's. For a student of the teacher's widths.
 _base_ = './ofd.py'
 
 lakd_ofd_distiller = dict(
