@@ -233,7 +233,7 @@ rows = {
 }
 
 lakd = 'configs/lakd/lakd_{pair}.py'
-literal = 'configs/lakd_literal/lakd_literal_{pair}.py'
+literal = 'configs/lakd/lakd_{pair}_literal.py'
 methods = [
     dict(title='alone', config='configs/teachers/{student}_{recipe}.py'),
     dict(title='KD', config='configs/kd/kd_{pair}.py'),

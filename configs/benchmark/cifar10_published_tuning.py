@@ -132,7 +132,7 @@ rows['labels, DKD x 0.25 and pooled features x 0.2'] = {
     **pooled,
     f'{d}.distill_losses.loss_gap.loss_weight': 2.0,
 }
-# one factor at a time, from configs/lakd_ofd
+# one factor at a time, from LAKD over OFD
 ofd_rows = {
     'LAKD, OFD, fed its own maps': {f'{d}.feed': 'student'},
     'LAKD, OFD, fed a mixture in the first quarter': {
@@ -160,11 +160,7 @@ methods = [
     dict(
         title='OFD x 0.25',
         config='configs/ofd/ofd_{pair}.py',
-        options={
-            f'{d}.distill_losses.loss_ofd1.loss_weight': 0.0625,
-            f'{d}.distill_losses.loss_ofd2.loss_weight': 0.125,
-            f'{d}.distill_losses.loss_ofd3.loss_weight': 0.25,
-        },
+        options={f'{d}.distill_losses.loss_ofd.loss_weight': 0.25},
     ),
     base['ReviewKD'],
     base['OFD without its layers'],
@@ -186,7 +182,7 @@ methods = [
     *(dict(title=t, config=lakd, options=o) for t, o in rows.items()),
     base['LAKD, OFD'],
     *(
-        dict(title=t, config='configs/lakd_ofd/lakd_ofd_{pair}.py', options=o)
+        dict(title=t, config='configs/lakd/lakd_{pair}_ofd.py', options=o)
         for t, o in ofd_rows.items()
     ),
 ]

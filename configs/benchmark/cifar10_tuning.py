@@ -9,16 +9,12 @@ dkd = f'{losses}.loss_dkd.loss'
 # A quarter and four times the published weight, of all losses of a method.
 weights = {
     'FitNet': {'loss_hint.loss_weight': 100.0},
-    'AT': {f'loss_at{stage}.loss_weight': 1000.0 for stage in (1, 2, 3)},
+    'AT': {'loss_at.loss_weight': 1000.0},
     'RKD': {
         'loss_distance.loss_weight': 25.0,
         'loss_angle.loss_weight': 50.0,
     },
-    'OFD': {
-        'loss_ofd1.loss_weight': 0.25,
-        'loss_ofd2.loss_weight': 0.5,
-        'loss_ofd3.loss_weight': 1.0,
-    },
+    'OFD': {'loss_ofd.loss_weight': 1.0},
     'CRD': {'loss_crd.loss_weight': 0.8},
     'DIST': {'loss_dist.loss_weight': 2.0},
 }

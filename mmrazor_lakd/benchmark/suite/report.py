@@ -15,10 +15,10 @@ from ...report import Report, Section, rich_table, write_pages
 from ..cost.jobs import Job
 from ..cost.measure import CostSettings
 from ..cost.run import measure_and_report
-from .configs import format_options
 from .figures import draw_accuracies, draw_curves, draw_memory
 from .results import is_teacher, read_json, read_results
 from .suite import Suite
+from .configs import format_options, place_config
 from .table import format_table, make_table, read_published
 
 LEGEND = (
@@ -26,7 +26,7 @@ LEGEND = (
     'standard deviation of the seeds. "minus {reference}": mean difference, '
     'paired by seed, ± half of its 95 % interval (Student). "time", "memory": '
     'of a training step, beside {reference} in one run of '
-    'tools/analyze_cost.py. "published": by the metafiles of the configs, for '
+    'tools/analyze_cost.py. "published": by the files of the pairs, for '
     'the budget of the literature. An empty cell was not measured or not '
     'found. The best epoch is chosen by these accuracies themselves and is '
     'there only for comparison with the literature, which does so.'
@@ -80,7 +80,7 @@ def write_report(
         results,
         suite.settings,
         {pair: rows for pair, rows in costs.items() if rows},
-        read_published(root),
+        read_published(root, suite.settings['pairs']),
     )
     table.to_csv(report / 'report.csv', index=False)
     sections = [
@@ -123,11 +123,14 @@ def measure_costs(
         for training in suite.students:
             if training.pair != pair or training.method in jobs:
                 continue
+            config = place_config(
+                root, training.config, report / 'cost' / 'configs'
+            )
             options = format_options(training.options)
-            job = Job(training.method, training.config, options)
+            job = Job(training.method, config, options)
             jobs[job.label] = job
             settings[job.label] = CostSettings(
-                config=str(root / job.config),
+                config=str(root / config),
                 options=training.options,
                 work_dir=str(out / 'work_dirs'),
             )

@@ -13,7 +13,7 @@ from ...errors import SettingError
 from ...provenance import describe_commit, describe_machine
 from ..processes import explain_failure, start_python
 from .comparability import check_precision, check_teachers, precision
-from .configs import format_options
+from .configs import format_options, missing_config, place_config
 from .results import (
     checkpoint_path,
     count_iterations,
@@ -214,7 +214,9 @@ class SuiteRunner:
                 )
         checkpoint = checkpoint_path(work_dir, start)
         settings = dict(
-            config=training.config,
+            config=place_config(
+                self.root, training.config, self.work_dir / 'configs'
+            ),
             options=self._options(training),
             work_dir=str(work_dir),
             resume=str(checkpoint) if start else None,
@@ -257,13 +259,27 @@ class SuiteRunner:
             options['model.teacher_ckpt'] = str(path)
         return options
 
-    def _command(self, training: Training) -> str:
+    def _command(self, training: Training) -> List[str]:
         """Write the command that trains the same, but for its folder."""
         options = self._options(training, recorded=True)
-        return shlex.join(
-            ['python', 'tools/train.py', training.config, '--cfg-options']
-            + format_options(options)
-        )
+        return [
+            'tools/train.py',
+            training.config,
+            '--cfg-options',
+            *format_options(options),
+        ]
+
+    def _recorded_command(self, training: Training) -> str:
+        """Write the command of a training that repeats it anywhere."""
+        command = shlex.join(['python', *self._command(training)])
+        missing = missing_config(self.root, training.config)
+        if missing:
+            method, pair = missing
+            command = (
+                f'python tools/make_config.py --method {method} --pair {pair} '
+                f'--out {training.config} && {command}'
+            )
+        return command
 
     def _finish(
         self, process: Process, failures: List[Dict[str, str]]
@@ -297,7 +313,7 @@ class SuiteRunner:
                 seed=training.seed,
                 config=training.config,
                 digest=training.digest,
-                command=self._command(training),
+                command=self._recorded_command(training),
                 teacher=self.teachers.hash(training.teacher),
                 teacher_top1=read_teacher_accuracy(process.work_dir),
                 top1=accuracies,

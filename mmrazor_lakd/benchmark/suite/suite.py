@@ -17,7 +17,6 @@ from mmengine.config import Config
 
 from ...config_check import read_config_file
 from ...errors import SettingError, nearest
-from ..cost.measure import load_training
 from .configs import (
     SHARED,
     decisive_part,
@@ -25,6 +24,7 @@ from .configs import (
     fit_budget,
     flatten,
     format_options,
+    load_config_of,
 )
 
 #: what a suite says, with the type of each value
@@ -305,11 +305,10 @@ def _trainings(
     """Read a config as its training will do it, for several seeds."""
     # The command line nests what a suite's file writes with dots.
     options = flatten(options)
-    path = str(root / config)
-    cfg = load_training(path, options)
+    cfg = load_config_of(root, config, options)
     if epochs is not None:
         options = {**options, **fit_budget(cfg, epochs)}
-        cfg = load_training(path, options)
+        cfg = load_config_of(root, config, options)
     format_options(options)  # which refuses what no command line has
     if cfg.get('val_cfg') is None or 'max_epochs' not in cfg.train_cfg:
         raise SettingError(
