@@ -16,7 +16,7 @@ from mmrazor_lakd.config_writer import (
     configs_folder,
     write_config,
 )
-from mmrazor_lakd.engine.command_line import add_debug_argument, run_tool
+from mmrazor_lakd.cli import add_debug_argument, run_tool
 
 
 def parse_args() -> argparse.Namespace:

@@ -6,13 +6,12 @@ from mmengine.config import Config
 from mmrazor.registry import MODELS
 
 from mmrazor_lakd.analysis import find_module_ends
-from mmrazor_lakd.distillers.stage_expansion import expand_model
-from mmrazor_lakd.errors import SettingError
 from mmrazor_lakd.analysis.module_ends import (
     check_networks,
     choose_module_ends,
 )
 from mmrazor_lakd.analysis.places import find_places
+from mmrazor_lakd.distillers.stage_expansion import expand_model
 from mmrazor_lakd.errors import SettingError
 
 MOBILENET = 'configs/kd/kd_vgg13_mobilenetv2_1xb64_cifar100.py'

@@ -35,9 +35,7 @@ INCIDENTAL = (
 )
 
 
-def load_config_of(
-    root: Path, config: str, options: Dict[str, Any]
-) -> Config:
+def load_config_of(root: Path, config: str, options: Dict[str, Any]) -> Config:
     """Read a config with options.
 
     One that the tree lacks is read as :func:`place_config` would write it.

@@ -15,10 +15,10 @@ from ...report import Report, Section, rich_table, write_pages
 from ..cost.jobs import Job
 from ..cost.measure import CostSettings
 from ..cost.run import measure_and_report
+from .configs import format_options, place_config
 from .figures import draw_accuracies, draw_curves, draw_memory
 from .results import is_teacher, read_json, read_results
 from .suite import Suite
-from .configs import format_options, place_config
 from .table import format_table, make_table, read_published
 
 LEGEND = (
