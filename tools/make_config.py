@@ -10,13 +10,13 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from mmrazor_lakd.cli import add_debug_argument, run_tool
 from mmrazor_lakd.config_writer import (
     choose,
     config_path,
     configs_folder,
     write_config,
 )
-from mmrazor_lakd.cli import add_debug_argument, run_tool
 
 
 def parse_args() -> argparse.Namespace:
