@@ -21,6 +21,7 @@ compat.apply()  # before anything that imports MMRazor
 
 from . import (  # noqa: E402
     algorithms,
+    analysis,
     backbones,
     connectors,
     datasets,
@@ -35,6 +36,7 @@ __all__ = [
     'SettingError',
     '__version__',
     'algorithms',
+    'analysis',
     'backbones',
     'compat',
     'connectors',

@@ -123,7 +123,7 @@ def test_training_without_gpu_gives_no_notice(tmp_path):
 def test_amp_with_and_without_a_type(kind):
     from mmengine.config import Config
 
-    from mmrazor_lakd.engine.command_line import set_mixed_precision
+    from mmrazor_lakd.cli import set_mixed_precision
 
     cfg = Config(dict(optim_wrapper=dict(optimizer=dict(type='SGD'))))
     if kind != 'None':

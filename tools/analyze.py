@@ -128,8 +128,8 @@ def make_analysis(args, cfg, networks, loader, watch: Callable):
     """Find the places to look at, on a first batch."""
     from mmengine.device import get_device
 
-    from mmrazor_lakd.evaluation.analysis import Analysis
-    from mmrazor_lakd.evaluation.places import find_places
+    from mmrazor_lakd.analysis.analysis import Analysis
+    from mmrazor_lakd.analysis.places import find_places
 
     images = networks[1].preprocessor(next(iter(loader)), False)['inputs']
     places = find_places(
@@ -147,7 +147,7 @@ def analyze(
     args: argparse.Namespace, cfg, networks: List, console: Console
 ) -> Dict[str, Any]:
     """Look at all images, showing the time left."""
-    from mmrazor_lakd.evaluation.data import (
+    from mmrazor_lakd.analysis.data import (
         make_probe_loader,
         make_test_loader,
     )
@@ -194,14 +194,11 @@ def main(args: argparse.Namespace) -> None:
     """Analyse and report."""
     from mmengine.registry import init_default_scope
 
-    from mmrazor_lakd.benchmark.cost_report import (
-        describe_commit,
-        describe_machine,
-    )
-    from mmrazor_lakd.engine.command_line import check_folder
-    from mmrazor_lakd.engine.first_iteration import explained
-    from mmrazor_lakd.evaluation.analysis_report import write_report
-    from mmrazor_lakd.evaluation.networks import load_networks
+    from mmrazor_lakd.analysis.report import write_report
+    from mmrazor_lakd.checkpoints.networks import load_networks
+    from mmrazor_lakd.cli import check_folder
+    from mmrazor_lakd.config_check.first_iteration import explained
+    from mmrazor_lakd.provenance import describe_commit, describe_machine
 
     check_folder('--out', args.out)
     begin = time.time()
@@ -229,6 +226,6 @@ def main(args: argparse.Namespace) -> None:
 if __name__ == '__main__':
     arguments = parse_args()
     # Seconds of imports that a wrong option need not wait for.
-    from mmrazor_lakd.engine.command_line import run_tool
+    from mmrazor_lakd.cli import run_tool
 
     run_tool(partial(main, arguments), arguments.debug)

@@ -138,7 +138,7 @@ def measure(
     from mmrazor_lakd.benchmark.processes import explain_failure, start_python
 
     process = start_python(
-        ['-m', 'mmrazor_lakd.benchmark.cost', str(given), str(result)],
+        ['-m', 'mmrazor_lakd.benchmark.cost.measure', str(given), str(result)],
         folder=Path.cwd(),
         log=log,
         append=False,
@@ -207,14 +207,14 @@ def measure_all(
 
 def main(args: argparse.Namespace) -> None:
     """Measure every config, and report."""
-    from mmrazor_lakd.benchmark.cost_report import write_report
-    from mmrazor_lakd.benchmark.jobs import (
+    from mmrazor_lakd.benchmark.cost.jobs import (
         check_jobs,
         find_reference,
         make_settings,
         parse_job,
     )
-    from mmrazor_lakd.engine.command_line import check_folder
+    from mmrazor_lakd.benchmark.cost.report import write_report
+    from mmrazor_lakd.cli import check_folder
     from mmrazor_lakd.errors import SettingError
 
     jobs = [parse_job(text) for text in args.configs]
@@ -239,6 +239,6 @@ def main(args: argparse.Namespace) -> None:
 if __name__ == '__main__':
     arguments = parse_args()
     # Seconds of imports that a wrong option need not wait for.
-    from mmrazor_lakd.engine.command_line import run_tool
+    from mmrazor_lakd.cli import run_tool
 
     run_tool(partial(main, arguments), arguments.debug)

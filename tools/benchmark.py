@@ -101,20 +101,20 @@ def stop(number: int, frame: Any) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Train what is missing, measure, report."""
-    from mmrazor_lakd.benchmark.suite import (
+    from mmrazor_lakd.benchmark.suite.live_view import SuiteView
+    from mmrazor_lakd.benchmark.suite.runner import SuiteRunner
+    from mmrazor_lakd.benchmark.suite.suite import (
         find_suite,
         load_suite,
         narrow,
         select,
     )
-    from mmrazor_lakd.benchmark.suite_runs import SuiteRunner
-    from mmrazor_lakd.benchmark.suite_view import SuiteView
-    from mmrazor_lakd.engine.command_line import check_folder
+    from mmrazor_lakd.cli import check_folder
 
     signal.signal(signal.SIGTERM, stop)
     console = Console()
     if args.compare:
-        from mmrazor_lakd.benchmark.suite_compare import compare
+        from mmrazor_lakd.benchmark.suite.compare import compare
 
         console.print(compare(*args.compare))
         return
@@ -146,8 +146,8 @@ def main(args: argparse.Namespace) -> None:
         except KeyboardInterrupt:
             sys.exit('Stopped; the same command goes on from here.')
     # Seconds of imports that a wrong option need not wait for.
-    from mmrazor_lakd.benchmark.suite_report import write_report
-    from mmrazor_lakd.benchmark.suite_results import count_others
+    from mmrazor_lakd.benchmark.suite.report import write_report
+    from mmrazor_lakd.benchmark.suite.results import count_others
 
     if write_report(
         report,
@@ -171,6 +171,6 @@ def command() -> str:
 
 if __name__ == '__main__':
     arguments = parse_args()
-    from mmrazor_lakd.engine.command_line import run_tool
+    from mmrazor_lakd.cli import run_tool
 
     run_tool(partial(main, arguments), arguments.debug)

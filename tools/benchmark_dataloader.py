@@ -29,17 +29,17 @@ from rich.table import Table
 from torch.utils.data import DataLoader
 
 import mmrazor_lakd  # noqa: F401  registers the data sets
+from mmrazor_lakd.cli import (
+    ConfigOptions,
+    add_debug_argument,
+    run_tool,
+)
 from mmrazor_lakd.config_check import (
     check_config,
     configs_near,
     read_config_file,
 )
-from mmrazor_lakd.engine.command_line import (
-    ConfigOptions,
-    add_debug_argument,
-    run_tool,
-)
-from mmrazor_lakd.engine.first_iteration import check_batches, explained
+from mmrazor_lakd.config_check.first_iteration import check_batches, explained
 from mmrazor_lakd.errors import SettingError, nearest
 
 

@@ -8,8 +8,8 @@ The table of docs/en/networks.md is what this prints::
 import argparse
 
 from mmrazor_lakd.backbones import NETWORKS, build_network
-from mmrazor_lakd.backbones.complexity import complexity
-from mmrazor_lakd.engine.command_line import add_debug_argument, run_tool
+from mmrazor_lakd.cli import add_debug_argument, run_tool
+from mmrazor_lakd.tracing.complexity import complexity
 
 COLUMNS = ('network', 'backbone', 'images', 'classes', 'parameters')
 COLUMNS += ('multiply-adds', 'width')

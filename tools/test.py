@@ -10,16 +10,16 @@ from mmengine.evaluator import DumpResults
 from mmengine.runner import Runner
 
 from mmrazor_lakd.algorithms import check_checkpoint
-from mmrazor_lakd.config_check import check_config
-from mmrazor_lakd.engine import use_safe_hooks
-from mmrazor_lakd.engine.command_line import (
+from mmrazor_lakd.cli import (
     add_common_arguments,
     check_folder,
     hide_upstream_notices,
     load_config,
     run_tool,
 )
-from mmrazor_lakd.engine.first_iteration import explained
+from mmrazor_lakd.config_check import check_config
+from mmrazor_lakd.config_check.first_iteration import explained
+from mmrazor_lakd.engine import use_safe_hooks
 
 NEEDED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 

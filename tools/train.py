@@ -7,9 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmrazor_lakd.config_check import check_config
-from mmrazor_lakd.engine import use_safe_hooks
-from mmrazor_lakd.engine.command_line import (
+from mmrazor_lakd.cli import (
     add_common_arguments,
     check_folder,
     hide_upstream_notices,
@@ -17,7 +15,9 @@ from mmrazor_lakd.engine.command_line import (
     run_tool,
     set_mixed_precision,
 )
-from mmrazor_lakd.engine.first_iteration import check_batches, explained
+from mmrazor_lakd.config_check import check_config
+from mmrazor_lakd.config_check.first_iteration import check_batches, explained
+from mmrazor_lakd.engine import use_safe_hooks
 from mmrazor_lakd.errors import SettingError
 
 NEEDED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')

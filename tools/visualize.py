@@ -162,6 +162,6 @@ def main(args: argparse.Namespace) -> None:
 if __name__ == '__main__':
     arguments = parse_args()
     # Seconds of imports that a wrong option need not wait for.
-    from mmrazor_lakd.engine.command_line import run_tool
+    from mmrazor_lakd.cli import run_tool
 
     run_tool(partial(main, arguments), arguments.debug)

@@ -1,6 +1,6 @@
 """Algorithms of distillation: who is trained, and by whom."""
 
-from .checkpoint import check_checkpoint, load_network, load_teacher
+from ..checkpoints.loading import check_checkpoint, load_network, load_teacher
 from .frozen_teacher_distill import FrozenTeacherDistill
 
 __all__ = [

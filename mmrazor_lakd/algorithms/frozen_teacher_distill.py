@@ -21,26 +21,26 @@ from torch.backends import cudnn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.profiler import record_function
 
+from ..checkpoints.loading import TEACHER_PREFIX, fit_weights, load_teacher
 from ..distillers.class_counts import check_class_counts
-from ..distillers.dry_run import eval_mode
-from ..distillers.recorders import check_recorders
-from ..distillers.records import (
+from ..errors import SettingError, check_choice, check_number
+from ..losses import check_losses, check_map
+from ..tracing.modules import eval_mode
+from ..tracing.recorders import check_recorders
+from ..tracing.records import (
     check_unchanged,
     make_contiguous,
     recording,
     release_records,
     tensors_in,
 )
-from ..errors import SettingError, check_choice, check_number
-from ..losses import check_losses, check_map
-from .checkpoint import TEACHER_PREFIX, fit_weights, load_teacher
-from .inplace_relu import find_relus, set_inplace
-from .lighten import lighten, memory_format
 from .model_configs import (
     merge_preprocessors,
     read_network,
     warn_of_other_images,
 )
+from .teacher_fusion.fuse import fuse, memory_format
+from .teacher_fusion.inplace_relu import find_relus, set_inplace
 
 
 @MODELS.register_module()
@@ -91,7 +91,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             its authors' code for OFD and ReviewKD has it, and dropout is
             active. Its weights and its own statistics stay as they are, and
             nothing is folded. Defaults to False.
-        lighten_teacher (bool): Whether to fold the teacher's batch
+        fuse_teacher (bool): Whether to fold the teacher's batch
             normalisation, to activate in place, and to compute channels last
             on a CPU. Defaults to True.
         kwargs: Arguments of :class:`SingleTeacherDistill`.
@@ -113,7 +113,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         teacher_ckpt: Optional[str] = None,
         teacher_mode: str = 'tensor',
         teacher_train_mode: bool = False,
-        lighten_teacher: bool = True,
+        fuse_teacher: bool = True,
         **kwargs,
     ) -> None:
         owner = type(self).__name__
@@ -161,7 +161,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             )
         self.teacher_ckpt = teacher_ckpt
         self.teacher_mode = teacher_mode
-        self.lighten_teacher = lighten_teacher
+        self.fuse_teacher = fuse_teacher
         self.teacher_train_mode = teacher_train_mode
         # Whether the first step has come.
         self._prepared = False
@@ -290,8 +290,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         exact = cudnn.flags(enabled=cudnn.enabled, allow_tf32=False)
         with exact, autocast(enabled=False):
             self._restore_in_place(images)
-            if self.lighten_teacher and not self.teacher_train_mode:
-                self._lighten_teacher(images)
+            if self.fuse_teacher and not self.teacher_train_mode:
+                self._fuse_teacher(images)
 
     def _restore_in_place(self, images: torch.Tensor) -> None:
         """Have the student's activations in place again, where none records.
@@ -305,7 +305,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         with eval_mode(self.student):
             set_inplace(find_relus(self.student, forward, self._in_place))
 
-    def _lighten_teacher(self, images: torch.Tensor) -> None:
+    def _fuse_teacher(self, images: torch.Tensor) -> None:
         """Make the teacher's forward pass cheaper."""
         if images.device.type == 'cpu':
             # PyTorch's convolutions on CPUs are faster then; on a GPU it
@@ -316,7 +316,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             self.teacher.to(memory_format=last)
         recorders = self.distiller.teacher_recorders
         forward = partial(_record, self.teacher, recorders, images)
-        folded, in_place = lighten(self.teacher, forward)
+        folded, in_place = fuse(self.teacher, forward)
         print_log(
             f"Folded {folded} of the teacher's batch normalisations into its "
             f'convolutions, and made {in_place} of its activations in place.',

@@ -8,7 +8,7 @@ from typing import List, Optional, Tuple
 
 from torch import nn
 
-from ..algorithms.checkpoint import unwrap_model
+from ..tracing.modules import unwrap_model
 
 Frames = List[Tuple[FrameType, int]]
 

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import SettingError
+from ..tracing.modules import forward_hooks
 from .shapes import scaled_size
 
 # A channel that is negative more seldom than this has too few values for a
@@ -74,16 +75,12 @@ def find_norm(model: nn.Module, source: str, image: torch.Tensor) -> nn.Module:
             found.extend(m for m, shape in ran if shape == output.shape)
 
     hooks = [
-        module.register_forward_hook(note)
+        (module, note)
         for name, module in modules.items()
         if name == source or isinstance(module, _BatchNorm)
     ]
-    try:
-        with torch.no_grad():
-            model(image, mode='tensor')
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with forward_hooks(hooks), torch.no_grad():
+        model(image, mode='tensor')
     if not found:
         raise SettingError(
             f'MarginConnector finds no batch normalisation that makes the '

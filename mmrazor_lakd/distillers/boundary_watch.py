@@ -13,8 +13,8 @@ from mmrazor.models.task_modules.recorder.base_recorder import BaseRecorder
 from torch import nn
 
 from ..errors import SettingError
+from ..tracing.records import records_in, tensors_in
 from .early_backward import graph_of
-from .records import records_in, tensors_in
 
 
 class TakenRecord(NamedTuple):

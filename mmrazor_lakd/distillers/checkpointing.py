@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import SettingError
-from .records import tensors_in
+from ..tracing.records import tensors_in
 
 
 def renew_checkpoints(model: nn.Module) -> None:

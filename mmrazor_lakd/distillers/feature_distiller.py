@@ -17,13 +17,14 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import SettingError, nearest
+from ..tracing.dry_run import find_image
+from ..tracing.modules import eval_mode
+from ..tracing.recorders import check_recorders
+from ..tracing.records import release_records
 from .boundary_watch import TakenRecord
 from .checkpointing import renew_checkpoints
 from .class_counts import check_class_counts
-from .dry_run import eval_mode, find_image
 from .parts import Shape, fill_in, shape_arguments
-from .recorders import check_recorders
-from .records import release_records
 
 
 @MODELS.register_module()

@@ -10,10 +10,12 @@ from torch import nn
 from torch.profiler import record_function
 
 from ..errors import SettingError
+from ..partition.partition import partition
+from ..tracing.modules import find_modules
+from ..tracing.records import RecordWatch, release_records
 from .boundary_watch import BoundaryWatch
 from .checkpointing import check_inside, renew_checkpoints
 from .curriculum import Curriculum
-from .dry_run import find_modules
 from .feature_distiller import FeatureDistiller
 from .local_modules import (
     check_entries,
@@ -22,8 +24,6 @@ from .local_modules import (
     describe,
 )
 from .local_teaching import LocalTeaching
-from .partition import partition
-from .records import RecordWatch, release_records
 
 
 @MODELS.register_module()

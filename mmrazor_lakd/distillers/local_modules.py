@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from ..errors import SettingError
-from .blocks import check_boundaries
-from .dry_run import dry_run
+from ..partition.boundaries import check_boundaries
+from ..tracing.dry_run import dry_run
 
 # The student's number and the teacher's.
 Classes = Tuple[Optional[int], Optional[int]]

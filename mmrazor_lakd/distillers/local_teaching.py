@@ -14,9 +14,9 @@ from ..connectors import match_size
 from ..errors import SettingError
 from ..losses import NDAMLoss, check_losses
 from ..losses.weighted_square import weighted_square
+from ..tracing.modules import eval_mode, find_modules
 from .class_counts import check_counts, unwrapped
 from .curriculum import mixture
-from .dry_run import eval_mode, find_modules
 from .early_backward import EarlyBackward
 from .parts import build_connector, build_part
 

@@ -8,7 +8,7 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import SettingError
-from .dry_run import eval_mode
+from ..tracing.modules import eval_mode
 
 Shape = Tuple[int, ...]
 

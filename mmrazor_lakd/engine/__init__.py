@@ -1,15 +1,14 @@
 """What MMEngine's Runner takes from us: an optimizer wrapper and hooks."""
 
-from .bfloat16_optim_wrapper import Bfloat16OptimWrapper
-from .channels_last_hook import ChannelsLastHook
-from .class_count_hook import ClassCountHook
-from .divergence_hook import DivergenceHook
-from .epoch_seed_hook import EpochSeedHook
-from .local_module_hook import LocalModuleHook
-from .safe_checkpoint_hook import SafeCheckpointHook, use_safe_hooks
-from .safe_loading_hook import SafeLoadingHook
-from .sample_labels_hook import SampleLabelsHook
-from .teacher_accuracy_hook import TeacherAccuracyHook
+from .hooks.channels_last_hook import ChannelsLastHook
+from .hooks.class_count_hook import ClassCountHook
+from .hooks.divergence_hook import DivergenceHook
+from .hooks.epoch_seed_hook import EpochSeedHook
+from .hooks.safe_checkpoint_hook import SafeCheckpointHook, use_safe_hooks
+from .hooks.safe_loading_hook import SafeLoadingHook
+from .hooks.sample_labels_hook import SampleLabelsHook
+from .hooks.teacher_accuracy_hook import TeacherAccuracyHook
+from .optimizers.bfloat16_optim_wrapper import Bfloat16OptimWrapper
 
 __all__ = [
     'Bfloat16OptimWrapper',
@@ -17,7 +16,6 @@ __all__ = [
     'ClassCountHook',
     'DivergenceHook',
     'EpochSeedHook',
-    'LocalModuleHook',
     'SafeCheckpointHook',
     'SafeLoadingHook',
     'SampleLabelsHook',

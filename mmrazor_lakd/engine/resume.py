@@ -8,13 +8,9 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from mmengine.logging import print_log
 
-from ..algorithms.checkpoint import (
-    check_finite,
-    check_same,
-    read_checkpoint,
-    unwrap_model,
-)
+from ..checkpoints.loading import check_finite, check_same, read_checkpoint
 from ..errors import SettingError
+from ..tracing.modules import unwrap_model
 
 OPTION = '--resume'
 

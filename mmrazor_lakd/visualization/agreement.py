@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ..evaluation.module_ends import ModuleEnd
+from ..analysis.module_ends import ModuleEnd
 from .canvas import BEST
 from .sheet import Sheet
 

@@ -5,8 +5,8 @@ from typing import List, Optional, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..palette import SKY_BLUE
-from .map_figures import draw_bar
+from ..analysis.map_figures import draw_bar
+from ..plotting import SKY_BLUE
 
 # Inches.
 CELL = 1.35

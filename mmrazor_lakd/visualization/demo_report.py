@@ -10,9 +10,9 @@ from mmpretrain.apis import get_model
 from mmpretrain.registry import DATASETS
 from torch import nn
 
-from ..evaluation import map_correlation
-from ..palette import BLACK, GREEN, ORANGE, SKY_BLUE
-from .map_figures import plot_ndam_maps
+from ..analysis import map_correlation
+from ..analysis.map_figures import plot_ndam_maps
+from ..plotting import BLACK, GREEN, ORANGE, SKY_BLUE
 from .ndam_maps import collect_ndam_maps
 
 COLORS = [BLACK, ORANGE, SKY_BLUE, GREEN]

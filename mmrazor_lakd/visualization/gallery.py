@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..engine.command_line import check_folder
+from ..cli import check_folder
 from ..errors import SettingError
 from .agreement import Agreement
 from .overview import draw_overview

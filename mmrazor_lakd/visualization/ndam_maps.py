@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from ..connectors import match_size
-from ..evaluation import read_maps
 from ..losses import ndam_map
+from ..tracing.features import read_maps
 
 
 class Look(NamedTuple):

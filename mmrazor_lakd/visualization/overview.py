@@ -4,9 +4,9 @@ from typing import Sequence
 
 from matplotlib.figure import Figure
 
-from ..evaluation.module_ends import ModuleEnd
+from ..analysis.map_figures import plot_ndam_maps
+from ..analysis.module_ends import ModuleEnd
 from .canvas import elide, name_class
-from .map_figures import plot_ndam_maps
 from .sheet import Sheet
 
 # Inches.

@@ -10,9 +10,9 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TRANSFORMS
 from PIL import Image, ImageOps
 
-from ..distillers.dry_run import find_image
+from ..checkpoints.networks import Network
 from ..errors import SettingError
-from ..evaluation.networks import Network
+from ..tracing.dry_run import find_image
 from .own_images import UnusableImage, read_image
 
 LOADER = 'LoadImageFromFile'

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from ..evaluation import map_correlation
-from ..evaluation.module_ends import ModuleEnd
+from ..analysis import map_correlation
+from ..analysis.map_figures import DIFFERENCE_COLORS, draw_overlay
+from ..analysis.module_ends import ModuleEnd
 from .canvas import (
     CELL,
     FOOTER,
@@ -18,7 +19,6 @@ from .canvas import (
     elide,
     name_class,
 )
-from .map_figures import DIFFERENCE_COLORS, draw_overlay
 from .ndam_maps import Look, match_map
 from .samples import Sample
 

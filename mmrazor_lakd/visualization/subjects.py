@@ -3,14 +3,14 @@
 import argparse
 from typing import List, NamedTuple
 
-from ..engine.first_iteration import explained
-from ..evaluation.data import list_classes
-from ..evaluation.module_ends import (
+from ..analysis.data import list_classes
+from ..analysis.module_ends import (
     ModuleEnd,
     check_networks,
     choose_module_ends,
 )
-from ..evaluation.networks import Network, load_networks
+from ..checkpoints.networks import Network, load_networks
+from ..config_check.first_iteration import explained
 from .ndam_maps import look
 from .samples import Reader, Sample
 from .sheet import Sheet

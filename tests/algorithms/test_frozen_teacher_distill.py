@@ -10,7 +10,7 @@ from mmpretrain.registry import MODELS
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.algorithms import check_checkpoint
-from mmrazor_lakd.algorithms.lighten import lighten
+from mmrazor_lakd.algorithms.teacher_fusion.fuse import fuse
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_folded_maps_equal_the_unfolded_ones(network):
         return found
 
     folded = copy.deepcopy(model)
-    count, in_place = lighten(folded, lambda: list(folded(images)))
+    count, in_place = fuse(folded, lambda: list(folded(images)))
     norms = sum(isinstance(module, NORM) for module in model.modules())
     assert count == norms
     assert in_place == sum(
@@ -204,7 +204,7 @@ def test_what_cannot_be_folded_stays():
     net = with_statistics(Net()).eval()
     x = torch.randn(2, 3, 8, 8)
     expected = net(x)
-    assert lighten(net, lambda: [net(x)]) == (0, 0)
+    assert fuse(net, lambda: [net(x)]) == (0, 0)
     assert torch.equal(net(x), expected)
 
 
@@ -214,7 +214,7 @@ def test_the_teachers_losses_are_those_of_mmrazor(build, batch):
     for type, options in (
         ('SingleTeacherDistill', {}),
         ('FrozenTeacherDistill', {}),
-        ('FrozenTeacherDistill', dict(lighten_teacher=False)),
+        ('FrozenTeacherDistill', dict(fuse_teacher=False)),
         ('FrozenTeacherDistill', dict(teacher_mode='loss')),
     ):
         model = build(lakd(**LOGITS_KD), type=type, **options)
@@ -222,7 +222,7 @@ def test_the_teachers_losses_are_those_of_mmrazor(build, batch):
         results.append(model(*batch, mode='loss'))
         folded = (
             type.startswith('Frozen')
-            and options.get('lighten_teacher') is not False
+            and options.get('fuse_teacher') is not False
         )
         assert folded != any(
             isinstance(module, NORM) for module in model.teacher.modules()
@@ -310,14 +310,14 @@ def test_an_input_that_is_used_again_is_not_overwritten():
     torch.manual_seed(0)
     net, x = Net().eval(), torch.randn(2, 3, 8, 8)
     expected = net(x)
-    assert lighten(net, lambda: [net(x)]) == (0, 0)
+    assert fuse(net, lambda: [net(x)]) == (0, 0)
     assert torch.equal(net(x), expected)
 
 
 def test_the_images_are_not_overwritten():
     net, x = torch.nn.Sequential(torch.nn.ReLU()).eval(), torch.randn(2, 3)
     before = x.clone()
-    assert lighten(net, lambda: [net(x)]) == (0, 0)
+    assert fuse(net, lambda: [net(x)]) == (0, 0)
     assert torch.equal(x, before)
 
 

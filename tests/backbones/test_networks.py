@@ -12,8 +12,8 @@ from mmrazor_lakd.backbones import (
     CIFARWideResNet,
     build_network,
 )
-from mmrazor_lakd.backbones.complexity import complexity
-from mmrazor_lakd.distillers.partition import partition
+from mmrazor_lakd.partition.partition import partition
+from mmrazor_lakd.tracing.complexity import complexity
 
 # Parameters and multiply-adds of RepDistiller's and mdistiller's own
 # definitions, counted with MMEngine too.

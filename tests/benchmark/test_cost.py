@@ -5,7 +5,7 @@ from conftest import ROOT
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from mmrazor_lakd.benchmark import cost
+from mmrazor_lakd.benchmark.cost import measure
 
 DIGITS = ROOT / 'configs/teachers/resnet8_1xb64_digits.py'
 PAUSE = 0.25  # seconds
@@ -53,7 +53,7 @@ def test_hooks_and_loading_count_and_the_floor_does_not(
     loop, workers, place, tmp_path, monkeypatch
 ):
     PausingHook.calls = 0
-    monkeypatch.setattr(cost, 'now', PausingHook.now)
+    monkeypatch.setattr(measure, 'now', PausingHook.now)
     hook = dict(type='PausingHook', place=place, priority='LOWEST')
     config = tmp_path / 'config.py'
     config.write_text(
@@ -70,7 +70,7 @@ def test_hooks_and_loading_count_and_the_floor_does_not(
         steps=2,
         warmup=1,
     )
-    result = cost.measure_cost(cost.training_args(settings))
+    result = measure.measure_cost(measure.training_args(settings))
     assert result['workers'] == workers and result['batch_size'] == 8
     settle = 4 if workers else 1
     assert PausingHook.calls == 1 + 2 * (settle + 2)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mmrazor_lakd.benchmark.cost_figures import wrap
-from mmrazor_lakd.benchmark.cost_report import describe_commit, write_report
-from mmrazor_lakd.benchmark.cost_table import PARTS, format_row, make_rows
+from mmrazor_lakd.benchmark.cost.report import write_report
+from mmrazor_lakd.benchmark.cost.table import PARTS, format_row, make_rows
+from mmrazor_lakd.plotting import wrap
+from mmrazor_lakd.provenance import describe_commit
 
 MIB = 2**20
 

@@ -7,17 +7,17 @@ import pytest
 from conftest import ROOT
 
 from mmrazor_lakd import SettingError
-from mmrazor_lakd.benchmark.cost import (
-    count_settling,
-    load_training,
-    training_args,
-)
-from mmrazor_lakd.benchmark.jobs import (
+from mmrazor_lakd.benchmark.cost.jobs import (
     Job,
     check_jobs,
     find_reference,
     make_settings,
     parse_job,
+)
+from mmrazor_lakd.benchmark.cost.measure import (
+    count_settling,
+    load_training,
+    training_args,
 )
 
 KD = str(ROOT / 'configs/kd/kd_resnet20_resnet8_1xb64_digits.py')

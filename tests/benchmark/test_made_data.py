@@ -7,8 +7,11 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmrazor_lakd import SettingError
-from mmrazor_lakd.benchmark.made_data import make_images, replace_train_data
-from mmrazor_lakd.engine.command_line import _set_dataloader_defaults
+from mmrazor_lakd.benchmark.cost.synthetic_data import (
+    make_images,
+    replace_train_data,
+)
+from mmrazor_lakd.cli import _set_dataloader_defaults
 
 CIFAR = ROOT / 'configs/kd/kd_resnet20_resnet8_1xb128_cifar10.py'
 

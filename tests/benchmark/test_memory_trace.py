@@ -6,8 +6,11 @@ from torch import nn
 from torch.nn import functional
 from torch.profiler import record_function
 
-from mmrazor_lakd.benchmark.memory_trace import trace_memory
-from mmrazor_lakd.benchmark.step_memory import annotate_step, resting_bytes
+from mmrazor_lakd.benchmark.cost.memory_trace import trace_memory
+from mmrazor_lakd.benchmark.cost.step_memory import (
+    annotate_step,
+    resting_bytes,
+)
 
 KIB = 1024
 

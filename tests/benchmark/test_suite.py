@@ -4,10 +4,10 @@ import pytest
 from conftest import ROOT
 from filelock import FileLock
 
-from mmrazor_lakd.benchmark.cost import training_args
-from mmrazor_lakd.benchmark.suite import find_suite, load_suite, select
-from mmrazor_lakd.benchmark.suite_configs import format_options
-from mmrazor_lakd.benchmark.suite_runs import SuiteRunner
+from mmrazor_lakd.benchmark.cost.measure import training_args
+from mmrazor_lakd.benchmark.suite.configs import format_options
+from mmrazor_lakd.benchmark.suite.runner import SuiteRunner
+from mmrazor_lakd.benchmark.suite.suite import find_suite, load_suite, select
 from mmrazor_lakd.errors import SettingError
 
 FOLDER = ROOT / 'configs' / 'benchmark'

@@ -2,7 +2,7 @@
 
 from matplotlib.image import imread
 
-from mmrazor_lakd.benchmark.suite_figures import (
+from mmrazor_lakd.benchmark.suite.figures import (
     ENDS,
     MOST_CURVES,
     choose_curves,

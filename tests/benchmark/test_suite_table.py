@@ -8,9 +8,9 @@ import pytest
 from conftest import ROOT
 from scipy import stats
 
-from mmrazor_lakd.benchmark.suite_compare import compare
-from mmrazor_lakd.benchmark.suite_report import read_costs
-from mmrazor_lakd.benchmark.suite_table import (
+from mmrazor_lakd.benchmark.suite.compare import compare
+from mmrazor_lakd.benchmark.suite.report import read_costs
+from mmrazor_lakd.benchmark.suite.table import (
     format_table,
     make_table,
     paired_difference,

@@ -8,8 +8,8 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from mmrazor_lakd import SettingError
-from mmrazor_lakd.distillers.dry_run import dry_run
 from mmrazor_lakd.distillers.local_modules import check_models
+from mmrazor_lakd.tracing.dry_run import dry_run
 
 LABELS = dict(type='ModuleInputs', source='head.loss_module')
 CLASSIFIER = dict(type='LocalClassifierLoss')

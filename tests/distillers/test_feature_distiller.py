@@ -154,7 +154,7 @@ def test_ofd_margins_are_those_of_the_loaded_teacher(build, batch, tmp_path):
     losses = []
     for fold in (True, False):
         model = build(
-            distiller('ofd'), teacher_ckpt=str(path), lighten_teacher=fold
+            distiller('ofd'), teacher_ckpt=str(path), fuse_teacher=fold
         )
         losses.append(total(model.loss(*batch)))
         norms = [

@@ -363,7 +363,7 @@ def test_dry_run_leaves_no_trace(build):
     student = MODELS.build(classifier(8))
     student.train()
     student.backbone.bn1.eval()
-    from mmrazor_lakd.distillers.dry_run import dry_run
+    from mmrazor_lakd.tracing.dry_run import dry_run
 
     dry_run(student, ['backbone.layer1'], 'student')
     assert student.training and not student.backbone.bn1.training

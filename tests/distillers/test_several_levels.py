@@ -11,8 +11,8 @@ from test_early_backward import assert_equal, gradients
 from torch import nn
 
 from mmrazor_lakd import SettingError
-from mmrazor_lakd.distillers.blocks import check_boundaries
 from mmrazor_lakd.losses import local_feature_loss, ndam_loss
+from mmrazor_lakd.partition.boundaries import check_boundaries
 
 
 @MODELS.register_module()

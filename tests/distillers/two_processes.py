@@ -16,7 +16,7 @@ from mmpretrain.structures import DataSample
 from torch import nn
 from torch.distributed.nn.functional import all_reduce
 
-from mmrazor_lakd.engine.command_line import leave_process_group
+from mmrazor_lakd.cli import leave_process_group
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import LOGITS_KD, build_model, lakd, total  # noqa: E402

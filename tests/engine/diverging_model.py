@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmrazor_lakd.engine.command_line import run_tool
+from mmrazor_lakd.cli import run_tool
 
 FINE, BAD = 1.0, float('nan')
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 
-from mmrazor_lakd.engine import Bfloat16OptimWrapper, bfloat16_optim_wrapper
+from mmrazor_lakd.engine import Bfloat16OptimWrapper
+from mmrazor_lakd.engine.optimizers import bfloat16_optim_wrapper
 
 
 @pytest.mark.parametrize('fast', [True, False])

@@ -11,7 +11,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from mmrazor_lakd import SettingError
-from mmrazor_lakd.benchmark.made_data import replace_train_data
+from mmrazor_lakd.benchmark.cost.synthetic_data import replace_train_data
 
 RUNNER = inspect.signature(Runner).parameters
 # tests/test_configs.py has all of them

@@ -11,7 +11,7 @@ from mmengine.model import MMDistributedDataParallel
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from mmrazor_lakd.engine.command_line import leave_process_group
+from mmrazor_lakd.cli import leave_process_group
 from mmrazor_lakd.losses import ContrastiveLoss  # makes MMRazor importable
 
 from mmrazor.models.losses import CRDLoss  # isort: skip

@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmpretrain.registry import DATASETS, MODELS
 from PIL import Image
 
+from mmrazor_lakd.checkpoints.networks import Network
 from mmrazor_lakd.errors import SettingError
-from mmrazor_lakd.evaluation.networks import Network
 from mmrazor_lakd.visualization.own_images import UnusableImage
 from mmrazor_lakd.visualization.samples import Reader
 

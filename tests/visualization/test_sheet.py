@@ -10,13 +10,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import AxesImage
 from slow_maps import slow_correlation
 
-from mmrazor_lakd.evaluation import ModuleEnd
-from mmrazor_lakd.visualization.agreement import Agreement
-from mmrazor_lakd.visualization.canvas import elide, name_class
-from mmrazor_lakd.visualization.map_figures import (
+from mmrazor_lakd.analysis import ModuleEnd
+from mmrazor_lakd.analysis.map_figures import (
     DIFFERENCE_COLORS,
     MAP_COLORS,
 )
+from mmrazor_lakd.visualization.agreement import Agreement
+from mmrazor_lakd.visualization.canvas import elide, name_class
 from mmrazor_lakd.visualization.ndam_maps import Look
 from mmrazor_lakd.visualization.overview import draw_overview
 from mmrazor_lakd.visualization.samples import Sample

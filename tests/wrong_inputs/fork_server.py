@@ -31,8 +31,8 @@ IMPORTS = (
     'pandas',
     'setuptools',
     'sklearn.datasets',
-    'mmrazor_lakd.benchmark.suite_report',
-    'mmrazor_lakd.evaluation.analysis_report',
+    'mmrazor_lakd.benchmark.suite.report',
+    'mmrazor_lakd.analysis.report',
     'mmrazor_lakd.visualization.gallery',
 )
 

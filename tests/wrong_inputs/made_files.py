@@ -15,8 +15,8 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 
 from mmrazor_lakd.backbones import build_network
-from mmrazor_lakd.benchmark.suite import load_suite
-from mmrazor_lakd.benchmark.suite_results import result_path
+from mmrazor_lakd.benchmark.suite.results import result_path
+from mmrazor_lakd.benchmark.suite.suite import load_suite
 
 SUITE = """
 _base_ = ['{root}/configs/benchmark/_base_/methods.py']

@@ -28,17 +28,17 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 
+from mmrazor_lakd.cli import (
+    add_debug_argument,
+    check_folder,
+    run_tool,
+)
 from mmrazor_lakd.datasets.cifar_files import (
     CIFAR10_CONTENT,
     CIFAR10_FOLDER,
     content_sha256,
     is_official_content,
     write_pickle,
-)
-from mmrazor_lakd.engine.command_line import (
-    add_debug_argument,
-    check_folder,
-    run_tool,
 )
 from mmrazor_lakd.errors import SettingError
 

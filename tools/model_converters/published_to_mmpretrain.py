@@ -17,14 +17,14 @@ import torch
 from mmengine.config import Config
 
 from mmrazor_lakd.backbones import NETWORKS, build_network
-from mmrazor_lakd.backbones.published import Converted, convert_published
-from mmrazor_lakd.engine.command_line import (
+from mmrazor_lakd.checkpoints.published import Converted, convert_published
+from mmrazor_lakd.checkpoints.weights import explain_unreadable
+from mmrazor_lakd.cli import (
     add_debug_argument,
     check_folder,
     run_tool,
 )
 from mmrazor_lakd.errors import SettingError
-from mmrazor_lakd.weights import explain_unreadable
 
 
 def parse_args() -> argparse.Namespace:

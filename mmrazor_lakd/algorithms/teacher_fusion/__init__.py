@@ -1,0 +1,1 @@
+"""Speeds up a frozen teacher's forward pass without changing its outputs."""

@@ -1,0 +1,82 @@
+"""A frozen teacher's ReLUs, in place where nobody needs their input.
+
+A ReLU that writes to new memory costs as much as a small convolution. MMRazor
+has all of them do so, since a recorder may hold the map in front of one.
+"""
+
+from typing import Callable, Iterable, List, Optional, Set
+
+import torch
+from torch import nn
+
+from ...tracing.modules import forward_hooks
+from ...tracing.records import tensors_in
+from .fold_batch_norm import is_heard
+
+# Those of which PyTorch has a version in place.
+KINDS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.Hardswish)
+
+
+@torch.no_grad()
+def find_relus(
+    model: nn.Module,
+    forward: Callable[[], List[torch.Tensor]],
+    candidates: Optional[Iterable[nn.Module]] = None,
+) -> List[nn.Module]:
+    """Find the activations whose input nobody is seen to need.
+
+    In a real forward pass, their input is neither what a module with a hook
+    took or gave, nor the model's own input, nor what ``forward`` returns.
+
+    Args:
+        model (nn.Module): A model in eval mode.
+        forward (Callable): Runs the model once, and returns the tensors that
+            matter.
+        candidates (Iterable[nn.Module], optional): The activations to choose
+            from. Defaults to those of :data:`KINDS` that are not in place.
+    """
+    if candidates is None:
+        candidates = [
+            module
+            for module in model.modules()
+            if type(module) in KINDS and not module.inplace
+        ]
+    candidates = set(candidates)
+    needed: List[torch.Tensor] = []
+    inputs = {}
+
+    def note_needed(module, args, output=None):
+        needed.extend(tensors_in(args) + tensors_in(output))
+
+    def note_input(module, args):
+        inputs.setdefault(module, []).extend(tensors_in(args))
+
+    heard = [m for m in model.modules() if is_heard(m) or m is model]
+    after = [(module, note_needed) for module in heard]
+    # An activation in place would have changed an input after the call.
+    before = after + [(m, note_input) for m in candidates - set(heard)]
+    with forward_hooks(after, before):
+        needed.extend(forward())
+    # All tensors are alive here, so that no memory was given out twice.
+    places: Set[int] = {tensor.data_ptr() for tensor in needed}
+    return [
+        module
+        for module, tensors in inputs.items()
+        if not any(tensor.data_ptr() in places for tensor in tensors)
+    ]
+
+
+def set_inplace(relus: List[nn.Module]) -> Callable[[], None]:
+    """Have activations overwrite their input.
+
+    Returns:
+        Callable: Undoes it.
+    """
+    for relu in relus:
+        relu.inplace = True
+
+    def undo() -> None:
+        for relu in relus:
+            relu.inplace = False
+
+    return undo

@@ -1,0 +1,289 @@
+"""What a teacher and its students have in common, in one pass over images."""
+
+from functools import partial
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+import torch
+from torch.utils.data import DataLoader
+
+from ..checkpoints.networks import Network
+from ..errors import SettingError
+from ..tracing.features import read_maps
+from .agreement import Answers
+from .cka import LinearCKA
+from .data import class_names, labels_of
+from .features import correlate, look_at
+from .linear_probe import LinearReadout, RidgeProbe, probe_features
+from .places import Places
+
+#: for each network, the probes of its module ends
+Readouts = List[List[LinearReadout]]
+
+
+class _EndSums:
+    """Sums over the images, at the ends of the modules.
+
+    Args:
+        ends (Sequence): For each network the names of its maps there; the
+            teacher's first.
+        readouts (list, optional): The probes.
+    """
+
+    def __init__(
+        self, ends: Sequence[Sequence[str]], readouts: Optional[Readouts]
+    ) -> None:
+        self.ends = ends
+        self.readouts = readouts
+        shape = (len(ends), len(ends[0]))
+        self._r = torch.zeros(shape, dtype=torch.double)
+        # Images that have a correlation.
+        self._r_count = torch.zeros(shape, dtype=torch.long)
+        self._right = torch.zeros(shape, dtype=torch.long)
+
+    def update(self, looks, labels: torch.Tensor) -> None:
+        """Add a batch: what was found in each network, and the labels."""
+        for place in range(len(self.ends[0])):
+            own = [
+                found[names[place]] for found, names in zip(looks, self.ends)
+            ]
+            for index, look in enumerate(own):
+                r = correlate(look, own[0])
+                self._r[index, place] += r.nansum().cpu()
+                self._r_count[index, place] += (~r.isnan()).sum().cpu()
+                if self.readouts is not None:
+                    told = self.readouts[index][place].predict(look.pooled)
+                    self._right[index, place] += (told == labels).sum().cpu()
+
+    def correlation(self, index: int, place: int) -> float:
+        """Mean correlation with the teacher's NDAM maps; nan for none."""
+        return (self._r[index, place] / self._r_count[index, place]).item()
+
+    def probe(self, index: int, place: int, images: int) -> Optional[float]:
+        """A probe's share of right answers, None without probes."""
+        if self.readouts is None:
+            return None
+        return self._right[index, place].item() / images
+
+
+class Analysis:
+    """Compares students with their teacher, module by module.
+
+    Nothing in it grows with the number of images.
+
+    Args:
+        networks (Sequence[Network]): The teacher first, then the students,
+            the analysed one first of them.
+        places (Places): Where they are looked at.
+        grid (int): See :func:`cells`. Defaults to 4.
+        device (str): Where it is computed. Defaults to ``'cpu'``.
+        watch (Callable, optional): Is told after each batch of a network how
+            many images that were.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        places: Places,
+        grid: int = 4,
+        device: str = 'cpu',
+        watch: Callable[[int], None] = lambda images: None,
+    ) -> None:
+        self.networks = list(networks)
+        self.blocks = places.blocks
+        self.end_blocks = places.end_blocks
+        # For each network, the names of its maps at the ends of modules.
+        self.ends = [[end.teacher for end in places.ends]]
+        self.ends += [
+            [end.student for end in places.ends] for _ in networks[1:]
+        ]
+        # An end may be a block as well.
+        self.names = [
+            list(dict.fromkeys([*own, *ends]))
+            for own, ends in zip(self.blocks, self.ends)
+        ]
+        self.grid = grid
+        self.device = torch.device(device)
+        self.watch = watch
+        for network in self.networks:
+            network.model.to(self.device)
+            network.preprocessor.to(self.device)
+
+    def fit_probes(self, loader: DataLoader) -> Readouts:
+        """Fit linear probes at the ends of the modules, to their inputs.
+
+        Args:
+            loader (DataLoader): Training images without augmentation.
+        """
+        probes: Optional[List[List[RidgeProbe]]] = None
+        for batch in loader:
+            labels, logits, found = self._run_all(batch, probing=True)
+            if probes is None:
+                probes = [
+                    [RidgeProbe(logits[0].shape[1]) for _ in ends]
+                    for ends in self.ends
+                ]
+            for names, row, features in zip(self.ends, probes, found):
+                for name, probe in zip(names, row):
+                    probe.update(features[name], labels)
+        return [[probe.solve() for probe in row] for row in probes]
+
+    def measure(
+        self, loader: DataLoader, readouts: Optional[Readouts] = None
+    ) -> Dict[str, Any]:
+        """Compare the networks.
+
+        Args:
+            loader (DataLoader): Test images.
+            readouts (list, optional): From :meth:`fit_probes`.
+
+        Returns:
+            dict: Plain numbers and texts: ``images``, ``accuracies``,
+            ``modules``, ``matrices``, ``agreement`` and ``gains``. Shares
+            are from 0 to 1.
+        """
+        cka = LinearCKA()
+        sums = _EndSums(self.ends, readouts)
+        answers: Optional[Answers] = None
+        for batch in loader:
+            labels, logits, looks = self._run_all(batch)
+            if answers is None:
+                answers = Answers(len(self.networks), logits[0].shape[1])
+            answers.update(torch.stack(logits), labels)
+            own, *others = (
+                [found[name].cells for name in names]
+                for found, names in zip(looks, self.names)
+            )
+            cka.update(own, sum(others, []))
+            sums.update(looks, labels)
+        images = int(answers.images.sum())
+        by_name = self._by_name(cka.compute())
+        return dict(
+            images=images,
+            accuracies=[
+                answers.accuracy(i) for i in range(len(self.networks))
+            ],
+            modules=self._modules(by_name, sums, images),
+            matrices=[
+                self._matrix(student, values)
+                for student, values in enumerate(by_name, 1)
+            ],
+            agreement=[
+                dict(student=n.label, **answers.agreement(i, 0))
+                for i, n in enumerate(self.networks)
+                if i > 0
+            ],
+            gains=self._gains(answers, loader),
+        )
+
+    def _run_all(self, batch, probing: bool = False) -> Tuple:
+        """Run all networks on a batch: labels, logits, what was found."""
+        labels = labels_of(batch).to(self.device)
+        logits, found = zip(
+            *(
+                self._run(index, batch, probing)
+                for index in range(len(self.networks))
+            )
+        )
+        self._check_labels(logits, labels)
+        return labels, logits, found
+
+    def _run(self, index: int, batch, probing: bool) -> Tuple:
+        """Run one network on a batch."""
+        network = self.networks[index]
+        images = network.preprocessor(batch, False)['inputs']
+        if probing:
+            wanted = dict.fromkeys(self.ends[index], probe_features)
+        else:
+            wanted = {
+                name: partial(
+                    look_at, grid=self.grid, is_end=name in self.ends[index]
+                )
+                for name in self.names[index]
+            }
+        found = read_maps(network.model, images, wanted)
+        self.watch(len(images))
+        return found
+
+    @staticmethod
+    def _check_labels(logits, labels) -> None:
+        """Refuse images of other classes.
+
+        Raises:
+            SettingError: If there are any.
+        """
+        classes = logits[0].shape[1]
+        if labels.max() >= classes:
+            raise SettingError(
+                f'The networks have {classes} classes, but an image has the '
+                f'label {labels.max().item()}; give the config of the data '
+                f'that they were trained on.'
+            )
+
+    def _by_name(self, cka: torch.Tensor) -> List[Dict]:
+        """Part the students' columns; name the two maps of each value."""
+        widths = [len(names) for names in self.names[1:]]
+        return [
+            {
+                (student, teacher): value
+                for teacher, values in zip(self.names[0], part.tolist())
+                for student, value in zip(names, values)
+            }
+            for names, part in zip(self.names[1:], cka.split(widths, 1))
+        ]
+
+    def _matrix(self, student: int, values: Dict) -> Dict[str, Any]:
+        """Lay out one student's blocks against those of the teacher."""
+        rows, columns = self.blocks[student], self.blocks[0]
+        ends = zip(self.end_blocks[student], self.end_blocks[0])
+        return dict(
+            student=self.networks[student].label,
+            rows=rows,
+            columns=columns,
+            ends=[
+                [rows.index(row), columns.index(column)]
+                for row, column in ends
+                if row is not None and column is not None
+            ],
+            cka=[[values[row, column] for column in columns] for row in rows],
+        )
+
+    def _modules(self, by_name, sums, images: int) -> List[Dict[str, Any]]:
+        """Make the rows of the table, a row for each module of a student."""
+        return [
+            dict(
+                student=self.networks[student].label,
+                module=place + 1,
+                student_map=s_map,
+                teacher_map=t_map,
+                cka=values[s_map, t_map],
+                ndam_r=sums.correlation(student, place),
+                probe_student=sums.probe(student, place, images),
+                probe_teacher=sums.probe(0, place, images),
+            )
+            for student, values in enumerate(by_name, 1)
+            for place, (s_map, t_map) in enumerate(
+                zip(self.ends[student], self.ends[0])
+            )
+        ]
+
+    def _gains(self, answers: Answers, loader) -> List[Dict[str, Any]]:
+        """Compare the analysed student with each other one, by class."""
+        names = class_names(loader, len(answers.images))
+        return [
+            dict(
+                against=self.networks[other].label,
+                label=names[label],
+                images=answers.images[label].item(),
+                teacher=self._share(answers, 0, label),
+                student=self._share(answers, 1, label),
+                other=self._share(answers, other, label),
+                **answers.gain(1, other, label),
+            )
+            for other in range(2, len(self.networks))
+            for label in range(len(names))
+        ]
+
+    @staticmethod
+    def _share(answers: Answers, model: int, label: int) -> float:
+        """A model's right answers on one class; nan where it has no image."""
+        return (answers.right[model, label] / answers.images[label]).item()

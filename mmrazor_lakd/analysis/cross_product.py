@@ -1,0 +1,66 @@
+"""Sums over all images that are added up batch by batch, in float64."""
+
+from typing import Optional
+
+import torch
+
+
+class CrossProduct:
+    r"""The product of two sets of features, centred, over many batches.
+
+    .. math::
+        \sum_i (x_i - \bar{x}) (y_i - \bar{y})^T
+
+    The means are those of all samples, and are not known before the last
+    batch. Each batch is centred by its own means, and a term for the
+    difference of the means is added (Chan, Golub and LeVeque, "Updating
+    Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979).
+    So no large sums are subtracted from each other, as they would
+    be in :math:`\sum x y^T - n \bar{x} \bar{y}^T`.
+
+    It holds (D, E) numbers, however many samples there are.
+
+    Attributes:
+        count (int): Number of samples.
+        x_mean (torch.Tensor): (D,), float64.
+        y_mean (torch.Tensor): (E,), float64.
+        total (torch.Tensor): The product, (D, E), float64.
+
+    Examples:
+        >>> import torch
+        >>> from mmrazor_lakd.analysis import CrossProduct
+        >>> product = CrossProduct()
+        >>> product.update(torch.tensor([[1.0]]), torch.tensor([[1.0]]))
+        >>> product.update(torch.tensor([[3.0]]), torch.tensor([[5.0]]))
+        >>> product.total
+        tensor([[4.]], dtype=torch.float64)
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.x_mean: Optional[torch.Tensor] = None
+        self.y_mean: Optional[torch.Tensor] = None
+        self.total: Optional[torch.Tensor] = None
+
+    def update(self, x: torch.Tensor, y: torch.Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            x (torch.Tensor): Features (n, D), n of at least 1.
+            y (torch.Tensor): Features (n, E) of the same samples.
+        """
+        x, y = x.double(), y.double()
+        count = len(x)
+        x_mean, y_mean = x.mean(0), y.mean(0)
+        total = (x - x_mean).T @ (y - y_mean)
+        if self.count == 0:
+            self.count = count
+            self.x_mean, self.y_mean, self.total = x_mean, y_mean, total
+            return
+        x_step, y_step = x_mean - self.x_mean, y_mean - self.y_mean
+        share = count / (self.count + count)
+        self.total += total
+        self.total.addr_(x_step, y_step, alpha=self.count * share)
+        self.x_mean = self.x_mean + share * x_step
+        self.y_mean = self.y_mean + share * y_step
+        self.count += count

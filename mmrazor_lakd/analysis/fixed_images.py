@@ -1,0 +1,77 @@
+"""The same few images, looked at again and again during a training."""
+
+import random
+from contextlib import contextmanager
+from typing import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+from .data import evenly_spaced
+
+
+@contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Leave all random numbers to come as they were."""
+    cuda = torch.cuda.is_available()
+    python, numpy, cpu = (
+        random.getstate(),
+        np.random.get_state(),
+        torch.get_rng_state(),
+    )
+    gpus = torch.cuda.get_rng_state_all() if cuda else []
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(cpu)
+        if cuda:
+            torch.cuda.set_rng_state_all(gpus)
+
+
+class FixedImages:
+    """Images of the validation data, or of the training's without those.
+
+    Args:
+        runner (Runner): Of MMEngine, whose loops are built.
+        count (int): How many at most, evenly spaced in the data.
+    """
+
+    def __init__(self, runner, count: int) -> None:
+        loop = runner.val_loop or runner.train_loop
+        loader = loop.dataloader
+        count = min(count, len(loader.dataset))
+        chosen = evenly_spaced(count, len(loader.dataset)).tolist()
+        self.batch = loader.collate_fn([loader.dataset[i] for i in chosen])
+
+    def inputs(self, model: nn.Module) -> torch.Tensor:
+        """Preprocess them as for the model's validation: (N, C, H, W)."""
+        return model.data_preprocessor(self.batch, False)['inputs']
+
+    def shown(self, model: nn.Module, count: int) -> np.ndarray:
+        """Choose some and make them RGB, (count, H, W, 3), uint8.
+
+        Args:
+            model (nn.Module): Whose preprocessor knows the channels' order.
+            count (int): How many at most, evenly spaced.
+        """
+        images = torch.stack(list(self.batch['inputs'])).cpu()
+        images = images[self.places(count)]
+        preprocessor = model.data_preprocessor
+        if images.shape[1] == 3 and getattr(preprocessor, 'to_rgb', False):
+            images = images.flip(1)  # from BGR
+        if images.dtype != torch.uint8:
+            low, high = (
+                f(images.flatten(1), 1) for f in (torch.amin, torch.amax)
+            )
+            low, high = (x.view(-1, 1, 1, 1) for x in (low, high))
+            images = (images - low) / (high - low).clamp(min=1e-12) * 255
+        images = images.expand(-1, 3, -1, -1)  # grey ones too
+        return images.permute(0, 2, 3, 1).byte().numpy()
+
+    def places(self, count: int) -> torch.Tensor:
+        """Tell which of them :meth:`shown` chooses, (count,)."""
+        total = len(self.batch['inputs'])
+        return evenly_spaced(min(count, total), total)

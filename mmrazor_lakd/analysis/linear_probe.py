@@ -1,0 +1,110 @@
+"""A linear probe: what can be read off a map without further layers."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from .cross_product import CrossProduct
+
+# Relative change of a feature that is taken for no change.
+ROUNDING = 1e-6
+
+
+def probe_features(feature: torch.Tensor) -> torch.Tensor:
+    """Make of a map what the networks' own heads are given.
+
+    Args:
+        feature (torch.Tensor): A map (N, C, H, W), before or behind a ReLU.
+
+    Returns:
+        torch.Tensor: The mean over the positions behind a ReLU, (N, C).
+    """
+    return feature.float().relu().mean((2, 3))
+
+
+class LinearReadout(NamedTuple):
+    """A linear classifier.
+
+    Attributes:
+        weight (torch.Tensor): (D, K), float64.
+        bias (torch.Tensor): (K,), float64.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def predict(self, features: torch.Tensor) -> torch.Tensor:
+        """Tell the class of each sample.
+
+        Args:
+            features (torch.Tensor): (N, D).
+
+        Returns:
+            torch.Tensor: (N,), int64.
+        """
+        return (features.double() @ self.weight + self.bias).argmax(1)
+
+
+class RidgeProbe:
+    r"""Ridge regression on the classes, 1 for the own and 0 for the others.
+
+    It has one solution, in closed form, which depends neither on a learning
+    rate nor on the order of the images:
+
+    .. math::
+        (X^T X / n + \lambda I) W = X^T Y / n
+
+    with X the features, centred and divided by their standard deviation, and
+    Y the classes, centred. The products are summed batch by batch, so that
+    the memory is that of (D, D) and (D, K) numbers for any number of images.
+
+    Source: linear probes are Alain and Bengio's, "Understanding intermediate
+    layers using linear classifier probes", 2016; ridge regression in place
+    of their logistic regression is ours.
+
+    Args:
+        num_classes (int): Number of classes, K.
+        ridge (float): :math:`\lambda`. Defaults to 1e-3.
+
+    Examples:
+        >>> import torch
+        >>> from mmrazor_lakd.analysis import RidgeProbe
+        >>> probe = RidgeProbe(num_classes=2)
+        >>> features = torch.tensor([[0.0], [0.1], [0.9], [1.0]])
+        >>> probe.update(features, torch.tensor([0, 0, 1, 1]))
+        >>> probe.solve().predict(torch.tensor([[0.2], [0.7]]))
+        tensor([0, 1])
+    """
+
+    def __init__(self, num_classes: int, ridge: float = 1e-3) -> None:
+        self.num_classes = num_classes
+        self.ridge = ridge
+        self._features = CrossProduct()
+        self._classes = CrossProduct()
+
+    def update(self, features: torch.Tensor, labels: torch.Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            features (torch.Tensor): (N, D).
+            labels (torch.Tensor): (N,), int64.
+        """
+        self._features.update(features, features)
+        self._classes.update(features, F.one_hot(labels, self.num_classes))
+
+    def solve(self) -> LinearReadout:
+        """Find the classifier that fits all samples so far."""
+        count = self._features.count
+        covariance = self._features.total / count
+        mean = self._features.x_mean
+        deviation = covariance.diagonal().sqrt()
+        # What changes by float32's rounding only, is not to be blown up.
+        still = deviation <= ROUNDING * mean.abs()
+        deviation = deviation.masked_fill(still, float('inf'))[:, None]
+        system = covariance / (deviation * deviation.T)
+        system.diagonal().add_(self.ridge)
+        wanted = self._classes.total / count / deviation
+        weight = torch.linalg.solve(system, wanted) / deviation
+        bias = self._classes.y_mean - mean @ weight
+        return LinearReadout(weight, bias)

@@ -1,0 +1,230 @@
+"""What the local modules do during training, for MMEngine's Visualizer."""
+
+import math
+import re
+from typing import Any, Dict, List, Optional, Tuple
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from torch import nn
+
+from ..errors import SettingError
+from ..tracing.modules import eval_mode, unwrap_model
+from .features import Comparison, compare_modules
+from .fixed_images import FixedImages, kept_random_state
+from .module_ends import ModuleEnd, find_module_ends
+from .module_gradients import ModuleGradients, group_parameters
+
+
+@HOOKS.register_module()
+class LocalModuleHook(Hook):
+    """Shows each local module's losses, gradients and maps during training.
+
+    To all backends of the visualizer go, for module 1 and likewise for all:
+
+    - every ``interval`` iterations ``module1/loss``, ``module1/feature`` and
+      whatever else the distiller logs of it, and ``module1/grad_norm``, the
+      norm of the gradient that the optimizer steps with (averaged over the
+      processes, behind clipping, without a loss scaler's factor). The last
+      module's loss is the sum of all that is of no other module.
+    - before the training and every ``cka_interval`` epochs ``module1/cka``
+      and ``module1/ndam_r``: linear CKA with the teacher's map, and the mean
+      correlation of the NDAM maps, on the same validation images each time.
+    - before the training and every ``map_interval`` epochs a picture,
+      ``local_modules``: NDAM maps of some of these images.
+
+    The modules are LAKD's. With any other distiller they are the stages, in
+    the same places, so that methods can be compared.
+
+    It leaves the training as it is: weights, statistics and random numbers
+    are the same with it and without it.
+
+    Args:
+        interval (int): Iterations between two points of losses and gradient
+            norms. Defaults to 50.
+        cka_interval (int): Epochs between two points of CKA and NDAM
+            correlation. Defaults to 1.
+        map_interval (int): Epochs between two pictures. Defaults to 5.
+        num_images (int): How many images CKA compares. Defaults to 64.
+        num_maps (int): How many of them are in the picture. Defaults to 4.
+
+    Raises:
+        SettingError: Before the first iteration, if the model has no
+            teacher, or the networks have no stages.
+
+    Examples:
+        >>> custom_hooks = [dict(type='LocalModuleHook', map_interval=5)]
+    """
+
+    priority = 'LOW'
+
+    def __init__(
+        self,
+        interval: int = 50,
+        cka_interval: int = 1,
+        map_interval: int = 5,
+        num_images: int = 64,
+        num_maps: int = 4,
+    ) -> None:
+        settings = dict(
+            interval=interval,
+            cka_interval=cka_interval,
+            map_interval=map_interval,
+            num_images=num_images,
+            num_maps=num_maps,
+        )
+        for name, value in settings.items():
+            if type(value) is not int or value < 1:
+                raise SettingError(
+                    f'LocalModuleHook has {name}={value!r}; write an integer '
+                    f'of at least 1.'
+                )
+        self.interval = interval
+        self.cka_interval = cka_interval
+        self.map_interval = map_interval
+        self.num_images = num_images
+        self.num_maps = num_maps
+        self._ends: List[ModuleEnd] = []
+        self._images: Optional[FixedImages] = None
+        self._gradients: Optional[ModuleGradients] = None
+        # Upper end of the colour scale, the same for all pictures.
+        self._top: Optional[float] = None
+
+    @master_only
+    def before_train(self, runner) -> None:
+        """Find the modules, choose the images, and take the first look."""
+        model, student, teacher = _models(runner)
+        with kept_random_state():
+            self._images = FixedImages(runner, self.num_images)
+            size = tuple(self._images.inputs(model).shape[-2:])
+            # LAKD's boundaries, those of num_modules too.
+            distiller = getattr(model, 'distiller', None)
+            modules = getattr(distiller, 'local_modules', None)
+            self._ends = find_module_ends(student, teacher, modules, size)
+            cuts = [end.student for end in self._ends[:-1]]
+            self._gradients = ModuleGradients(
+                group_parameters(student, cuts, size), runner.optim_wrapper
+            )
+        found = self._log_comparison(runner)
+        self._log_maps(runner, found)
+
+    @master_only
+    def before_train_iter(self, runner, batch_idx: int, data_batch=None):
+        """Ask for the gradients of this iteration's update."""
+        if self.every_n_train_iters(runner, self.interval):
+            self._gradients.wanted = True
+
+    @master_only
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        """Log losses and gradients."""
+        found: Dict[str, float] = {}
+        if self.every_n_train_iters(runner, self.interval):
+            found.update(module_losses(outputs or {}, len(self._ends)))
+        # With accumulated gradients the update may be a later iteration's.
+        for number, norm in enumerate(self._gradients.take() or [], 1):
+            found[f'module{number}/grad_norm'] = norm
+        if found:
+            runner.visualizer.add_scalars(found, step=runner.iter + 1)
+
+    @master_only
+    def after_train_epoch(self, runner) -> None:
+        """Compare the maps, and draw them."""
+        draws = self.every_n_epochs(runner, self.map_interval)
+        if draws or self.every_n_epochs(runner, self.cka_interval):
+            found = self._log_comparison(runner)
+            if draws:
+                self._log_maps(runner, found)
+
+    @master_only
+    def after_train(self, runner) -> None:
+        """Leave the optimizer as it was."""
+        self._gradients.stop()
+
+    def _log_comparison(self, runner) -> List[Comparison]:
+        """Log CKA and correlation of each module."""
+        model, student, teacher = _models(runner)
+        with kept_random_state(), eval_mode(student), eval_mode(teacher):
+            images = self._images.inputs(model)
+            found = compare_modules(student, teacher, self._ends, images)
+        scalars = {
+            f'module{number}/{name}': getattr(comparison, name)
+            for number, comparison in enumerate(found, 1)
+            for name in ('cka', 'ndam_r')
+        }
+        runner.visualizer.add_scalars(
+            {k: v for k, v in scalars.items() if not math.isnan(v)},
+            step=runner.iter,
+        )
+        return found
+
+    def _log_maps(self, runner, found: List[Comparison]) -> None:
+        """Draw the NDAM maps of some of the images."""
+        # A second of imports that only those who use this hook wait for.
+        from .map_figures import draw_ndam_maps, high_end
+
+        chosen = self._images.places(self.num_maps)
+        maps = {
+            f'module {number}': {
+                role: getattr(comparison, role)[chosen].cpu().numpy()
+                for role in ('teacher', 'student')
+            }
+            for number, comparison in enumerate(found, 1)
+        }
+        if self._top is None:
+            # Of all images, so that it depends on their choice only.
+            self._top = high_end(c.teacher.cpu().numpy() for c in found)
+        picture = draw_ndam_maps(
+            self._images.shown(_models(runner)[0], self.num_maps),
+            maps,
+            self._top,
+            title=f'NDAM maps after {runner.iter} iterations',
+        )
+        runner.visualizer.add_image('local_modules', picture, step=runner.iter)
+
+
+def _models(runner) -> Tuple[nn.Module, nn.Module, nn.Module]:
+    """Look up the algorithm, its student and its teacher.
+
+    Raises:
+        SettingError: If there is no teacher.
+    """
+    model = unwrap_model(runner.model)
+    teacher = getattr(model, 'teacher', None)
+    if teacher is None:
+        raise SettingError(
+            f'LocalModuleHook compares a student with its teacher, but '
+            f'{type(model).__name__} has none; use it in the config of a '
+            f'distillation.'
+        )
+    return model, model.architecture, teacher
+
+
+def number(value: Any) -> float:
+    """Make a number of a logged value, which may be a tensor."""
+    return value.item() if hasattr(value, 'item') else float(value)
+
+
+def module_losses(log: Dict[str, Any], count: int) -> Dict[str, float]:
+    """Sort what a step logs by local modules.
+
+    Args:
+        log (dict): What ``train_step`` gives: ``loss``, the sum, and by name
+            what it is the sum of, and other values.
+        count (int): Number of modules.
+
+    Returns:
+        dict: ``module1/...`` to the last module's; of the last one, what is
+        of no other module. Empty for distillers without local modules.
+    """
+    found = {}
+    for name, value in log.items():
+        match = re.fullmatch(r'distill\.module(\d+)\.(.+)', name)
+        if match:
+            found[f'module{match[1]}/{match[2]}'] = number(value)
+    if found and 'loss' in log:
+        others = (found.get(f'module{n}/loss', 0.0) for n in range(1, count))
+        found[f'module{count}/loss'] = number(log['loss']) - sum(others)
+    return found

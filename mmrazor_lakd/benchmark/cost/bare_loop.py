@@ -1,0 +1,127 @@
+"""The bare loop: the time below which a distillation can't go."""
+
+import copy
+import inspect
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import Dict, Iterator, Optional
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ...algorithms.teacher_fusion.fuse import memory_format
+
+
+class Floor:
+    """Trains copies of the same networks, and does nothing else.
+
+    One step is the teacher's forward pass without gradients, the student's
+    with its cross-entropy, the backward pass and the optimizer's step, all on
+    one batch that is already preprocessed. There is no data loading, no
+    distillation loss, no hook and no log. A teacher that the algorithm folds
+    or shortens afterwards is here as the config describes it.
+
+    The copies are made at once, before the training can change the networks.
+
+    Args:
+        model (nn.Module): An algorithm of MMRazor's with a teacher and an
+            architecture, or a model without a teacher, which then is the
+            student.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        teacher = getattr(model, 'teacher', None)
+        self.teacher: Optional[nn.Module] = None
+        if teacher is not None:
+            self.teacher = copy_bare(teacher)
+            self.teacher.eval()
+        self.student = copy_bare(getattr(model, 'architecture', model))
+        self.student.train()
+
+    def prepare(self, model: nn.Module, optim_wrapper, batch: Dict) -> None:
+        """Take over the conditions of the training under way.
+
+        Args:
+            model (nn.Module): The model whose copies these are.
+            optim_wrapper (OptimWrapper): Gives the optimizer's type and
+                settings, and the precision.
+            batch (dict): A preprocessed batch, with ``inputs``, shape
+                (N, C, H, W), and ``data_samples``.
+        """
+        self.layout = memory_format(
+            getattr(model, 'architecture', model), batch['inputs']
+        )
+        for network in (self.teacher, self.student):
+            if network is not None:
+                network.to(memory_format=self.layout)
+        self.context = optim_wrapper.optim_context
+        optimizer = optim_wrapper.optimizer
+        known = inspect.signature(type(optimizer)).parameters
+        self.optimizer = type(optimizer)(
+            [p for p in self.student.parameters() if p.requires_grad],
+            **{k: v for k, v in optimizer.defaults.items() if k in known},
+        )
+        self.wrapper = type(optim_wrapper).__name__
+        self.inputs = batch['inputs']
+        samples = batch['data_samples']
+        if 'gt_score' in samples[0]:  # of mixed images
+            self.target = torch.stack([s.gt_score for s in samples])
+        else:
+            self.target = torch.cat([s.gt_label for s in samples])
+        self.target = self.target.to(self.inputs.device)
+
+    def step(self) -> None:
+        """Train for one iteration."""
+        with self.context(self.student):
+            if self.teacher is not None:
+                with torch.no_grad():
+                    self.teacher(self.inputs, mode='tensor')
+            logits = self.student(self.inputs, mode='tensor')
+            loss = functional.cross_entropy(logits, self.target)
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def describe(self) -> str:
+        """Say what is computed: floors of equal words do equal work."""
+        networks = [
+            f'{role} of {sum(p.numel() for p in network.parameters()):,} '
+            f'parameters'
+            for role, network in (
+                ('teacher', self.teacher),
+                ('student', self.student),
+            )
+            if network is not None
+        ]
+        shape = 'x'.join(map(str, self.inputs.shape))
+        layout = str(self.layout).split('.')[-1]
+        return ', '.join(
+            [
+                *networks,
+                f'batch {shape}',
+                type(self.optimizer).__name__,
+                self.wrapper,
+                layout,
+            ]
+        )
+
+
+def copy_bare(model: nn.Module) -> nn.Module:
+    """Copy a model without the hooks of whoever watches it."""
+    with _without_hooks(model):
+        return copy.deepcopy(model)
+
+
+@contextmanager
+def _without_hooks(model: nn.Module) -> Iterator[None]:
+    """Take the hooks off: a copy of one would copy its owner as well."""
+    names = ('_forward_hooks', '_forward_pre_hooks')
+    kept = [(m, n, getattr(m, n)) for m in model.modules() for n in names]
+    try:
+        for module, name, _ in kept:
+            setattr(module, name, OrderedDict())
+        yield
+    finally:
+        for module, name, hooks in kept:
+            setattr(module, name, hooks)

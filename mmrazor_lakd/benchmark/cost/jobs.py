@@ -1,0 +1,106 @@
+"""Which configs to measure, as they are written on the command line."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Sequence
+
+from ...config_check import check_config
+from ...errors import SettingError, nearest
+from .measure import load_training, training_args
+
+#: sections of a config that a measured training has
+USED = (
+    'model',
+    'data_preprocessor',
+    'train_dataloader',
+    'train_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+    'custom_hooks',
+    'randomness',
+    'env_cfg',
+)
+# a comma before the next key=value, not one inside of a list
+SEPARATOR = re.compile(r',(?=[\w.\-]+=)')
+
+
+class Job(NamedTuple):
+    """One config to measure."""
+
+    label: str
+    config: str
+    options: List[str]
+
+
+def parse_job(text: str) -> Job:
+    """Take a config and the options behind its commas apart.
+
+    Examples:
+        >>> job = parse_job('configs/kd/a.py,model.type=B,x.y=[1,2]')
+        >>> job.config, job.options
+        ('configs/kd/a.py', ['model.type=B', 'x.y=[1,2]'])
+        >>> job.label
+        'a,model.type=B,x.y=[1,2]'
+        >>> parse_job('configs/kd/a.py,label=my own').label
+        'my own'
+    """
+    config, *options = SEPARATOR.split(text)
+    labels = [o[len('label=') :] for o in options if o.startswith('label=')]
+    options = [o for o in options if not o.startswith('label=')]
+    label = labels[-1] if labels else ','.join([Path(config).stem, *options])
+    return Job(label, config, options)
+
+
+def find_reference(text: str, jobs: Sequence[Job]) -> Job:
+    """Look up the reference among the configs.
+
+    Args:
+        text (str): Its label, or its place from 1.
+        jobs (Sequence[Job]): The configs.
+
+    Raises:
+        SettingError: If there is no such config.
+    """
+    labels = [job.label for job in jobs]
+    places = [str(number) for number in range(1, len(jobs) + 1)]
+    for known in (labels, places):
+        if text in known:
+            return jobs[known.index(text)]
+    raise SettingError(
+        f"--reference={text} is neither a config's label nor its place from "
+        f'1 to {len(jobs)}; the nearest labels are: {nearest(text, labels)}.'
+    )
+
+
+def make_settings(args: argparse.Namespace, job: Job) -> Dict[str, Any]:
+    """Write down how to measure one config."""
+    return dict(
+        config=job.config,
+        options=[*(args.cfg_options or []), *job.options],
+        work_dir=str(args.out / 'work_dirs'),
+        batch_size=args.batch_size,
+        made_data=args.made_data,
+        image_size=args.image_size,
+        rounds=args.rounds,
+        steps=args.steps,
+        warmup=args.warmup,
+    )
+
+
+def check_jobs(args: argparse.Namespace, jobs: Sequence[Job]) -> None:
+    """Refuse at once what would be refused after an hour.
+
+    Raises:
+        SettingError: If a config is missing or trains nothing, or two have
+            the same label.
+    """
+    replaced = ('train_dataloader',) if args.made_data else ()
+    for number, job in enumerate(jobs):
+        cfg = load_training(training_args(make_settings(args, job)))
+        check_config(cfg, used=[n for n in USED if n not in replaced])
+        if job.label in [other.label for other in jobs[:number]]:
+            raise SettingError(
+                f"Two configs are called '{job.label}'; tell them apart by "
+                f'label=NAME behind a comma.'
+            )

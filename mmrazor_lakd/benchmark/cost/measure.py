@@ -1,0 +1,267 @@
+"""Measures what the training of one config costs in time and memory.
+
+As a program, which tools/analyze_cost.py starts anew for each config, it takes
+the file of its settings and the file to write.
+"""
+
+import argparse
+import copy
+import json
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ...cli import (
+    hide_upstream_notices,
+    load_config,
+    run_tool,
+)
+from ...config_check.first_iteration import check_batches, explained
+from ...errors import SettingError
+from ...provenance import describe_machine
+from .bare_loop import Floor
+from .step_memory import measure_memory
+from .synthetic_data import replace_train_data
+
+
+class _Measured(Exception):
+    """Ends the training when everything is measured."""
+
+
+class CostHook(Hook):
+    """Measures rounds of the training, and of the bare loop between them.
+
+    It comes behind all other hooks, so that a round, which begins and ends
+    with it, holds whole iterations: data loading, training step and all hooks.
+    What machine and neighbours do to the speed they do to a round and to
+    its floor alike, since these take turns.
+
+    Args:
+        floor (Floor): The bare loop.
+        rounds (int): How many rounds to measure.
+        steps (int): How many iterations a round has.
+        warmup (int): How many iterations come first, unmeasured.
+        settle (int): How many iterations to leave out after each pause, in
+            which the loader's workers could run ahead.
+        report (Callable): Is given a line for each round.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(
+        self,
+        floor: Floor,
+        rounds: int,
+        steps: int,
+        warmup: int,
+        settle: int,
+        report: Callable[[str], None],
+    ) -> None:
+        self.floor = floor
+        self.rounds = rounds
+        self.steps = steps
+        self.warmup = warmup
+        self.settle = settle
+        self.report = report
+        self.step_ms: List[float] = []
+        self.floor_ms: List[float] = []
+
+    def before_train(self, runner) -> None:
+        """Begin; the generator goes on at the end of each iteration."""
+        self._script = self._measure(runner)
+        next(self._script)
+
+    def after_train_iter(
+        self, runner, batch_idx, data_batch=None, outputs=None
+    ) -> None:
+        """Go on with the measurement until it is done."""
+        self._data_batch = data_batch
+        if next(self._script, 'done') == 'done':
+            raise _Measured
+
+    def _measure(self, runner) -> Iterator[None]:
+        """Measure; each ``yield`` lets the training run for one iteration."""
+        for _ in range(self.warmup):
+            yield
+        self.batch = copy.deepcopy(self._data_batch)
+        self.floor.prepare(
+            runner.model,
+            runner.optim_wrapper,
+            runner.model.data_preprocessor(copy.deepcopy(self.batch), True),
+        )
+        self.layers = self.floor.describe()
+        for _ in range(self.warmup):
+            self.floor.step()
+        for number in range(1, self.rounds + 1):
+            for _ in range(self.settle):
+                yield
+            begin = now()
+            for _ in range(self.steps):
+                yield
+            self.step_ms.append((now() - begin) * 1e3 / self.steps)
+            begin = now()
+            for _ in range(self.steps):
+                self.floor.step()
+            self.floor_ms.append((now() - begin) * 1e3 / self.steps)
+            self.report(
+                f'round {number} of {self.rounds}: {self.step_ms[-1]:.1f} ms '
+                f'a step, {self.floor_ms[-1]:.1f} ms the floor'
+            )
+
+
+def now() -> float:
+    """The time in seconds when everything started so far is done."""
+    if get_device() == 'cuda':
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def measure_cost(args: argparse.Namespace) -> Dict[str, Any]:
+    """Measure one config.
+
+    Args:
+        args (Namespace): ``config``, ``cfg_options`` and ``work_dir`` as for
+            :func:`load_config`; ``batch_size``, ``made_data`` and
+            ``image_size``, see ``tools/analyze_cost.py``; ``rounds``,
+            ``steps`` and ``warmup``, see :class:`CostHook`.
+
+    Returns:
+        dict: What :mod:`mmrazor_lakd.benchmark.cost.report` takes. Times in
+        milliseconds, one a round; memory in bytes.
+
+    Raises:
+        SettingError: If the config can't be trained or measured.
+    """
+    cfg = load_training(args)
+    notes = _adapt(cfg, args)
+    with explained(cfg) as first_iteration, suppress(_Measured):
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(first_iteration)
+        hide_upstream_notices()
+        hook = CostHook(
+            floor=Floor(runner.model),
+            rounds=args.rounds,
+            steps=args.steps,
+            warmup=args.warmup,
+            settle=count_settling(cfg.train_dataloader),
+            report=lambda line: print(line, flush=True),
+        )
+        runner.register_hook(hook)
+        check_batches('train_dataloader', runner.train_dataloader)
+        runner.train()
+    inputs = hook.floor.inputs
+    del hook.floor
+    return dict(
+        batch_size=len(inputs),
+        images=tuple(inputs.shape),
+        workers=cfg.train_dataloader.get('num_workers', 0),
+        step_ms=hook.step_ms,
+        floor_ms=hook.floor_ms,
+        floor=hook.layers,
+        memory=measure_memory(runner.model, runner.optim_wrapper, hook.batch),
+        notes=notes,
+    )
+
+
+def count_settling(loader: Dict[str, Any]) -> int:
+    """Count the iterations after a pause that are not those of a training.
+
+    So many batches the workers have made meanwhile. Without workers it is one,
+    in which the caches fill again.
+    """
+    workers = loader.get('num_workers', 0)
+    return max(1, workers * (loader.get('prefetch_factor') or 2))
+
+
+def training_args(settings: Dict[str, Any]) -> argparse.Namespace:
+    """Make the arguments that :func:`load_config` and this module take.
+
+    Args:
+        settings (dict): ``config``; ``options``, a list of key=value, the
+            later ones win; ``work_dir``; ``batch_size``, ``made_data`` and
+            ``image_size``, see ``tools/analyze_cost.py``; ``rounds``,
+            ``steps`` and ``warmup``, see :class:`CostHook`.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--options', nargs='*', action=DictAction)
+    try:
+        given = parser.parse_args(['--options', *settings['options']])
+    except (AssertionError, ValueError) as error:  # which DictAction raises
+        raise SettingError(
+            f'The options {" ".join(settings["options"])} of '
+            f'{settings["config"]} can not be read; write KEY=VALUE, with '
+            f'brackets in pairs.'
+        ) from error
+    return argparse.Namespace(
+        **settings, cfg_options=given.options, launcher='none', local_rank=0
+    )
+
+
+def load_training(args: argparse.Namespace) -> Config:
+    """Read a config that trains something.
+
+    Args:
+        args (argparse.Namespace): As :func:`training_args` gives it.
+
+    Raises:
+        SettingError: If there is no such config, or it trains nothing.
+    """
+    cfg = load_config(args)
+    needed = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+    missing = [name for name in needed if cfg.get(name) is None]
+    if missing:
+        raise SettingError(
+            f"The config '{args.config}' trains nothing, since it lacks "
+            f'{", ".join(missing)}; give one that tools/train.py takes.'
+        )
+    return cfg
+
+
+def _adapt(cfg: Config, args: argparse.Namespace) -> List[str]:
+    """Leave the training alone, without what surrounds it.
+
+    Returns:
+        list[str]: What a reader of the figures must know.
+    """
+    notes = []
+    # Weights don't change the cost.
+    if cfg.model.get('teacher_ckpt'):
+        cfg.model.teacher_ckpt = None
+        notes.append('a teacher of random weights')
+    cfg.resume, cfg.load_from = False, None
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None
+    cfg.setdefault('default_hooks', {})['checkpoint'] = None
+    if args.batch_size:
+        cfg.train_dataloader.batch_size = args.batch_size
+    # A smaller last batch would count as a step like any other.
+    cfg.train_dataloader.drop_last = True
+    if args.made_data:
+        notes.append(replace_train_data(cfg, args.image_size))
+    # Long enough, if an epoch is but one iteration; never shorter than it was.
+    settle = count_settling(cfg.train_dataloader)
+    iterations = args.warmup + args.rounds * (args.steps + settle)
+    for key in ('max_epochs', 'max_iters'):
+        if cfg.train_cfg.get(key) is not None:
+            cfg.train_cfg[key] = max(cfg.train_cfg[key], iterations)
+    return notes
+
+
+def main() -> None:
+    """Read the settings, measure, write the result."""
+    settings, result = map(Path, sys.argv[1:])
+    found = measure_cost(training_args(json.loads(settings.read_text())))
+    found['machine'] = describe_machine()
+    result.write_text(json.dumps(found))
+
+
+if __name__ == '__main__':
+    run_tool(main)

@@ -1,0 +1,1 @@
+"""Suites: many trainings, one table."""

@@ -1,0 +1,167 @@
+"""How a suite reads the configs of its trainings."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Dict, List
+
+from mmengine.config import Config, DictAction
+
+from ...errors import SettingError
+from ..cost.measure import load_training, training_args
+
+#: the parts of a config that the methods of a pair have in common
+SHARED = (
+    'data_preprocessor',
+    'train_dataloader',
+    'val_dataloader',
+    'train_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+)
+#: the parts of a config that decide what a training ends with
+DECISIVE = ('model', *SHARED, 'randomness')
+#: names of settings that say where things are and how they get here
+INCIDENTAL = (
+    'teacher_ckpt',
+    'data_root',
+    'pin_memory',
+    'num_workers',
+    'persistent_workers',
+)
+
+
+def load_config_with(
+    root: Path, config: str, options: Dict[str, Any]
+) -> Config:
+    """Read a config with options, as tools/train.py would."""
+    return load_training(
+        training_args(
+            dict(
+                config=str(root / config),
+                options=format_options(options),
+                work_dir=None,
+            )
+        )
+    )
+
+
+def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
+    """Fit a config's training to another number of epochs.
+
+    The steps of a learning rate that falls at certain epochs move alike, and
+    the warm-up of a loss takes the same part of the training; a cosine over
+    the whole training stretches by itself.
+    """
+    options = {'train_cfg.max_epochs': epochs}
+    planned = cfg.train_cfg.max_epochs
+    if epochs == planned:
+        return options
+    schedulers = cfg.get('param_scheduler')
+    if isinstance(schedulers, dict):
+        named = [('param_scheduler', schedulers)]
+    else:
+        named = [
+            (f'param_scheduler.{number}', scheduler)
+            for number, scheduler in enumerate(schedulers or ())
+        ]
+    for name, scheduler in named:
+        if 'milestones' in scheduler and scheduler.get('by_epoch', True):
+            options[f'{name}.milestones'] = [
+                round(epoch * epochs / planned)
+                for epoch in scheduler['milestones']
+            ]
+    distiller = cfg.model.get('distiller') or {}
+    for name, loss in (distiller.get('distill_losses') or {}).items():
+        if loss['type'] == 'WarmupLoss' and loss.get('epochs'):
+            name = f'model.distiller.distill_losses.{name}'
+            options[f'{name}.epochs'] = None
+            options[f'{name}.fraction'] = loss['epochs'] / planned
+    return options
+
+
+def digest(cfg: Config) -> str:
+    """Hash the settings that decide what a training ends with."""
+    kept = {name: decisive_part(cfg, name) for name in DECISIVE}
+    # Only where they are used: digests of results are kept.
+    if cfg.get('load_from'):
+        kept['load_from'] = cfg.load_from
+    if cfg.get('auto_scale_lr', {}).get('enable'):
+        kept['auto_scale_lr'] = cfg.auto_scale_lr.to_dict()
+    text = json.dumps(kept, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def decisive_part(cfg: Config, name: str) -> Any:
+    """Take a part of a config without what says where things are."""
+
+    def decisive(value):
+        if isinstance(value, dict):
+            return {
+                k: decisive(v) for k, v in value.items() if k not in INCIDENTAL
+            }
+        if isinstance(value, (list, tuple)):
+            return [decisive(item) for item in value]
+        return value
+
+    return decisive(cfg.to_dict().get(name))
+
+
+def flatten(options: Dict[str, Any]) -> Dict[str, Any]:
+    """Write nested settings with dotted names, as --cfg-options has them.
+
+    Examples:
+        >>> flatten({'a': {'b': {'c': 1}, 'd': {}}, 'e.f': 2})
+        {'a.b.c': 1, 'a.d': {}, 'e.f': 2}
+    """
+    flat = {}
+    for name, value in options.items():
+        if isinstance(value, dict) and value:
+            nested = flatten(value)
+            flat.update({f'{name}.{key}': nested[key] for key in nested})
+        else:
+            flat[name] = value
+    return flat
+
+
+def _is_read_as(text: str, value: Any) -> bool:
+    """Tell whether MMEngine reads an option's text as this value."""
+
+    def plain(value):
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    try:
+        return plain(DictAction._parse_iterable(text)) == plain(value)
+    except AssertionError:  # brackets without their other half
+        return False
+
+
+def format_options(options: Dict[str, Any]) -> List[str]:
+    """Write settings as arguments of --cfg-options.
+
+    Raises:
+        SettingError: If a value can't be written so.
+
+    Examples:
+        >>> format_options({'a.b': [1, 2], 'c': None, 'd': 'x'})
+        ['a.b=[1,2]', 'c=None', 'd=x']
+    """
+
+    def write(value) -> str:
+        if isinstance(value, (list, tuple)):
+            return '[' + ','.join(map(write, value)) + ']'
+        return str(value)
+
+    written = []
+    for name, value in options.items():
+        text = write(value)
+        if not _is_read_as(text, value):
+            raise SettingError(
+                f'{name}={value!r} is not understood on a command line, whose '
+                f'--cfg-options has no spaces, commas or dicts in a value; '
+                f'write it into a config, or choose another path.'
+            )
+        written.append(f'{name}={text}')
+    return written

@@ -1,0 +1,240 @@
+"""Pictures of a suite's results."""
+
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Optional, Sequence
+
+import numpy as np
+import pandas
+from matplotlib.figure import Figure
+
+from ...plotting import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY_BLUE,
+    VERMILION,
+    WINE,
+    line_style,
+)
+from .table import seed_columns
+
+# LAKD and its variants ("LAKD, pooled") have their own colour.
+COLORS = (GREY, BLACK, ORANGE, SKY_BLUE, GREEN, WINE, BLUE, PURPLE)
+EMPHASIS = VERMILION
+EMPHASISED = 'LAKD'
+MARKERS = 'os^Dv<>Pd*X'
+# Curves of more methods can't be told apart; then so many of the best and of
+# the worst get a colour.
+MOST_CURVES = 2 * len(COLORS)
+ENDS = 5
+
+
+def is_variant(method: str) -> bool:
+    """Tell whether a method is LAKD with another setting."""
+    return method.startswith(f'{EMPHASISED}, ')
+
+
+def style(number: int, method: str) -> Dict[str, Any]:
+    """Choose how a method is drawn, the same in all pictures."""
+    if method == EMPHASISED:
+        return dict(color=EMPHASIS, linestyle='-', marker='o')
+    if is_variant(method):
+        line = line_style(EMPHASIS, again=True)
+    else:
+        color = COLORS[number % len(COLORS)]
+        line = line_style(color, again=number >= len(COLORS))
+    return dict(line, marker=MARKERS[number % len(MARKERS)])
+
+
+def make_figure(names: Iterable[str]) -> Figure:
+    """Make a figure with room for a legend beside it."""
+    longest = max(map(len, names), default=0)
+    size = (7.8 + 0.08 * longest, 5)
+    return Figure(figsize=size, layout='constrained')
+
+
+def draw_accuracies(
+    path: Path,
+    table: pandas.DataFrame,
+    title: str,
+    teacher: Optional[float],
+) -> None:
+    """Draw each method's last accuracy: its seeds, mean and deviation.
+
+    Args:
+        path (Path): The picture to write.
+        table (DataFrame): One pair's rows of :func:`make_table`.
+        title (str): Above the picture.
+        teacher (float, optional): The teacher's accuracy in %.
+    """
+    rows = table[table['seeds'] > 0].sort_values('last', kind='stable')
+    figure = Figure(figsize=(8, 1.6 + 0.36 * len(rows)), layout='constrained')
+    axis = figure.subplots()
+    for place, row in enumerate(rows.to_dict('records')):
+        method = row['method']
+        lakd = method == EMPHASISED or is_variant(method)
+        color = EMPHASIS if lakd else BLUE
+        seeds = [row[name] for name in seed_columns(rows)]
+        seeds = [value for value in seeds if value is not None]
+        axis.plot(
+            seeds, [place] * len(seeds), 'o', color=color, alpha=0.35, ms=6
+        )
+        axis.errorbar(
+            row['last'],
+            place,
+            xerr=row['std'],
+            fmt='|',
+            color=color,
+            ms=16,
+            mew=2.5,
+            capsize=4,
+        )
+        axis.annotate(
+            f'{row["last"]:.2f}',
+            (1.01, place),
+            xycoords=axis.get_yaxis_transform(),
+            va='center',
+            fontsize=10,
+        )
+    axis.set_yticks(range(len(rows)), rows['method'])
+    axis.set_ylim(-0.6, len(rows) - 0.4)
+    axis.grid(axis='x', color='#DDDDDD')
+    axis.set_axisbelow(True)
+    axis.spines[['top', 'right']].set_visible(False)
+    axis.set_xlabel(
+        'top-1 accuracy after the last epoch, %\n'
+        '(dots: seeds; bar: mean; whiskers: standard deviation)'
+    )
+    above = '' if teacher is None else f'\nteacher: {teacher:.2f} %'
+    # over the whole figure: long names leave the axes too narrow for it
+    figure.suptitle(f'{title}{above}', fontsize=11)
+    figure.savefig(path, dpi=110)
+
+
+def choose_curves(last: Dict[str, float]) -> List[str]:
+    """Choose the methods whose curves get a colour and a name.
+
+    Args:
+        last (dict[str, float]): Last accuracy by method, in the suite's order.
+
+    Returns:
+        list[str]: In the same order: all, or LAKD and the two ends of a list
+        that is too long.
+    """
+    if len(last) <= MOST_CURVES:
+        return list(last)
+    ranked = sorted(last, key=last.__getitem__)
+    chosen = {EMPHASISED, *ranked[:ENDS], *ranked[-ENDS:]}
+    return [method for method in last if method in chosen]
+
+
+def draw_curves(
+    path: Path,
+    results: Sequence[Dict[str, Any]],
+    methods: Sequence[str],
+    title: str,
+    step_ms: Optional[Dict[str, float]] = None,
+) -> None:
+    """Draw the mean accuracy of the seeds over epochs, or over time.
+
+    Args:
+        path (Path): The picture to write.
+        results (Sequence[dict]): Of one pair's students.
+        methods (Sequence[str]): All methods of the suite, which fixes the
+            colours.
+        title (str): Above the picture.
+        step_ms (dict, optional): Time of a training step by method, in
+            milliseconds, for the horizontal axis. Defaults to None: epochs.
+    """
+    means: Dict[str, np.ndarray] = {}
+    minutes: Dict[str, float] = {}  # of an epoch
+    for method in methods:
+        runs = [r for r in results if r['method'] == method]
+        if runs and (step_ms is None or method in step_ms):
+            means[method] = np.mean([run['top1'] for run in runs], axis=0)
+            if step_ms is not None:
+                minutes[method] = (
+                    runs[0]['iterations'] * step_ms[method] / 60e3
+                )
+    named = choose_curves({m: mean[-1] for m, mean in means.items()})
+    figure = make_figure(named)
+    axis = figure.subplots()
+    # The colours are those of the other pictures, where there are enough.
+    order = list(methods) if len(named) == len(means) else named
+    others = f'{len(means) - len(named)} others, in between'
+    for method, mean in means.items():
+        places = np.arange(1, len(mean) + 1) * minutes.get(method, 1.0)
+        if method not in named:
+            axis.plot(
+                places, mean, color='#CCCCCC', lw=0.8, zorder=1, label=others
+            )
+            others = '_'  # hides a line from the legend
+            continue
+        emphasised = method == EMPHASISED
+        axis.plot(
+            places,
+            mean,
+            **style(order.index(method), method),
+            label=f'{method} ({mean[-1]:.2f})',
+            linewidth=2.6 if emphasised else 1.4,
+            markersize=5 if len(mean) < 30 else 0,
+            zorder=3 if emphasised else 2,
+        )
+    axis.grid(color='#DDDDDD')
+    axis.spines[['top', 'right']].set_visible(False)
+    axis.set_ylabel('top-1 accuracy, %, mean of the seeds')
+    if step_ms is None:
+        axis.set_xlabel('epoch')
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    else:
+        axis.set_xlabel(
+            'time of the training steps, minutes (measured step time x steps)'
+        )
+    axis.set_title(title, fontsize=11)
+    figure.legend(loc='outside right upper', frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+def draw_memory(
+    path: Path,
+    table: pandas.DataFrame,
+    methods: Sequence[str],
+    reference: str,
+    title: str,
+) -> None:
+    """Draw accuracy against the peak memory of a training step.
+
+    Args:
+        path (Path): The picture to write.
+        table (DataFrame): One pair's rows of :func:`make_table`, with
+            ``memory``.
+        methods (Sequence[str]): All methods, which fixes the colours.
+        reference (str): The method whose memory counts as 1.
+        title (str): Above the picture.
+    """
+    figure = make_figure(table['method'])
+    axis = figure.subplots()
+    for row in table.to_dict('records'):
+        if row['last'] is None or row['memory'] is None:
+            continue
+        look = style(methods.index(row['method']), row['method'])
+        axis.errorbar(
+            row['memory'],
+            row['last'],
+            yerr=row['std'],
+            **{**look, 'linestyle': 'none'},
+            markersize=11 if row['method'] == EMPHASISED else 8,
+            capsize=3,
+            label=row['method'],
+        )
+    axis.grid(color='#DDDDDD')
+    axis.set_axisbelow(True)
+    axis.spines[['top', 'right']].set_visible(False)
+    axis.set_xlabel(f'peak memory of a training step / that of {reference}')
+    axis.set_ylabel('top-1 accuracy after the last epoch, %')
+    axis.set_title(title, fontsize=11)
+    figure.legend(loc='outside right upper', frameon=False)
+    figure.savefig(path, dpi=110)

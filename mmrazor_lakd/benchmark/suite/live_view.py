@@ -1,0 +1,138 @@
+"""Shows on the screen how far a suite is."""
+
+import time
+from typing import Dict, List, Optional, Sequence
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from .results import read_accuracies
+from .runner import Process
+from .suite import TEACHER, Training
+
+
+class SuiteView:
+    """A live table of the trainings at work; lines where there is no screen.
+
+    Args:
+        trainings (Sequence[Training]): Those that are to be trained.
+        jobs (int): How many run at once.
+        console (Console): Where to show it.
+    """
+
+    def __init__(
+        self, trainings: Sequence[Training], jobs: int, console: Console
+    ) -> None:
+        self.jobs = jobs
+        self.console = console
+        self.total = len(trainings)
+        self.done = 0
+        # what is left, by name: epochs not yet trained
+        self.left: Dict[str, int] = {t.name: t.epochs for t in trainings}
+        self.seconds: List[float] = []  # of each epoch trained so far
+        self.started = time.time()
+        self.live = Live(console=console, refresh_per_second=2)
+
+    def __enter__(self) -> 'SuiteView':
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self.console.is_terminal:
+            self.live.stop()
+
+    def update(self, running: Sequence[Process], waiting: int) -> None:
+        """Show what runs now."""
+        if not self.console.is_terminal:
+            return
+        table = Table(box=None, pad_edge=False)
+        for name in ('at work', 'epoch', 'top-1 %', 'elapsed', 'left'):
+            table.add_column(
+                name, justify='left' if name == 'at work' else 'right'
+            )
+        speeds = []
+        for process in running:
+            training = process.training
+            known = read_accuracies(process.work_dir)
+            epoch = max(known, default=0)
+            elapsed = time.time() - process.started
+            self.left[training.name] = training.epochs - epoch
+            trained = epoch - process.start_epoch
+            speed = elapsed / trained if trained else None
+            if speed:
+                speeds.append(speed)
+            table.add_row(
+                title(training),
+                f'{epoch} of {training.epochs}',
+                f'{known[epoch]:.2f}' if epoch else '',
+                duration(elapsed),
+                duration(speed and speed * (training.epochs - epoch)),
+            )
+        left = duration(self.time_left(speeds))
+        head = Text(
+            f'{self.done} of {self.total} trainings done, {waiting} waiting, '
+            f'{duration(time.time() - self.started)} elapsed, {left} left'
+        )
+        bar = ProgressBar(total=self.total or 1, completed=self.done, width=40)
+        self.live.update(Group(head, bar, table))
+
+    def time_left(self, speeds: Sequence[float] = ()) -> Optional[float]:
+        """Estimate the seconds that are left, from all epochs so far."""
+        known = [*self.seconds, *speeds]
+        if not known:
+            return None
+        epochs = sum(self.left.values())
+        return epochs * sum(known) / len(known) / self.jobs
+
+    def finished(self, process: Process, accuracy: float) -> None:
+        """Tell that a training is done, and what it reached."""
+        training = process.training
+        seconds = time.time() - process.started
+        trained = training.epochs - process.start_epoch
+        if trained:
+            self.seconds.append(seconds / trained)
+        self._end(training)
+        self._print(
+            f'{self.done} of {self.total}: {title(training)}: '
+            f'{accuracy:.2f} % after {training.epochs} epochs, in '
+            f'{duration(seconds)}; {duration(self.time_left())} left'
+        )
+
+    def failed(self, training: Training, reason: str) -> None:
+        """Tell that a training has failed."""
+        self._end(training)
+        self._print(f'{title(training)} FAILED: {reason}')
+
+    def _end(self, training: Training) -> None:
+        self.done += 1
+        self.left.pop(training.name, None)
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def title(training: Training) -> str:
+    """Name a training on the screen."""
+    if training.method == TEACHER:
+        return f'teacher {training.pair}'
+    return f'{training.method}, seed {training.seed}, {training.pair}'
+
+
+def duration(seconds: Optional[float]) -> str:
+    """Write a time as a user reads it.
+
+    Examples:
+        >>> duration(42.1), duration(200), duration(9000), duration(None)
+        ('42 s', '3 min 20 s', '2 h 30 min', '?')
+    """
+    if seconds is None:
+        return '?'
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f'{hours} h {minutes} min'
+    return f'{minutes} min {seconds} s' if minutes else f'{seconds} s'

@@ -1,0 +1,269 @@
+"""The report of a suite: Markdown, CSV, one HTML page, pictures."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
+
+import pandas
+from rich.console import Console
+
+from ...errors import SettingError
+from ...report import Report, Section, rich_table, write_pages
+from .configs import format_options
+from .figures import draw_accuracies, draw_curves, draw_memory
+from .results import is_teacher, read_json, read_results
+from .suite import Suite
+from .table import format_table, make_table, read_published
+
+LEGEND = (
+    'top-1 accuracy in %, of the last epoch and of the best one: mean ± '
+    'standard deviation of the seeds. "minus {reference}": mean difference, '
+    'paired by seed, ± half of its 95 % interval (Student). "time", "memory": '
+    'of a training step, beside {reference} in one run of '
+    'tools/analyze_cost.py. "published": by the metafiles of the configs, for '
+    'the budget of the literature. An empty cell was not measured or not '
+    'found. The best epoch is chosen by these accuracies themselves and is '
+    'there only for comparison with the literature, which does so.'
+)
+
+
+def write_report(
+    report: Path,
+    suite: Suite,
+    failures: Sequence[Dict[str, str]],
+    others: int,
+    command: str,
+    measure: bool,
+    root: Path,
+    console: Console,
+) -> List[Dict[str, str]]:
+    """Write report.md, report.csv, report.html and the pictures.
+
+    Args:
+        report (Path): The folder, with the results in it.
+        suite (Suite): The suite.
+        failures (Sequence[dict]): What failed just now, ``name`` and
+            ``reason``.
+        others (int): How many results of other settings the folder has.
+        command (str): What the user called.
+        measure (bool): Whether to measure the cost of a step anew.
+        root (Path): The project's folder.
+        console (Console): Where to print the tables.
+
+    Returns:
+        list[dict]: ``failures``, and what could not be measured.
+
+    Raises:
+        SettingError: If there is nothing to report.
+    """
+    results = [r for r in read_results(report, suite) if not is_teacher(r)]
+    if not results and not failures:
+        raise SettingError(
+            f'There are no results of the suite {suite.name} in '
+            f'{report / "results"}; train some, without --report-only.'
+        )
+    report.mkdir(parents=True, exist_ok=True)
+    failures = list(failures)
+    if measure:
+        failures += measure_costs(report, suite, root)
+    costs = {
+        pair: read_costs(report, pair, suite.settings['reference'])
+        for pair in suite.settings['pairs']
+    }
+    table = make_table(
+        results,
+        suite.settings,
+        {pair: rows for pair, rows in costs.items() if rows},
+        read_published(root),
+    )
+    table.to_csv(report / 'report.csv', index=False)
+    sections = [
+        make_section(report, suite, pair, table, results, costs[pair])
+        for pair in suite.settings['pairs']
+    ]
+    facts = [f'This report: `{command}`.']
+    if others:
+        facts.append(
+            f'Results in the folder that have other settings, not shown: '
+            f'{others}.'
+        )
+    facts += [f'{f["name"]} FAILED: {f["reason"]}' for f in failures]
+    legend = LEGEND.format(reference=suite.settings['reference'])
+    whole = Report(suite.settings['title'], legend, sections, facts)
+    write_pages(whole, report, 'report')
+    for section in sections:
+        if any(result['pair'] == section.title for result in results):
+            console.print(rich_table(section))
+    line = f'The report is {report / "report.html"}.'
+    console.print(line, markup=False, soft_wrap=True)
+    return failures
+
+
+def measure_costs(
+    report: Path, suite: Suite, root: Path
+) -> List[Dict[str, str]]:
+    """Measure a step of each method of each pair, one after another.
+
+    Returns:
+        list[dict]: What failed, ``name`` and ``reason``.
+    """
+    titles = [method['title'] for method in suite.settings['methods']]
+    failures = []
+    for pair in suite.settings['pairs']:
+        # Within the project, the command reads alike on every machine.
+        out = (report / 'cost' / pair).resolve()
+        shown = out.relative_to(root) if out.is_relative_to(root) else out
+        jobs = {}
+        for training in suite.students:
+            if training.pair == pair and training.method not in jobs:
+                jobs[training.method] = ','.join(
+                    [
+                        training.config,
+                        *format_options(training.options),
+                        f'label={training.method}',
+                    ]
+                )
+        done = subprocess.run(
+            [
+                sys.executable,
+                'tools/analyze_cost.py',
+                *(jobs[title] for title in titles),
+                '--reference',
+                suite.settings['reference'],
+                '--threads',
+                str(suite.settings['threads']),
+                '--out',
+                str(shown),
+            ],
+            cwd=root,
+            check=False,  # it prints what failed; the rest is measured
+        )
+        if done.returncode:
+            failures.append(
+                dict(
+                    name=f'the cost of {pair}',
+                    reason=f'see above, and the logs in {shown / "runs"}',
+                )
+            )
+            continue
+        for folder in ('runs', 'work_dirs'):
+            shutil.rmtree(out / folder)
+    return failures
+
+
+def read_costs(
+    report: Path, pair: str, reference: str
+) -> Dict[str, Dict[str, Any]]:
+    """Read the measured cost of a step, by method.
+
+    It is empty if there is none, or if it was compared with another method
+    than ``reference``.
+    """
+    path = report / 'cost' / pair / 'cost.json'
+    cost = read_json(path) if path.is_file() else {}
+    if cost.get('reference') != reference:
+        return {}
+    return {row['config']: row for row in cost['rows']}
+
+
+def make_section(
+    report: Path,
+    suite: Suite,
+    pair: str,
+    table: pandas.DataFrame,
+    results: Sequence[Dict[str, Any]],
+    costs: Dict[str, Dict[str, Any]],
+) -> Section:
+    """Make one pair's table and pictures."""
+    settings = suite.settings
+    rows = table[table['pair'] == pair]
+    mine = [result for result in results if result['pair'] == pair]
+    methods = [method['title'] for method in settings['methods']]
+    pictures: List[Tuple[str, str]] = []
+    if mine:
+        title = f'{settings["title"]}\n{pair}'
+        teachers = [r['teacher_top1'] for r in mine if r['teacher_top1']]
+        teacher = median(teachers) if teachers else None
+
+        def add(name: str, text: str) -> Path:
+            pictures.append((f'{name}-{pair}.png', text))
+            return report / pictures[-1][0]
+
+        draw_accuracies(
+            add('accuracy', 'Accuracy of each method'), rows, title, teacher
+        )
+        draw_curves(
+            add('epochs', 'Accuracy over epochs'), mine, methods, title
+        )
+        if costs:
+            # By the ratios: single step times differ with the machine's load.
+            step_ms = {
+                name: row['time/reference']
+                * costs[settings['reference']]['step ms']
+                for name, row in costs.items()
+                if row['time/reference'] is not None
+            }
+            draw_curves(
+                add('time', 'Accuracy over time'),
+                mine, methods, title, step_ms,
+            )  # fmt: skip
+            draw_memory(
+                add('memory', 'Accuracy against memory'),
+                rows, methods, settings['reference'], title,
+            )  # fmt: skip
+    cells = format_table(rows, settings['reference'])
+    return Section(
+        title=pair,
+        header=list(cells.columns),
+        rows=cells.to_numpy().tolist(),
+        pictures=pictures,
+        facts=list(describe(mine, report, pair)),
+    )
+
+
+def describe(
+    results: Sequence[Dict[str, Any]], report: Path, pair: str
+) -> Iterator[str]:
+    """Say in lines how one pair's results were made."""
+    if not results:
+        yield 'Not trained yet.'
+        return
+    # Without its accuracy where a config lacks TeacherAccuracyHook.
+    teachers = {(r['teacher'], r['teacher_top1'] or 0) for r in results}
+    for digest, accuracy in sorted(t for t in teachers if t[0]):
+        known = f'{accuracy:.2f} %, ' if accuracy else ''
+        yield f'Teacher: {known}weights {digest}.'
+    epochs = sorted({len(result['top1']) for result in results})
+    yield (
+        f'Budget: {" or ".join(map(str, epochs))} epochs of '
+        f'{results[0]["iterations"]} iterations.'
+    )
+    parts: Dict[Tuple[str, ...], List[str]] = {}
+    for result in results:
+        machine = result['machine']
+        versions = ', '.join(
+            f'{k} {v}' for k, v in machine['versions'].items() if v
+        )
+        device = machine['device']
+        dirty = ', with changes' if result['dirty'] else ''
+        key = (
+            f'{machine["cpu"]}, {machine["threads"]} thread(s) a training'
+            + ('' if device == 'cpu' else f', {device}')
+            + f', {result["precision"]}',
+            versions,
+            f'commit {result["commit"]}{dirty}',
+        )
+        name = f'{result["method"]} {result["seed"]}'
+        parts.setdefault(key, []).append(name)
+    for key, names in parts.items():
+        which = 'all trainings' if len(parts) == 1 else ', '.join(names)
+        yield f'{"; ".join(key)}: {which}.'
+    cost = report / 'cost' / pair / 'cost.md'
+    if cost.is_file():
+        yield f'Time and memory: cost/{pair}/cost.md.'
+    for result in results:
+        name = f'{result["method"]}, seed {result["seed"]}'
+        yield f'{name}: `{result["command"]}`'

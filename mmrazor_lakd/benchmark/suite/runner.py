@@ -1,0 +1,320 @@
+"""Trains what a suite lacks: several processes at once, each one resumable."""
+
+import json
+import shlex
+import subprocess
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Protocol, Sequence
+
+from ...engine.folder_lock import lock_folder
+from ...errors import SettingError
+from ...provenance import describe_commit, describe_machine
+from ..processes import explain_failure, start_python
+from .comparability import check_precision, check_teachers, precision
+from .configs import format_options
+from .results import (
+    checkpoint_path,
+    count_iterations,
+    find_start,
+    read_accuracies,
+    read_json,
+    read_last_losses,
+    read_step_seconds,
+    read_teacher_accuracy,
+    result_path,
+    save_weights,
+    write_result,
+)
+from .suite import TEACHER, Suite, Training
+from .teachers import Teachers
+
+POLL_SECONDS = 1
+OUTPUT = 'output.log'
+# Says with which teacher and in which precision a training was begun, and at
+# which commits it was started.
+MADE_WITH = 'made_with.json'
+# What a suite needs besides a config's own settings: two checkpoints, since
+# the newest one may be half written when a training is killed.
+KEEPING = {
+    'default_hooks.checkpoint.interval': 1,
+    'default_hooks.checkpoint.max_keep_ckpts': 2,
+    'default_hooks.checkpoint.save_best': None,
+    'train_cfg.val_interval': 1,
+}
+
+
+class Watcher(Protocol):
+    """Shows how far a suite is."""
+
+    def update(self, running: Sequence['Process'], waiting: int) -> None:
+        """Show what runs now; called every second."""
+
+    def finished(self, process: 'Process', accuracy: float) -> None:
+        """Show that a training is done."""
+
+    def failed(self, training: Training, reason: str) -> None:
+        """Show that a training has failed."""
+
+
+class Process(NamedTuple):
+    """A training at work."""
+
+    training: Training
+    work_dir: Path
+    popen: subprocess.Popen
+    slot: int
+    started: float
+    start_epoch: int
+    starts: List[Dict[str, Any]]
+
+
+class SuiteRunner:
+    """Trains what is missing of a suite.
+
+    Args:
+        suite (Suite): The suite.
+        root (Path): The project's folder, with ``tools/train.py``.
+        work_dir (Path): Where the trainings leave logs and checkpoints.
+        report (Path): Where results and trained teachers are kept.
+        jobs (int): How many trainings run at once.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        root: Path,
+        work_dir: Path,
+        report: Path,
+        jobs: int,
+    ) -> None:
+        self.suite = suite
+        self.root = root
+        self.work_dir = work_dir
+        self.report = report
+        self.jobs = jobs
+        self.machine = describe_machine()
+        self.machine['threads'] = suite.settings['threads']
+        self.teachers = Teachers(suite, root, report)
+
+    def run(
+        self, missing: Sequence[Training], watcher: Watcher
+    ) -> List[Dict[str, str]]:
+        """Train what :meth:`find_missing` has found.
+
+        Args:
+            missing (Sequence[Training]): Teachers before their students.
+            watcher (Watcher): Shows how far it is.
+
+        Returns:
+            list[dict]: For each training that failed its ``name`` and the
+            ``reason``.
+
+        Raises:
+            SettingError: If another benchmark is at work in one of the
+                folders, or a given teacher can't be read.
+        """
+        for name in self.suite.settings['teacher_checkpoints']:
+            self.teachers.hash(name)  # which refuses one that is damaged
+        with ExitStack() as locks:
+            options = {self.work_dir: '--work-dir', self.report: '--report'}
+            for folder, option in options.items():
+                refusal = (
+                    f'Another benchmark is at work in {folder}; wait for it, '
+                    f'or give another {option}.'
+                )
+                locks.enter_context(lock_folder(folder, refusal))
+            check_teachers(self.suite, self.report, self.teachers)
+            check_precision(self.suite, self.report, missing)
+            self.watcher = watcher
+            return self._run(list(missing))
+
+    def find_missing(self, students: Sequence[Training]) -> List[Training]:
+        """List the students without a result, after teachers they lack."""
+        missing = [s for s in students if not self._result(s).is_file()]
+        needed = {student.teacher for student in missing}
+        return [
+            teacher
+            for name, teacher in self.suite.teachers.items()
+            if name in needed and teacher and not self.teachers.find(name)
+        ] + missing
+
+    def _run(self, waiting: List[Training]) -> List[Dict[str, str]]:
+        failures: List[Dict[str, str]] = []
+        running: List[Process] = []
+        try:
+            while waiting or running:
+                for process in [
+                    p for p in running if p.popen.poll() is not None
+                ]:
+                    running.remove(process)
+                    self._finish(process, failures)
+                self._start(waiting, running, failures)
+                self.watcher.update(running, len(waiting))
+                time.sleep(POLL_SECONDS)
+        finally:
+            for process in running:
+                process.popen.terminate()
+            for process in running:
+                process.popen.wait()
+        return failures
+
+    def _result(self, training: Training) -> Path:
+        return result_path(self.report, training)
+
+    def _start(
+        self,
+        waiting: List[Training],
+        running: List[Process],
+        failures: List[Dict[str, str]],
+    ) -> None:
+        """Start what can be started."""
+        failed = {failure['name'] for failure in failures}
+        for training in list(waiting):
+            if len(running) >= self.jobs:
+                return
+            teacher = self.suite.teachers.get(training.teacher)
+            if not teacher or self.teachers.find(training.teacher):
+                waiting.remove(training)
+                slots = {process.slot for process in running}
+                free = min(set(range(self.jobs)) - slots)
+                try:
+                    running.append(self._launch(training, free))
+                except SettingError as error:
+                    self._fail(training, str(error), failures)
+            elif teacher.name in failed:
+                waiting.remove(training)
+                self._fail(training, 'its teacher failed', failures)
+
+    def _launch(self, training: Training, slot: int) -> Process:
+        """Start one training, or go on with it.
+
+        Raises:
+            SettingError: If it was begun with another teacher, or in another
+                precision.
+        """
+        work_dir = self.work_dir / training.name
+        start = find_start(work_dir)
+        made_with = dict(
+            teacher=self.teachers.hash(training.teacher),
+            precision=precision(training),
+        )
+        begun = work_dir / MADE_WITH
+        starts = []
+        if start and begun.is_file():
+            known = read_json(begun)
+            starts = known.pop('starts', [])
+            if known != made_with:
+                raise SettingError(
+                    f'{work_dir} was begun with {known}, not {made_with}; '
+                    f'remove it, or give another --work-dir.'
+                )
+        command = self._command(training)
+        command += ['--work-dir', str(work_dir)]
+        if start:
+            command += ['--resume', str(checkpoint_path(work_dir, start))]
+        work_dir.mkdir(parents=True, exist_ok=True)
+        starts.append(describe_commit(self.root))
+        begun.write_text(json.dumps(dict(made_with, starts=starts)))
+        popen = start_python(
+            command,
+            folder=self.root,
+            log=work_dir / OUTPUT,
+            append=start > 0,
+            threads=self.suite.settings['threads'],
+            slot=slot,
+        )
+        return Process(
+            training, work_dir, popen, slot, time.time(), start, starts
+        )
+
+    def _command(
+        self, training: Training, recorded: bool = False
+    ) -> List[str]:
+        """Write the command of a training, without its folder.
+
+        Args:
+            training (Training): The training.
+            recorded (bool): Whether it is for the result, which names no
+                folder of this machine: a teacher of a report elsewhere is
+                named from the report's folder on. Defaults to False.
+        """
+        options = {**training.options, **KEEPING}
+        if not self.teachers.is_given(training.teacher):
+            path = self.teachers.find(training.teacher)
+            if path.is_relative_to(self.root):
+                path = path.relative_to(self.root)
+            elif recorded and path.is_relative_to(self.report):
+                path = path.relative_to(self.report.parent)
+            options['model.teacher_ckpt'] = path
+        return [
+            'tools/train.py',
+            training.config,
+            '--cfg-options',
+            *format_options(options),
+        ]
+
+    def _finish(
+        self, process: Process, failures: List[Dict[str, str]]
+    ) -> None:
+        """Keep what a training ended with."""
+        training, work_dir = process.training, process.work_dir
+        code = process.popen.returncode
+        accuracies = read_accuracies(work_dir)
+        wanted = set(range(1, training.epochs + 1))
+        if code:
+            reason = explain_failure(code, work_dir / OUTPUT)
+        elif set(accuracies) != wanted:
+            reason = 'its logs lack the accuracy of some epochs'
+        else:
+            self._keep(process, list(accuracies.values()))
+            self.watcher.finished(process, accuracies[training.epochs])
+            return
+        self._fail(training, reason, failures)
+
+    def _keep(self, process: Process, accuracies: List[float]) -> None:
+        """Write a training's result, and a teacher's weights before it."""
+        training = process.training
+        checkpoint = checkpoint_path(process.work_dir, training.epochs)
+        if training.method == TEACHER:
+            save_weights(checkpoint, self.teachers.path(training.pair))
+        write_result(
+            self._result(training),
+            dict(
+                pair=training.pair,
+                method=training.method,
+                seed=training.seed,
+                config=training.config,
+                digest=training.digest,
+                command=shlex.join(
+                    ['python', *self._command(training, recorded=True)]
+                ),
+                teacher=self.teachers.hash(training.teacher),
+                teacher_top1=read_teacher_accuracy(process.work_dir),
+                top1=accuracies,
+                last_losses=read_last_losses(process.work_dir),
+                iterations=count_iterations(checkpoint, training.epochs),
+                step_seconds=read_step_seconds(process.work_dir),
+                jobs=self.jobs,
+                precision=precision(training),
+                machine=self.machine,
+                # of each start, where it was stopped in between
+                commit=', then '.join(
+                    dict.fromkeys(
+                        start['commit'] or 'unknown'
+                        for start in process.starts
+                    )
+                ),
+                dirty=any(start['dirty'] for start in process.starts),
+            ),
+        )
+
+    def _fail(
+        self,
+        training: Training,
+        reason: str,
+        failures: List[Dict[str, str]],
+    ) -> None:
+        failures.append(dict(name=training.name, reason=reason))
+        self.watcher.failed(training, reason)

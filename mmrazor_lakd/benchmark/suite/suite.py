@@ -1,0 +1,372 @@
+"""What a suite of trainings consists of, as configs/benchmark/ says it."""
+
+import re
+from pathlib import Path
+from typing import (
+    Any,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
+
+from mmengine.config import Config
+
+from ...config_check import read_config_file
+from ...errors import SettingError, nearest
+from .configs import (
+    SHARED,
+    decisive_part,
+    digest,
+    fit_budget,
+    flatten,
+    load_config_with,
+)
+
+#: what a suite says, with the type of each value
+SETTINGS = dict(
+    title=str,
+    pairs=list,
+    methods=list,
+    reference=str,
+    seeds=list,
+    epochs=(int, type(None)),
+    teacher_epochs=(int, type(None)),
+    teacher_checkpoints=dict,
+    teacher_options=dict,
+    options=dict,
+    threads=int,
+)
+METHOD_KEYS = {'title', 'config', 'options'}
+TEACHER = 'teacher'
+
+
+class Training(NamedTuple):
+    """One training of a suite.
+
+    Attributes:
+        pair (str): Name of the pair of networks.
+        method (str): Title of the method, or :data:`TEACHER`.
+        seed (int): Of the random generators.
+        config (str): Path of the config.
+        options (dict): Settings that override it, but for the teacher's
+            checkpoint.
+        epochs (int): How many epochs it takes.
+        teacher (str | None): Name of its teacher's config; None without.
+        optim_wrapper (str): Type of its optimizer wrapper, which decides
+            on the precision.
+        digest (str): Of all settings that decide its result.
+    """
+
+    pair: str
+    method: str
+    seed: int
+    config: str
+    options: Dict[str, Any]
+    epochs: int
+    teacher: Optional[str]
+    optim_wrapper: str
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """str: A name for files, of this training with these settings."""
+        method = re.sub(r'[^a-z0-9]+', '-', self.method.lower()).strip('-')
+        return f'{self.pair}-{method}-seed{self.seed}-{self.digest[:8]}'
+
+
+class Suite(NamedTuple):
+    """The trainings of a suite.
+
+    Attributes:
+        name (str): Name of its file.
+        settings (dict): Those of :data:`SETTINGS`.
+        teachers (dict[str, Training | None]): By the name of the teacher's
+            config; None for one whose checkpoint the pair's configs name.
+        students (list[Training]): Seed by seed, so that a suite that was
+            stopped has compared all methods with the first seeds.
+    """
+
+    name: str
+    settings: Dict[str, Any]
+    teachers: Dict[str, Optional[Training]]
+    students: List[Training]
+
+
+def find_suite(text: str, folder: Path) -> Path:
+    """Find a suite by its name or path.
+
+    Raises:
+        SettingError: If there is none.
+    """
+    for path in (folder / f'{text}.py', Path(text)):
+        if path.is_file():
+            return path
+    known = sorted(path.stem for path in folder.glob('*.py'))
+    raise SettingError(
+        f"There is no suite '{text}'; the nearest ones in {folder} are: "
+        f'{nearest(text, known)}.'
+    )
+
+
+def load_suite(
+    path: Path, root: Path, options: Optional[Dict[str, Any]] = None
+) -> Suite:
+    """Read a suite and resolve the configs of all its trainings.
+
+    Args:
+        path (Path): The suite's file.
+        root (Path): The folder to which the configs' paths are relative.
+        options (dict, optional): Settings that override the suite's.
+
+    Raises:
+        SettingError: If the suite lacks a setting, or a config of it is
+            missing or trains nothing.
+    """
+    settings = read_config_file(str(path), options, training=False).to_dict()
+    _check_settings(path, settings)
+    teachers, students = {}, []
+    for pair in settings['pairs']:
+        parts = _parts(path, pair)
+        teacher = f'{parts["teacher"]}_{parts["recipe"]}'
+        if teacher not in teachers:
+            teachers[teacher] = _teacher(root, teacher, settings)
+        shared = {}
+        for method in settings['methods']:
+            own = method.get('options', {})
+            cfg, trainings = _trainings(
+                root=root,
+                pair=pair,
+                method=method['title'],
+                seeds=settings['seeds'],
+                config=method['config'].format(**parts),
+                options={**settings['options'], **own},
+                epochs=settings['epochs'],
+                teacher=teacher,
+            )
+            _check_shared(trainings[0], cfg, own, shared)
+            students += trainings
+    _check_checkpoints(path, settings, teachers)
+    students.sort(key=lambda t: settings['seeds'].index(t.seed))
+    return Suite(path.stem, settings, teachers, students)
+
+
+def _check_shared(
+    training: Training,
+    cfg: Config,
+    own: Dict[str, Any],
+    shared: Dict[str, Any],
+) -> None:
+    """Refuse to compare methods that differ in more than the distillation.
+
+    Args:
+        training (Training): One of a method's.
+        cfg (Config): Its config.
+        own (dict): The method's options; what they change may differ.
+        shared (dict): The parts of the pair's methods before it, by name;
+            the method's are added.
+    """
+    changed = {name.split('.')[0] for name in own}
+    for name in SHARED:
+        if name in changed:
+            continue
+        part = decisive_part(cfg, name)
+        if shared.setdefault(name, part) != part:
+            raise SettingError(
+                f"The config '{training.config}' of {training.method} has "
+                f'another {name} than the other methods of {training.pair}: '
+                f'{part} and not {shared[name]}; give it the same, or write '
+                f"what shall differ into the method's options."
+            )
+
+
+def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
+    """Refuse a suite that is incomplete, or whose settings don't fit."""
+    for name, kind in SETTINGS.items():
+        if name not in settings or not isinstance(settings[name], kind):
+            kinds = kind if isinstance(kind, tuple) else (kind,)
+            expected = ' or '.join(kind.__name__ for kind in kinds)
+            raise SettingError(
+                f'The suite {path} has {name}={settings.get(name)!r}, but a '
+                f'{expected} is expected; configs/benchmark/_base_/methods.py '
+                f'shows all settings of a suite.'
+            )
+    for name in settings:
+        if name not in SETTINGS:
+            raise SettingError(
+                f"The suite {path} has an unknown setting '{name}'; the "
+                f'nearest ones are: {nearest(name, SETTINGS)}.'
+            )
+    for name in ('pairs', 'seeds', 'methods'):
+        if not settings[name]:
+            raise SettingError(f'The suite {path} has no {name}; name some.')
+    for name in ('pairs', 'seeds'):
+        if len(set(settings[name])) < len(settings[name]):
+            raise SettingError(
+                f'The suite {path} names some of its {name} twice: '
+                f'{settings[name]}; name each once.'
+            )
+    for name in ('epochs', 'teacher_epochs', 'threads'):
+        if settings[name] is not None and settings[name] < 1:
+            raise SettingError(
+                f'The suite {path} has {name}={settings[name]}; give 1 or '
+                f'more.'
+            )
+    for seed in settings['seeds']:
+        if not isinstance(seed, int) or not 0 <= seed < 2**32:
+            raise SettingError(
+                f'The suite {path} has the seed {seed!r}; give whole numbers '
+                f'of at least 0.'
+            )
+    for method in settings['methods']:
+        keys = sorted(method) if isinstance(method, dict) else [method]
+        if not {'title', 'config'} <= set(keys) <= METHOD_KEYS:
+            raise SettingError(
+                f'The suite {path} has a method with {keys}; a '
+                f'method has a title, a config and perhaps options.'
+            )
+    titles = [method['title'] for method in settings['methods']]
+    if settings['reference'] not in titles:
+        raise SettingError(
+            f"The suite {path} has no method '{settings['reference']}', with "
+            f'which the others are to be compared; set reference to one of: '
+            f'{", ".join(titles)}.'
+        )
+    for number, title in enumerate(titles):
+        if title in titles[:number] or title == TEACHER:
+            raise SettingError(
+                f"The suite {path} has two methods called '{title}'; give "
+                f'one of them another title.'
+            )
+
+
+def _check_checkpoints(
+    path: Path,
+    settings: Dict[str, Any],
+    teachers: Dict[str, Optional[Training]],
+) -> None:
+    """Refuse a checkpoint of a teacher that the suite doesn't train with."""
+    known = [name for name, teacher in teachers.items() if teacher]
+    for name in settings['teacher_checkpoints']:
+        if name not in known:
+            raise SettingError(
+                f"The suite {path} has teacher_checkpoints for '{name}', "
+                f'which is none of its teachers with a config in '
+                f'configs/teachers: {", ".join(known) or "none"}; for others '
+                f'write model.teacher_ckpt into the options.'
+            )
+
+
+def _parts(path: Path, pair: str) -> Dict[str, str]:
+    """Take the name of a pair apart."""
+    parts = pair.split('_', 2)
+    if len(parts) < 3:
+        raise SettingError(
+            f"The suite {path} has the pair '{pair}', which is not of the "
+            f'form teacher_student_recipe, such as '
+            f'resnet56_resnet20_1xb128_cifar10.'
+        )
+    return dict(zip(('teacher', 'student', 'recipe'), parts), pair=pair)
+
+
+def _teacher(
+    root: Path, name: str, settings: Dict[str, Any]
+) -> Optional[Training]:
+    """Resolve the training of a teacher, if the project has a config."""
+    config = f'configs/teachers/{name}.py'
+    if not (root / config).is_file():
+        return None
+    return _trainings(
+        root=root,
+        pair=name,
+        method=TEACHER,
+        seeds=[0],
+        config=config,
+        options=settings['teacher_options'],
+        epochs=settings['teacher_epochs'],
+        teacher=None,
+    )[1][0]
+
+
+def _trainings(
+    root: Path,
+    pair: str,
+    method: str,
+    seeds: Sequence[int],
+    config: str,
+    options: Dict[str, Any],
+    epochs: Optional[int],
+    teacher: Optional[str],
+) -> Tuple[Config, List[Training]]:
+    """Read a config as tools/train.py will do it, for several seeds."""
+    # The command line nests what a suite's file writes with dots.
+    options = flatten(options)
+    cfg = load_config_with(root, config, options)
+    if epochs is not None:
+        options = {**options, **fit_budget(cfg, epochs)}
+        cfg = load_config_with(root, config, options)
+    if cfg.get('val_cfg') is None or 'max_epochs' not in cfg.train_cfg:
+        raise SettingError(
+            f"The config '{config}' can't be part of a suite, which reads "
+            f'the accuracy of every epoch; give one with '
+            f'train_cfg.max_epochs and a val_cfg.'
+        )
+    trainings = []
+    for seed in seeds:
+        cfg.merge_from_dict({'randomness.seed': seed})
+        trainings.append(
+            Training(
+                pair=pair,
+                method=method,
+                seed=seed,
+                config=config,
+                options={**options, 'randomness.seed': seed},
+                epochs=cfg.train_cfg.max_epochs,
+                teacher=teacher if 'teacher' in cfg.model else None,
+                optim_wrapper=cfg.optim_wrapper.get('type', 'OptimWrapper'),
+                digest=digest(cfg),
+            )
+        )
+    return cfg, trainings
+
+
+def select(
+    suite: Suite,
+    methods: Optional[Sequence[str]],
+    seeds: Optional[Sequence[int]],
+) -> Iterator[Training]:
+    """Choose those of a suite's students that are to be trained now.
+
+    Raises:
+        SettingError: If a method or seed is not part of the suite.
+    """
+    titles = [method['title'] for method in suite.settings['methods']]
+    for kind, wanted, known in (
+        ('method', methods, titles),
+        ('seed', seeds, suite.settings['seeds']),
+    ):
+        for value in wanted or ():
+            if value not in known:
+                listed = ', '.join(map(str, known))
+                raise SettingError(
+                    f"The suite {suite.name} has no {kind} '{value}'; it has: "
+                    f'{listed}.'
+                )
+    return (
+        training
+        for training in suite.students
+        if (not methods or training.method in methods)
+        and (not seeds or training.seed in seeds)
+    )
+
+
+def narrow(suite: Suite, methods: Sequence[str]) -> Suite:
+    """Leave out all methods of a suite but these, which it must have."""
+    kept = [m for m in suite.settings['methods'] if m['title'] in methods]
+    return suite._replace(
+        settings={**suite.settings, 'methods': kept},
+        students=list(select(suite, methods, None)),
+    )

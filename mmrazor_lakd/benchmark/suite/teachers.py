@@ -1,0 +1,70 @@
+"""The trained teachers of a suite: where they are, and which they are."""
+
+from pathlib import Path
+from typing import Dict, Optional
+
+from ...errors import SettingError
+from .results import hash_weights
+from .suite import Suite
+
+#: how to get the files that a suite of ours names, by their first folder
+SOURCES = {
+    'docs': ' (a clone of the project has it, a wheel leaves docs/ out)',
+    'checkpoints': ' (docs/en/user_guides/teachers.md says how to get it)',
+}
+
+
+class Teachers:
+    """Finds the teachers of a suite.
+
+    Args:
+        suite (Suite): The suite.
+        root (Path): The project's folder.
+        report (Path): Where trained teachers are kept.
+    """
+
+    def __init__(self, suite: Suite, root: Path, report: Path) -> None:
+        self.suite = suite
+        self.root = root
+        self.report = report
+        self.hashes: Dict[str, str] = {}
+
+    def path(self, name: str) -> Path:
+        """Name the file that keeps a teacher which the suite trains."""
+        return self.report / 'teachers' / f'{name}.pth'
+
+    def find(self, name: str) -> Optional[Path]:
+        """Find the checkpoint of a trained teacher.
+
+        It is the suite's ``teacher_checkpoints``, or else, also where that is
+        None, the one that the report keeps.
+
+        Raises:
+            SettingError: If the suite names a file that is not there.
+        """
+        given = self.suite.settings['teacher_checkpoints'].get(name)
+        if given is not None:
+            path = self.root / given
+            if not path.is_file():
+                source = SOURCES.get(given.partition('/')[0], '')
+                raise SettingError(
+                    f'The suite {self.suite.name} takes its teacher {name} '
+                    f'from {path}, where there is no file{source}; give '
+                    f'--cfg-options teacher_checkpoints.{name}=PATH, or None '
+                    f'in place of the path to train one.'
+                )
+            return path
+        path = self.path(name)
+        return path if path.is_file() else None
+
+    def is_given(self, name: Optional[str]) -> bool:
+        """Tell whether the configs themselves say where a teacher is."""
+        return self.suite.teachers.get(name) is None
+
+    def hash(self, name: Optional[str]) -> Optional[str]:
+        """Hash the weights of a teacher; None where the configs name it."""
+        if self.is_given(name):
+            return None
+        if name not in self.hashes:
+            self.hashes[name] = hash_weights(self.find(name))
+        return self.hashes[name]

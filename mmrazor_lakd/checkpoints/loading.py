@@ -1,0 +1,301 @@
+"""Checkpoints that fit, and clear words for those that don't."""
+
+import os.path as osp
+from pathlib import Path
+from typing import Dict
+
+import torch
+from mmengine.logging import print_log
+from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from torch import nn
+
+from ..errors import SettingError, nearest
+from ..tracing.modules import unwrap_model
+from .weights import explain_unreadable, not_finite, part_of, take_weights
+
+# Where a distilled student lies in the checkpoint of its training.
+STUDENT_PREFIX = 'architecture.'
+# Where MMRazor's checkpoints hold the teacher.
+TEACHER_PREFIX = 'teacher.'
+
+
+def read_checkpoint(path: str, option: str) -> Dict:
+    """Read a checkpoint.
+
+    Args:
+        path (str): A file, or whatever address MMEngine can load.
+        option (str): The option that names it, for the messages.
+
+    Returns:
+        dict: With the weights as ``state_dict``, under whatever name they
+        lie in the file (:func:`~mmrazor_lakd.weights.take_weights`), and
+        whatever else it holds.
+
+    Raises:
+        SettingError: If the file doesn't exist, can't be read or fetched, or
+            holds no weights.
+    """
+    name = f"{option}='{path}'"
+    checkpoint = read_file(path, option)
+    if not isinstance(checkpoint, dict):
+        raise SettingError(
+            f'{name} holds a {type(checkpoint).__name__} instead '
+            f'of weights; give a checkpoint such as tools/train.py writes.'
+        )
+    weights = take_weights(checkpoint, name)
+    if checkpoint is weights:
+        return dict(state_dict=weights)
+    return dict(checkpoint, state_dict=weights)
+
+
+def read_file(path: str, option: str) -> object:
+    """Read whatever a file of PyTorch holds; see :func:`read_checkpoint`."""
+    name = f"{option}='{path}'"
+    if '://' not in path and not osp.isfile(osp.expanduser(path)):
+        raise SettingError(
+            f'{name} does not exist{_files_near(path)}; give the path of a '
+            f'checkpoint (*.pth), such as tools/train.py writes to its '
+            f'--work-dir.'
+        )
+    try:
+        return CheckpointLoader.load_checkpoint(path, 'cpu')
+    except Exception as error:  # unpickling garbage can raise anything
+        raise explain_unreadable(name, error) from error
+
+
+def _files_near(path: str) -> str:
+    """List the checkpoints near a wrong path, as a clause of a message."""
+    folder = Path(path).expanduser()
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    known = [
+        str(file)
+        for pattern in ('*.pth', '*/*.pth')
+        for file in sorted(folder.glob(pattern))
+    ]
+    if not known:
+        return ''
+    return f' (the nearest files are: {nearest(path, known)})'
+
+
+def read_state_dict(path: str, option: str) -> Dict[str, torch.Tensor]:
+    """Read the weights of a checkpoint; see :func:`read_checkpoint`."""
+    return read_checkpoint(path, option)['state_dict']
+
+
+def check_state_dict(
+    model: nn.Module, state_dict: Dict, path: str, option: str, role: str
+) -> None:
+    """Refuse weights that are not exactly those of a model.
+
+    Raises:
+        SettingError: Which keys differ, and how many.
+    """
+    expected = model.state_dict()
+    # Written since PyTorch 0.4.1 only, and without meaning for the output.
+    missing = [
+        key
+        for key in expected
+        if key not in state_dict and 'num_batches_tracked' not in key
+    ]
+    unexpected = [key for key in state_dict if key not in expected]
+    other = [
+        f'{key} {tuple(state_dict[key].shape)} for {tuple(value.shape)}'
+        for key, value in expected.items()
+        if key in state_dict and state_dict[key].shape != value.shape
+    ]
+    problems = [
+        f'{len(keys)} {kind} (first: {"; ".join(keys[:3])})'
+        for kind, keys in (
+            ('missing', missing),
+            ('unexpected', unexpected),
+            ('of another shape', other),
+        )
+        if keys
+    ]
+    if problems:
+        raise SettingError(
+            f"{option}='{path}' is the checkpoint of another architecture "
+            f"than the {role}'s: of {len(expected)} keys, "
+            f'{", ".join(problems)}; give a checkpoint of the {role} or '
+            f'change its config.'
+        )
+
+
+def check_finite(
+    model: nn.Module, state: Dict, path: str, option: str
+) -> None:
+    """Refuse weights, or an optimizer's state, with NaN or infinity.
+
+    Args:
+        model (nn.Module): Its buffers may hold some by design, such as the
+            mask of an attention.
+        state (dict): What the checkpoint holds.
+        path (str): The checkpoint.
+        option (str): The option that names it, for the messages.
+
+    Raises:
+        SettingError: Which is the first.
+    """
+    designed = tuple(not_finite(dict(model.named_buffers())))
+    for name in not_finite(state):
+        if not f'.{name}'.endswith(tuple(f'.{key}' for key in designed)):
+            raise SettingError(
+                f"{option}='{path}' holds NaN or infinity, first in {name}, "
+                f'as after a training that diverged; give an earlier '
+                f'checkpoint.'
+            )
+
+
+def fit_weights(
+    model: nn.Module, state_dict: Dict, source: str, prefix: str = ''
+) -> None:
+    """Rename weights, in place, so that a model of the same student fits.
+
+    Those of a student that was trained plainly become those of the student
+    of a distillation, and the other way round. How many fit is logged, unless
+    all do as they are.
+
+    Args:
+        model (nn.Module): The model that is to load them.
+        state_dict (dict): The weights.
+        source (str): Where they are from, for the messages.
+        prefix (str): With what the names of this model's weights begin
+            there. Defaults to nothing.
+
+    Raises:
+        SettingError: If no weight is the model's, by name and shape.
+    """
+    start = len(prefix)
+    weights = {
+        key[start:]: value
+        for key, value in state_dict.items()
+        if key.startswith(prefix)
+    }
+    if not weights:
+        return
+    own = {
+        key: value.shape
+        for key, value in model.state_dict().items()
+        if 'num_batches_tracked' not in key
+    }
+    forms = (
+        weights,
+        {STUDENT_PREFIX + key: value for key, value in weights.items()},
+        part_of(weights, STUDENT_PREFIX),
+    )
+    named = max(forms, key=lambda form: len(own.keys() & form.keys()))
+    fitting = [k for k in own if k in named and named[k].shape == own[k]]
+    if not fitting:
+        raise SettingError(
+            f'{source} has no weight of this {type(model).__name__}: it has '
+            f'{", ".join(list(weights)[:3])}, ... and the model '
+            f'{", ".join(list(own)[:3])}, ...; give a checkpoint of this '
+            f'model or of its student.'
+        )
+    if named is not weights:
+        for key in weights:
+            del state_dict[prefix + key]
+        state_dict.update({prefix + k: v for k, v in named.items()})
+    left = [key for key in own if key not in fitting]
+    if left or named is not weights:
+        others = f'; as they were stay {left[0]} and others' if left else ''
+        print_log(
+            f'{source} has {len(fitting)} of the {len(own)} weights of this '
+            f'{type(model).__name__}, in name and shape{others}.',
+            logger='current',
+        )
+
+
+def load_network(
+    network: nn.Module, state_dict: Dict, path: str, option: str, role: str
+) -> None:
+    """Load a network from its own weights or those of its distillation.
+
+    Args:
+        network (nn.Module): The network that was trained.
+        state_dict (dict): The weights, as :func:`read_state_dict` gives them.
+        path (str): Where they are from, for the messages.
+        option (str): The option that names them, for the messages.
+        role (str): What the network is called there.
+
+    Raises:
+        SettingError: If the weights are of another architecture.
+    """
+    state_dict = part_of(state_dict, STUDENT_PREFIX) or state_dict
+    state_dict = _without_head(network, state_dict, role)
+    check_state_dict(network, state_dict, path, option, role)
+    check_finite(network, state_dict, path, option)
+    load_state_dict(network, state_dict, strict=False)
+
+
+def _without_head(network: nn.Module, state_dict: Dict, role: str) -> Dict:
+    """Leave out the head, and what else leads to it, of a headless network."""
+    if getattr(network, 'head', network) is not None:
+        return state_dict
+    parts = [name for name, _ in network.named_children()]
+    kept = {k: v for k, v in state_dict.items() if k.split('.')[0] in parts}
+    dropped = [key for key in state_dict if key not in kept]
+    if dropped:
+        print_log(
+            f'The {role} has no head: {len(dropped)} weights of its '
+            f'checkpoint are left out, from {dropped[0]} on.',
+            logger='current',
+        )
+    return kept
+
+
+def load_teacher(teacher: nn.Module, path: str) -> None:
+    """Load a teacher, from its own checkpoint or that of its distillation.
+
+    Raises:
+        SettingError: If the checkpoint is missing, truncated or of another
+            architecture.
+    """
+    option = 'model.teacher_ckpt'
+    state_dict = read_state_dict(path, option)
+    load_network(teacher, state_dict, path, option, 'teacher')
+    print_log(f'Loaded the teacher from {path}', logger='current')
+
+
+def check_checkpoint(model: nn.Module, path: str, option: str) -> None:
+    """Refuse a checkpoint that is not one of exactly this model.
+
+    It may also be one of its student alone, or one of its distillation.
+
+    Args:
+        model (nn.Module): The model that is to load it.
+        path (str): The checkpoint.
+        option (str): The option that names it, for the messages.
+
+    Raises:
+        SettingError: If the checkpoint is missing, truncated or of another
+            architecture.
+    """
+    model = unwrap_model(model)
+    state_dict = read_state_dict(path, option)
+    held = part_of(state_dict, STUDENT_PREFIX)
+    student = getattr(model, 'architecture', None)
+    if isinstance(student, nn.Module) and not held:
+        check_state_dict(student, state_dict, path, option, 'student')
+    elif student is None and held:
+        check_state_dict(model, held, path, option, 'model')
+    else:
+        check_same(model, state_dict, path, option)
+
+
+def check_same(
+    model: nn.Module, state_dict: Dict, path: str, option: str
+) -> None:
+    """Refuse weights that are not those of exactly this model, as a whole.
+
+    Raises:
+        SettingError: Which keys differ, and how many.
+    """
+    if 'teacher' in vars(model):  # FrozenTeacherDistill, see there
+        state_dict = {
+            key: value
+            for key, value in state_dict.items()
+            if not key.startswith(TEACHER_PREFIX)
+        }
+    check_state_dict(model, state_dict, path, option, 'model')

@@ -1,0 +1,301 @@
+"""The trained networks to look into: which, and how they are loaded."""
+
+import argparse
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS as CLASSIFIER_PARTS
+from mmrazor.registry import MODELS
+from torch import nn
+
+from ..cli import DATALOADERS, load_config
+from ..config_check import check_config
+from ..config_check.first_iteration import explained
+from ..errors import SettingError
+from .loading import (
+    TEACHER_PREFIX,
+    load_network,
+    part_of,
+    read_checkpoint,
+    read_state_dict,
+)
+
+TEACHER = 'teacher'
+#: sections of a config that networks and their images are made from
+USED = ('model', 'data_preprocessor', *DATALOADERS)
+
+
+class Choice(NamedTuple):
+    """A network as it is written on the command line.
+
+    Attributes:
+        config (str, optional): Where its architecture is; None where the
+            user gave none.
+        checkpoint (str): Where its weights are.
+        label (str): What it is called.
+    """
+
+    config: Optional[str]
+    checkpoint: str
+    label: str
+
+
+class Network(NamedTuple):
+    """A trained classifier.
+
+    Attributes:
+        label (str): What it is called.
+        model (nn.Module): In eval mode.
+        preprocessor (nn.Module): Of its own training.
+        config (str): Where it was described.
+        checkpoint (str): Where its weights were.
+    """
+
+    label: str
+    model: nn.Module
+    preprocessor: nn.Module
+    config: str
+    checkpoint: str
+
+
+def parse_choice(
+    text: str, option: str, label: Optional[str] = None
+) -> Choice:
+    """Take ``[CONFIG.py,]CHECKPOINT[,label=NAME]`` apart.
+
+    Args:
+        text (str): What the user wrote.
+        option (str): Where, for the messages.
+        label (str, optional): What the network is called where the user
+            doesn't say. Defaults to its config's method, or to its
+            checkpoint's folder.
+
+    Raises:
+        SettingError: If it is anything else.
+
+    Examples:
+        >>> parse_choice('a.py,runs/a/epoch_1.pth,label=alone', '--compare')
+        Choice(config='a.py', checkpoint='runs/a/epoch_1.pth', label='alone')
+        >>> parse_choice('runs/kd/epoch_1.pth', '--compare').label
+        'kd'
+    """
+    # Labels and the names of files may have commas of their own.
+    files, _, name = text.partition(',label=')
+    config, comma, checkpoint = files.rpartition('.py,')
+    config = f'{config}.py' if comma else None
+    misplaced = checkpoint.startswith('label=') or checkpoint.endswith('.py')
+    if misplaced or not checkpoint:
+        raise SettingError(
+            f'{option} takes CHECKPOINT or CONFIG.py,CHECKPOINT, with '
+            f"label=NAME behind a comma if need be, not '{text}'."
+        )
+    label = name or label
+    if label is None and config is not None:
+        label = name_config(config)
+    elif label is None:
+        folder = Path(checkpoint).parent
+        label = folder.resolve().name if folder.name else Path(checkpoint).stem
+    return Choice(config, checkpoint, label)
+
+
+def name_config(path: str) -> str:
+    """Call a config by its method, where the folder is named like that.
+
+    Examples:
+        >>> name_config('configs/kd/kd_resnet20_resnet8_1xb64_digits.py')
+        'kd'
+        >>> name_config('mine.py')
+        'mine'
+    """
+    folder, stem = Path(path).parent.name, Path(path).stem
+    return folder if folder and stem.startswith(f'{folder}_') else stem
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Refuse networks that would be called the same.
+
+    Raises:
+        SettingError: Naming the label.
+    """
+    for number, label in enumerate(labels):
+        if label in labels[:number]:
+            raise SettingError(
+                f"Two networks are called '{label}'; tell them apart by "
+                f'--label NAME, and by label=NAME behind a comma in --compare.'
+            )
+
+
+def read_config(path: str, options: Optional[Dict] = None) -> Config:
+    """Read a config, and register what it imports.
+
+    Args:
+        path (str): The config.
+        options (dict, optional): Settings that override it.
+
+    Raises:
+        SettingError: If there is no such config, or it has no model.
+    """
+    if Path(path).is_file() and Path(path).suffix != '.py':
+        raise SettingError(
+            f"'{path}' is no config, a file that ends in .py; write the "
+            f'config first and then the checkpoint.'
+        )
+    arguments = dict(work_dir=None, launcher='none', local_rank=0)
+    cfg = load_config(
+        argparse.Namespace(config=path, cfg_options=options, **arguments)
+    )
+    if not cfg.get('model'):
+        raise SettingError(
+            f"The config '{path}' has no model; give one that tools/train.py "
+            f'takes.'
+        )
+    check_config(cfg, used=USED, scope='mmpretrain')
+    return cfg
+
+
+def load_networks(
+    args: argparse.Namespace,
+) -> Tuple[Config, List[Network], Dict[str, Any]]:
+    """Load all networks that the command line names.
+
+    Args:
+        args (argparse.Namespace): ``config``, ``checkpoint``, ``label``,
+            ``teacher``, ``compare`` and ``cfg_options``, as tools/analyze.py
+            and tools/visualize.py parse them.
+
+    Returns:
+        tuple: The config; the teacher, its student and other students; the
+        student's checkpoint.
+
+    Raises:
+        SettingError: If a config or a checkpoint is wrong, or two networks
+            are called the same.
+    """
+    label = args.label or name_config(args.config)
+    own = Choice(args.config, args.checkpoint, label)
+    teacher = None
+    if args.teacher:
+        teacher = parse_choice(args.teacher, '--teacher', TEACHER)
+    others = [parse_choice(text, '--compare') for text in args.compare]
+    labels = [teacher.label if teacher else TEACHER, label]
+    check_labels(labels + [other.label for other in others])
+    cfg = read_config(args.config, args.cfg_options)
+    student, found = load_student(cfg, own, 'checkpoint')
+    networks = [load_teacher(cfg, args.config, found, teacher), student]
+    for other in others:
+        own_cfg = read_config(other.config) if other.config else cfg
+        other = other._replace(config=other.config or args.config)
+        networks.append(load_student(own_cfg, other, '--compare')[0])
+    return cfg, networks, found
+
+
+def load_student(
+    cfg: Config, choice: Choice, option: str, role: str = 'student'
+) -> Tuple[Network, Dict[str, Any]]:
+    """Build the network that a config trains, and load it.
+
+    Args:
+        cfg (Config): Of a distillation or of a plain training.
+        choice (Choice): Where config and weights are; the weights may be of
+            that training, or of the network alone.
+        option (str): Where the user named it, for the messages.
+        role (str): What it is, for the messages. Defaults to ``'student'``.
+
+    Returns:
+        tuple: The network, and the checkpoint.
+
+    Raises:
+        SettingError: If the checkpoint is missing, damaged or another
+            network's.
+    """
+    found = read_checkpoint(choice.checkpoint, option)
+    network = _build(cfg, 'architecture', choice)
+    load_network(
+        network.model, found['state_dict'], choice.checkpoint, option, role
+    )
+    return network, found
+
+
+def load_teacher(
+    cfg: Config,
+    path: str,
+    student: Dict[str, Any],
+    choice: Optional[Choice] = None,
+) -> Network:
+    """Build the teacher, and load it.
+
+    It is that of the config, or the network that ``choice`` names a config
+    of. Its weights are those of ``choice``, or else those that the student's
+    checkpoint holds (MMRazor's do, mmrazor_lakd's don't), or else those that
+    the config names.
+
+    Args:
+        cfg (Config): Of a distillation; with another teacher, of any
+            training.
+        path (str): Where that is.
+        student (dict): The student's checkpoint.
+        choice (Choice, optional): Another checkpoint, or another teacher.
+
+    Raises:
+        SettingError: If the config has no teacher, or there are no weights
+            that fit.
+    """
+    if choice is not None and choice.config is not None:
+        other = read_config(choice.config)
+        return load_student(other, choice, '--teacher', 'teacher')[0]
+    if not cfg.model.get('teacher'):
+        raise SettingError(
+            f"The config '{path}' has no teacher to compare with; add "
+            f'--teacher CONFIG.py,CHECKPOINT, or give the config of a '
+            f'distillation, such as one of configs/kd/, and name this network '
+            f'behind --compare.'
+        )
+    held = part_of(student['state_dict'], TEACHER_PREFIX)
+    source, option = cfg.model.get('teacher_ckpt'), 'model.teacher_ckpt'
+    if choice is not None:
+        source, option, held = choice.checkpoint, '--teacher', {}
+    if held:
+        source, option = "the student's checkpoint", 'checkpoint'
+    elif source:
+        held = read_state_dict(source, option)
+    else:
+        raise SettingError(
+            f"The config '{path}' names no checkpoint of its teacher; add "
+            f'--teacher CHECKPOINT.'
+        )
+    label = TEACHER if choice is None else choice.label
+    network = _build(cfg, 'teacher', Choice(path, source, label))
+    load_network(network.model, held, source, option, 'teacher')
+    return network
+
+
+def _build(cfg: Config, role: str, choice: Choice) -> Network:
+    """Build one of a config's networks, with its data preprocessor."""
+    model_cfg = cfg.model
+    # The scopes in which the Runner builds the algorithm and its parts.
+    scope = cfg.get('default_scope') or 'mmpretrain'
+    if model_cfg.get(role):
+        scope = model_cfg.get('_scope_', scope)
+        model_cfg = model_cfg[role]
+    with explained(cfg):
+        with DefaultScope.overwrite_default_scope(scope):
+            model = MODELS.build(model_cfg)
+        preprocessor = cfg.model.get('data_preprocessor')
+        preprocessor = preprocessor or cfg.get('data_preprocessor')
+        if preprocessor is None:
+            preprocessor = model.data_preprocessor
+        else:
+            preprocessor = CLASSIFIER_PARTS.build(
+                {'type': 'mmpretrain.ClsDataPreprocessor', **preprocessor}
+            )
+    device = get_device()
+    return Network(
+        choice.label,
+        model.to(device).eval(),
+        preprocessor.to(device),
+        choice.config,
+        choice.checkpoint,
+    )

@@ -1,0 +1,178 @@
+"""The weights in what was read from a file, whoever wrote it."""
+
+import http.client
+import re
+from typing import Any, Dict, Iterator, List
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from ..errors import SettingError
+
+# Under which names a checkpoint holds weights: those that were trained, which
+# come first, and running averages of them.
+PLAIN = ('state_dict', 'model', 'net', 'model_state_dict')
+AVERAGED = ('ema_state_dict', 'state_dict_ema', 'model_ema', 'ema')
+# What torch.optim.swa_utils and MMEngine's EMAHook count beside an average.
+COUNTERS = ('n_averaged', 'steps')
+
+
+def take_weights(found: object, name: str) -> Dict[str, Tensor]:
+    """Take the weights of a network out of what a file holds.
+
+    They are the file itself, or lie under one of :data:`PLAIN` or
+    :data:`AVERAGED`. Where there are several sets, the first in this order is
+    taken, and the log says so. What DistributedDataParallel, ``torch.compile``
+    and running averages add to the names is taken off.
+
+    Args:
+        found (object): What was read.
+        name (str): What names the file in the messages.
+
+    Returns:
+        dict[str, Tensor]: The weights.
+
+    Raises:
+        SettingError: If there are none.
+    """
+    holder = found if isinstance(found, dict) else {}
+    sets = [
+        key
+        for key in (*PLAIN, *AVERAGED)
+        if isinstance(holder.get(key), dict) and holder[key]
+    ]
+    if not sets and not _are_weights(found):
+        held = type(found).__name__
+        if holder:
+            held = f'the keys {few(list(holder))}'
+        raise SettingError(
+            f'{name} has no state dict, but {held}; a state dict is '
+            f'expected, or one under {", ".join(map(repr, PLAIN[:-1]))} or '
+            f'{PLAIN[-1]!r}.'
+        )
+    weights = holder[sets[0]] if sets else holder
+    if not _are_weights(weights):
+        others = [
+            f'{key} ({type(value).__name__})'
+            for key, value in weights.items()
+            if not isinstance(value, Tensor)
+        ]
+        raise SettingError(
+            f'{name} holds under {sets[0]!r} not only tensors, but also '
+            f"{few(others)}; save a network's state_dict() there."
+        )
+    if len(sets) > 1 or sets and sets[0] in AVERAGED:
+        print_log(
+            f'Of the sets of weights in {name} ({", ".join(sets)}), '
+            f'{sets[0]!r} is taken.',
+            logger='current',
+        )
+    return _unwrap(weights)
+
+
+def _are_weights(found: object) -> bool:
+    """Whether something is a state dict with at least one tensor."""
+    if not isinstance(found, dict) or not found:
+        return False
+    # What a module's get_extra_state() returns need be no tensor.
+    return all(
+        isinstance(key, str)
+        and (isinstance(value, Tensor) or key.endswith('_extra_state'))
+        for key, value in found.items()
+    )
+
+
+def _unwrap(weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
+    """Take off what wrappers add to the names."""
+    if any('_orig_mod.' in key for key in weights):
+        weights = {k.replace('_orig_mod.', ''): v for k, v in weights.items()}
+    own = [key for key in weights if key not in COUNTERS]
+    while own and all(key.startswith('module.') for key in own):
+        weights = {key[len('module.') :]: weights[key] for key in own}
+        own = [key for key in weights if key not in COUNTERS]
+    return weights
+
+
+def part_of(state_dict: Dict, prefix: str) -> Dict[str, torch.Tensor]:
+    """Take the weights of one network out of those of a distillation."""
+    return {
+        key[len(prefix) :]: value
+        for key, value in state_dict.items()
+        if key.startswith(prefix)
+    }
+
+
+def explain_unreadable(name: str, error: Exception) -> SettingError:
+    """Tell in one sentence why weights could not be read.
+
+    Args:
+        name (str): What names the file or address in the message.
+        error (Exception): What reading it raised; unpickling garbage can
+            raise anything.
+
+    Returns:
+        SettingError: What to raise.
+    """
+    text = str(error).strip()
+    reason = text.split('\n')[0].split('. ')[0] or type(error).__name__
+    unsafe = re.search(
+        r'(?:nsupported (?:global: )?(?:GLOBAL|class)|got <class) '
+        r"'?([\w.]+)",
+        text,
+    )
+    if unsafe:
+        return SettingError(
+            f'{name} was refused, because beside weights it holds '
+            f'{unsafe[1]}, and reading that could run code; give a file of '
+            f'weights only (of RepDistiller ckpt_epoch_240.pth, not '
+            f'*_last.pth), or, if you trust it, save its weights alone with '
+            f'torch.save(torch.load(OLD, weights_only=False)[KEY], NEW).'
+        )
+    if isinstance(error, AttributeError) or (
+        isinstance(error, ImportError) and '://' not in name
+    ):
+        # torch < 2.6 looks for whatever class is named there.
+        return SettingError(
+            f'{name} holds more than weights, of a class that is not known '
+            f'here ({reason}); save its weights alone where it was written.'
+        )
+    if isinstance(error, (PermissionError, IsADirectoryError)):
+        return SettingError(f"{name} can't be read: {error.strerror}.")
+    if '://' in name and isinstance(
+        error, (OSError, http.client.HTTPException, KeyError, ImportError)
+    ):
+        return SettingError(
+            f"{name} can't be fetched ({type(error).__name__}: {reason}); "
+            f'check the address and the network, or give the path of a file '
+            f'(*.pth).'
+        )
+    return SettingError(
+        f'{name} is truncated or no checkpoint of PyTorch ({reason}); copy '
+        f'or train it anew.'
+    )
+
+
+def not_finite(state: Any, name: str = '') -> Iterator[str]:
+    """Name the tensors that hold NaN or infinity.
+
+    Args:
+        state (dict | list | Tensor): Weights, or the state of an optimizer.
+        name (str): What its own name is. Defaults to none.
+
+    Yields:
+        str: A name such as ``optimizer.state.3.momentum_buffer``.
+    """
+    if isinstance(state, Tensor):
+        floating = state.is_floating_point() or state.is_complex()
+        if floating and not torch.isfinite(state).all():
+            yield name
+    elif isinstance(state, (dict, list, tuple)):
+        items = state.items() if isinstance(state, dict) else enumerate(state)
+        for key, value in items:
+            yield from not_finite(value, f'{name}.{key}' if name else str(key))
+
+
+def few(names: List[str]) -> str:
+    """Write the first names of a list."""
+    return ', '.join(map(str, names[:3])) + (', ...' if names[3:] else '')

@@ -1,0 +1,297 @@
+"""What the command line tools share."""
+
+import argparse
+import errno
+import gc
+import os
+import os.path as osp
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Callable
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.dist import get_rank
+from mmengine.logging import MMLogger
+
+from .config_check import (
+    configs_near,
+    explain,
+    read_config_file,
+    sentence_of,
+)
+from .config_check.first_iteration import FirstIteration
+from .errors import SettingError, nearest
+
+DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that every tool takes, named as in mmpretrain."""
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument('--work-dir', help='where logs and results go')
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='automatic mixed precision (bfloat16 on a CPU)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptions,
+        help='settings that override the config, as key=value; a nested key '
+        'is written a.b.c, a list "[1,2]" without spaces',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes were started',
+    )
+    add_debug_argument(parser)
+    # torchrun sets LOCAL_RANK; older launchers pass it as an argument.
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, dest='local_rank'
+    )
+
+
+def add_debug_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option with which an error shows where it comes from."""
+    parser.add_argument(
+        '--debug',
+        action='store_true',
+        help='show the traceback of an error, too',
+    )
+
+
+class ConfigOptions(DictAction):
+    """MMEngine's action for ``--cfg-options``, which names what it can't read.
+
+    A bare ``DictAction`` ends with a traceback.
+    """
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Take ``KEY=VALUE`` apart, each by itself."""
+        for value in values:
+            try:
+                super().__call__(parser, namespace, [value], option_string)
+            except (AssertionError, ValueError):
+                parser.error(
+                    f'{option_string} takes KEY=VALUE, and brackets in pairs, '
+                    f"not '{value}'"
+                )
+
+
+def check_folder(option: str, path: Path) -> None:
+    """Refuse a path where no folder can be written.
+
+    Raises:
+        SettingError: If it is a file or lies in one, or is read-only.
+    """
+    for folder in (path, *path.absolute().parents):
+        if not os.path.lexists(folder):
+            continue
+        if not folder.is_dir():
+            within = '' if folder == path else f" lies in '{folder}', which"
+            raise SettingError(
+                f"{option}='{path}'{within} is a file; name a folder."
+            )
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SettingError(
+                f"{option}='{path}' can't be written, since '{folder}' is "
+                f'read-only; name another folder.'
+            )
+        return
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config and merge into it what all tools have in common.
+
+    Raises:
+        SettingError: If there is no such config, or it can't be read.
+    """
+    check_launcher(args.launcher)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if osp.isdir(args.config):
+        raise SettingError(
+            f"The config '{args.config}' is a folder; name a file in it."
+        )
+    if not osp.isfile(args.config):
+        raise SettingError(
+            f"There is no config '{args.config}'; the nearest ones are: "
+            f'{nearest(args.config, configs_near(args.config))}.'
+        )
+    cfg = read_config_file(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        name = osp.splitext(osp.basename(args.config))[0]
+        cfg.work_dir = osp.join('work_dirs', name)
+    for name in DATALOADERS:
+        if isinstance(cfg.get(name), dict):
+            _set_dataloader_defaults(cfg[name])
+    if args.launcher != 'none' and get_device() == 'cpu':
+        _start_cpu_processes(cfg)
+    return cfg
+
+
+#: what a launcher tells its processes
+LAUNCHERS = dict(
+    pytorch=('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+    slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+    mpi=('OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_SIZE', 'MASTER_ADDR'),
+)
+
+
+def check_launcher(launcher: str) -> None:
+    """Refuse a launcher that has not started this process.
+
+    Raises:
+        SettingError: Naming what it would have set.
+    """
+    missing = [n for n in LAUNCHERS.get(launcher, ()) if n not in os.environ]
+    if missing:
+        raise SettingError(
+            f'--launcher={launcher} is for processes that it has started, '
+            f'but this one has no {", ".join(missing)} in its environment; '
+            f'start it with tools/dist_train.sh CONFIG GPUS (or '
+            f'tools/dist_test.sh), or leave the option out.'
+        )
+
+
+def _set_dataloader_defaults(loader) -> None:
+    """Fill in what a config need not say."""
+    loader.setdefault('collate_fn', dict(type='default_collate'))
+    # Pinning without an accelerator warns at every start, and does nothing.
+    loader.setdefault('pin_memory', get_device() == 'cuda')
+    # PyTorch refuses persistent workers where there are no workers.
+    workers = loader.get('num_workers', 0) not in (0, None)
+    loader['persistent_workers'] = workers and loader.get(
+        'persistent_workers', True
+    )
+
+
+def _start_cpu_processes(cfg: Config) -> None:
+    """Let several processes train on CPUs, which MMEngine doesn't provide for.
+
+    It selects a CUDA device before it starts the process group, and gives
+    DistributedDataParallel the number of a GPU.
+    """
+    torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = {
+        **dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        ),
+        **cfg.get('model_wrapper_cfg', {}),
+        'device_ids': None,
+    }
+
+
+def hide_upstream_notices() -> None:
+    """Keep quiet what MMEngine says of itself at every start.
+
+    Its own hook uses the FileClient that it announces the end of; no user
+    can mend that.
+    """
+    logger = MMLogger.get_current_instance()
+    logger.addFilter(
+        lambda record: (
+            not str(record.msg).startswith(
+                ('"FileClient" will be', '"HardDiskBackend" is the alias')
+            )
+        )
+    )
+
+
+def set_mixed_precision(cfg: Config) -> None:
+    """Turn mixed precision on, whether or not the wrapper has a type.
+
+    On a GPU this is MMEngine's float16 with loss scaling. MMEngine's wrapper
+    refuses a CPU, so there it is bfloat16.
+
+    Raises:
+        SettingError: If the wrapper is of a kind that can't be replaced.
+    """
+    if not isinstance(cfg.get('optim_wrapper'), dict):
+        return  # which check_config refuses
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind in ('AmpOptimWrapper', 'Bfloat16OptimWrapper'):
+        return
+    if kind != 'OptimWrapper':
+        raise SettingError(
+            f'--amp replaces an OptimWrapper, but optim_wrapper.type is '
+            f"'{kind}'; set mixed precision in the config instead."
+        )
+    if get_device() == 'cpu':
+        cfg.optim_wrapper.type = 'Bfloat16OptimWrapper'
+    else:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def run_tool(main: Callable[[], None], debug: bool = False) -> None:
+    """Run a tool; tell in one sentence what fails, with exit status 2.
+
+    A training that has begun, and then fails of anything but a setting, shows
+    its traceback.
+
+    Args:
+        main (Callable): The tool.
+        debug (bool): Whether to show every traceback.
+    """
+    try:
+        main()
+    except Exception as error:
+        if FirstIteration.done and not _is_foreign(error):
+            raise
+        if debug:
+            traceback.print_exc()
+        known = isinstance(error, SettingError)
+        _tell(sentence_of(error) if known else explain(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        if debug:
+            traceback.print_exc()
+        sys.exit(130)  # as a shell has it
+    finally:
+        leave_process_group()
+
+
+def _is_foreign(error: Exception) -> bool:
+    """Whether no program is at fault: a setting is, or a disk."""
+    disk = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+    return isinstance(error, SettingError) or (
+        isinstance(error, OSError) and error.errno in disk
+    )
+
+
+def _tell(sentence: str) -> None:
+    """Print the sentence of an error, once for all processes.
+
+    The others wait before they repeat it: if the first one fails as well,
+    its launcher ends them meanwhile.
+    """
+    if get_rank():
+        time.sleep(3)
+    print(f'error: {sentence}', file=sys.stderr)
+
+
+def leave_process_group() -> None:
+    """End a process of several in order; do nothing in a single one.
+
+    Gloo's threads hold the tensors of their last collective for a moment
+    longer than it takes, and need Python's lock to let go of them. A process
+    that takes the group down before that may hang, and one whose interpreter
+    ends before that may abort.
+    """
+    if not torch.distributed.is_initialized():
+        return
+    gc.collect()  # the Runner's cycles keep the wrapped model, and its group
+    time.sleep(0.2)  # without Python's lock: the threads have it
+    torch.distributed.destroy_process_group()

@@ -1,0 +1,85 @@
+"""What fails until a training has made its first iteration."""
+
+from contextlib import contextmanager
+from typing import Iterator
+
+from mmengine.config import Config
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop
+from torch.utils.data import DataLoader
+
+from ..errors import SettingError
+from . import add_key, explain
+
+
+class FirstIteration(Hook):
+    """Notes that this process has made an iteration.
+
+    What fails before that is a setting's fault as a rule, and afterwards a
+    program's.
+    """
+
+    done = False
+
+    def before_run(self, runner) -> None:
+        """Refuse validation and test data without a batch."""
+        for name in ('val', 'test'):
+            loop = getattr(runner, f'_{name}_loop')
+            if isinstance(loop, BaseLoop):
+                check_batches(f'{name}_dataloader', loop.dataloader)
+
+    def after_train_iter(self, *args, **kwargs) -> None:
+        """Note it."""
+        FirstIteration.done = True
+
+    after_val_iter = after_test_iter = after_train_iter
+
+
+def check_batches(name: str, loader: DataLoader) -> None:
+    """Refuse a data loader that would give no batch.
+
+    Raises:
+        SettingError: Naming the data set and the size of its batches.
+    """
+    kind, count = type(loader.dataset).__name__, len(loader.dataset)
+    if not count:
+        raise SettingError(
+            f'{name}.dataset: {kind} has no image; look at what chooses them '
+            f'(data_root, ann_file, split, indices).'
+        )
+    try:
+        batches = len(loader)
+    except TypeError:  # a sampler without an end
+        return
+    if not batches:
+        raise SettingError(
+            f'{name} has no batch: {kind} has {count} images for '
+            f'{get_world_size()} processes, batch_size is '
+            f'{loader.batch_size} and incomplete batches are dropped; take a '
+            f'smaller one, or drop_last=False.'
+        )
+
+
+@contextmanager
+def explained(cfg: Config) -> Iterator[FirstIteration]:
+    """Tell what fails before the first iteration by the config's keys.
+
+    Args:
+        cfg (Config): The config that is built and run in the block.
+
+    Yields:
+        FirstIteration: A hook for the Runner.
+
+    Raises:
+        SettingError: In place of any other exception, until an iteration is
+            done.
+    """
+    try:
+        yield FirstIteration()
+    except SettingError as error:
+        raise SettingError(add_key(error, cfg)) from error
+    except Exception as error:
+        if FirstIteration.done:
+            raise
+        raise SettingError(explain(error, cfg)) from error

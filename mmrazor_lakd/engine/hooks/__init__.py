@@ -1,0 +1,1 @@
+"""What MMEngine's Runner calls in the course of a training."""

@@ -1,0 +1,249 @@
+"""A training that comes to NaN ends, and says where it began."""
+
+import math
+from functools import partial
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+import torch
+from mmengine.dist import all_gather_object, all_reduce
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import HOOKS
+from torch import nn
+
+from ...errors import DivergenceError, check_number
+from ...tracing.modules import forward_hooks, unwrap_model
+from ...tracing.records import tensors_in
+
+
+@HOOKS.register_module()
+class DivergenceHook(Hook):
+    """Ends a training at the first loss that isn't finite.
+
+    It looks at the losses before they become gradients, so that the weights
+    are still those that gave the loss. The message names the loss and the
+    first module with such an output, in the order of computation; to find it,
+    the iteration is run again. Gradients that aren't finite, of a loss that
+    is, show in the next iteration's loss, or in the weights at the end of the
+    epoch, before these are saved. Of several processes all end together,
+    whichever has the loss.
+
+    float16 with loss scaling may come to such a loss now and then, and skips
+    the update. There, a training ends when it has ``patience`` of them in a
+    row, or when weights or batch normalisations' statistics, which no later
+    update mends, aren't finite.
+
+    It leaves the training as it is: weights, statistics and random numbers
+    are the same with it and without it. It costs one synchronisation of the
+    device, and of the processes, an iteration.
+
+    Args:
+        patience (int): See above. Defaults to 20.
+
+    Raises:
+        DivergenceError: In the forward pass of an iteration, or at the end of
+            an epoch.
+
+    Examples:
+        >>> custom_hooks = [dict(type='DivergenceHook')]
+    """
+
+    def __init__(self, patience: int = 20) -> None:
+        owner = type(self).__name__
+        check_number(owner, 'patience', patience, minimum=1, integer=True)
+        self.patience = patience
+        self._in_row = 0
+        self._batch: Any = None
+        self._handle: Optional[torch.utils.hooks.RemovableHandle] = None
+
+    def before_train(self, runner) -> None:
+        """Look at what the model's forward pass returns."""
+        self._handle = unwrap_model(runner.model).register_forward_hook(
+            partial(self._check_losses, runner)
+        )
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        """Keep the batch, in case it is to be run again."""
+        self._batch = data_batch
+
+    def after_train_epoch(self, runner) -> None:
+        """Check the weights, before they are saved."""
+        bad = bad_weights(unwrap_model(runner.model))
+        if not _anywhere(bool(bad)):
+            return
+        reason = None
+        if bad:
+            reason = (
+                f'its losses are finite, but {spoken(bad[0])} is not; '
+                f'{lower_rate(runner)}'
+            )
+        _end(runner.iter, reason)
+
+    def after_train(self, runner) -> None:
+        """Leave the model as it was."""
+        self._handle.remove()
+
+    def _check_losses(self, runner, model, inputs, losses) -> None:
+        """End the training if a loss isn't finite."""
+        if not (model.training and isinstance(losses, dict)):
+            return
+        values = loss_values(losses)
+        trained = [value for name, value in values.items() if 'loss' in name]
+        if not trained or not _anywhere(~torch.isfinite(sum(trained))):
+            self._in_row = 0
+            return
+        self._in_row += 1
+        if (
+            scales_loss(runner.optim_wrapper)
+            and self._in_row < self.patience
+            and not _anywhere(bool(bad_weights(model)))
+        ):
+            return
+        self._handle.remove()  # the model is run again
+        # In all processes: they may wait for each other there.
+        name, module = find_culprit(model, self._batch)
+        reason = first_bad(values)
+        if reason:
+            reason += f', and {describe(name, module, runner)}'
+        _end(runner.iter + 1, reason)
+
+
+def _anywhere(flag: Union[bool, torch.Tensor]) -> bool:
+    """Tell whether a flag is up in any process."""
+    flag = torch.as_tensor(flag).float()
+    all_reduce(flag, 'max')
+    return bool(flag.item())
+
+
+def _end(iteration: int, reason: Optional[str]) -> None:
+    """End all processes with what one of them has found.
+
+    Args:
+        iteration (int): From 1.
+        reason (str, optional): What this process has found, if anything.
+    """
+    reason = next(filter(None, all_gather_object(reason)))
+    raise DivergenceError(
+        f'The training has diverged at iteration {iteration}: {reason}.'
+    )
+
+
+def loss_values(losses: Dict[str, Any]) -> Dict[str, torch.Tensor]:
+    """Reduce what a model's loss returns to scalars, as MMEngine does."""
+    return {
+        name: sum(tensor.detach().mean() for tensor in tensors_in(value))
+        for name, value in losses.items()
+        if tensors_in(value)
+    }
+
+
+def first_bad(values: Dict[str, torch.Tensor]) -> Optional[str]:
+    """Describe the first value that isn't finite, if there is one.
+
+    Args:
+        values (dict): Scalars by their names in the log. Those of local
+            modules are computed before the head's.
+    """
+    order = sorted(values, key=lambda n: not n.startswith('distill.module'))
+    for name in order:
+        value = values[name].item()
+        if not math.isfinite(value):
+            return f'{name} is {value}'
+    return None
+
+
+def scales_loss(
+    optim_wrapper: Union[OptimWrapper, OptimWrapperDict],
+) -> bool:
+    """Tell whether there is a loss scaler, which skips bad updates."""
+    wrappers = [optim_wrapper]
+    if isinstance(optim_wrapper, OptimWrapperDict):
+        wrappers = list(optim_wrapper.values())
+    return any(hasattr(wrapper, 'loss_scaler') for wrapper in wrappers)
+
+
+def bad_weights(model: nn.Module) -> List[str]:
+    """Name weights and batch normalisations' statistics that aren't finite."""
+    tensors = dict(model.named_parameters())
+    # Other buffers may be infinite on purpose, such as an attention's mask.
+    tensors.update(
+        (name, buffer)
+        for name, buffer in model.named_buffers()
+        if name.endswith(('running_mean', 'running_var'))
+    )
+    finite = torch.stack([x.isfinite().all() for x in tensors.values()])
+    return [name for name, fine in zip(tensors, finite.tolist()) if not fine]
+
+
+def find_culprit(
+    model: nn.Module, batch: Any
+) -> Tuple[Optional[str], Optional[nn.Module]]:
+    """Run an iteration again, and find the first module that is wrong.
+
+    Args:
+        model (nn.Module): An algorithm or a classifier of MMEngine's.
+        batch: What the data loader gave.
+
+    Returns:
+        tuple[str, nn.Module]: The first module whose output isn't finite, and
+        its name in the model. None for both if there is none.
+    """
+    parts = list(model.named_modules())
+    if hasattr(model, 'teacher'):  # which need not be a submodule
+        parts += model.teacher.named_modules(prefix='teacher')
+    found: List[Tuple[str, nn.Module]] = []
+
+    def look(name, module, inputs, output) -> None:
+        if not found and not all_finite(tensors_in(output)):
+            found.append((name, module))
+
+    hooks = [(module, partial(look, name)) for name, module in parts]
+    with forward_hooks(hooks), torch.no_grad():
+        model._run_forward(model.data_preprocessor(batch, True), 'loss')
+    return found[0] if found else (None, None)
+
+
+def all_finite(tensors: List[torch.Tensor]) -> bool:
+    """Check tensors of any type."""
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)
+
+
+def describe(name: Optional[str], module: Optional[nn.Module], runner) -> str:
+    """Say which module is the first, and what may help.
+
+    Args:
+        name (str, optional): See :func:`find_culprit`.
+        module (nn.Module, optional): Likewise.
+        runner (Runner): For the learning rate.
+    """
+    if name is None:
+        return 'the outputs of all modules are finite; lower its weight'
+    where = f'the first module whose output is not finite is {spoken(name)}'
+    if name == 'data_preprocessor':
+        return f'{where}; check its mean and std, and the images'
+    if not all_finite(list(module.parameters(recurse=False))):
+        where += ', with weights that are not'
+    if name.startswith('teacher.'):
+        return f'{where}; check its checkpoint, model.teacher_ckpt'
+    if hasattr(module, 'loss_weight'):
+        return f'{where}; change its loss_weight, now {module.loss_weight}'
+    return f'{where}; {lower_rate(runner)}'
+
+
+def spoken(name: str) -> str:
+    """Say whose module, or weight, it is that has a name in the model."""
+    owner, _, rest = name.partition('.')
+    roles = dict(architecture='student', teacher='teacher')
+    if owner in roles and rest:
+        return f"the {roles[owner]}'s '{rest}'"
+    return f"'{name}'"
+
+
+def lower_rate(runner) -> str:
+    """Say what helps against updates that are too large."""
+    rates = runner.optim_wrapper.get_lr().values()
+    return (
+        f'lower optim_wrapper.optimizer.lr (the schedule is at '
+        f'{max(map(max, rates)):.3g}), or clip the gradients with '
+        f'optim_wrapper.clip_grad.max_norm=5'
+    )

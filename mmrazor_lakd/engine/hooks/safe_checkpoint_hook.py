@@ -1,0 +1,216 @@
+"""Checkpoints of which the last whole one is never lost."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Dict, List
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend, get_file_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.registry import HOOKS
+from mmengine.runner.base_loop import BaseLoop
+
+from ...checkpoints.weights import not_finite
+from ...errors import SettingError
+from ...tracing.modules import unwrap_model
+from ..folder_lock import lock_folder
+from ..whole_file_backend import UNFINISHED, write_whole
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """A :class:`CheckpointHook` that loses nothing when it is killed.
+
+    MMEngine's removes an old checkpoint before it writes the new one, and
+    writes it in place. This one writes beside, moves the whole file to its
+    name, points ``last_checkpoint`` to it, and only then removes what is too
+    old; there has to be room for one checkpoint more. It also
+
+    - refuses a second training in the same work directory, which would remove
+      the first one's checkpoints;
+    - saves no weights with NaN or infinity in them, but ends the training, so
+      that the last good checkpoint stays.
+
+    With a remote ``backend_args`` or ``file_client_args`` it writes as
+    MMEngine's does.
+
+    Args:
+        args: Arguments of :class:`CheckpointHook`.
+        kwargs: Keyword arguments of :class:`CheckpointHook`.
+
+    Raises:
+        SettingError: Before the first iteration, if another training is at
+            work in the folder; later, if the training has diverged or the
+            disk is full.
+
+    Examples:
+        >>> default_hooks = dict(
+        ...     checkpoint=dict(type='SafeCheckpointHook', max_keep_ckpts=1)
+        ... )
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._locks = ExitStack()
+        self._local = False
+        # What is not finite by design, such as the mask of an attention.
+        self._never_finite: List[str] = []
+
+    def before_run(self, runner) -> None:
+        """Take the work directory, if this is a training."""
+        if isinstance(runner._train_loop, BaseLoop):
+            self._lock(runner.work_dir)
+
+    def before_train(self, runner) -> None:
+        """Remove what a killed training has left half written."""
+        folder = str(self.out_dir or runner.work_dir)
+        backend = get_file_backend(folder, backend_args=self.backend_args)
+        self._local = (
+            self.file_client_args is None and type(backend) is LocalBackend
+        )
+        if self._local:
+            self.backend_args = dict(backend='whole_file')
+        super().before_train(runner)
+        if self._local:
+            self._lock(self.out_dir)
+            self.file_backend.remove_outdated()
+            self._stay_in_folder()
+            if is_main_process():
+                for place in {runner.work_dir, self.out_dir}:
+                    for file in Path(place).glob(f'*{UNFINISHED}'):
+                        file.unlink()
+        buffers = dict(unwrap_model(runner.model).named_buffers())
+        self._never_finite = [f'state_dict.{n}' for n in not_finite(buffers)]
+
+    def after_run(self, runner) -> None:
+        """Give the folders back."""
+        self._locks.close()
+
+    def _lock(self, folder: str) -> None:
+        """Take a folder for this training, of which rank 0 writes."""
+        if is_main_process():
+            refusal = (
+                f"Another training is at work in '{folder}', and the two "
+                f"would remove each other's checkpoints; wait for it, or "
+                f'give another --work-dir.'
+            )
+            self._locks.enter_context(lock_folder(folder, refusal))
+
+    def _save_checkpoint_with_step(self, runner, step, meta) -> None:
+        """Save, then point to it, then remove what is too old."""
+        self._check_finite(runner)
+        if not self._local:
+            super()._save_checkpoint_with_step(runner, step, meta)
+            return
+        if (
+            self.max_keep_ckpts > 0
+            and step not in list(self.keep_ckpt_ids)[-1:]
+        ):
+            # The oldest one is there until the new one is, and if a kill
+            # comes before it is removed, the next start does that.
+            on_disk = [*self.keep_ckpt_ids, step]
+            runner.message_hub.update_info('keep_ckpt_ids', on_disk)
+            self.keep_ckpt_ids.append(step)  # which drops the oldest one
+            for old in on_disk[: -self.max_keep_ckpts]:
+                self._remove(self.filename_tmpl.format(old))
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        if self.max_keep_ckpts > 0:
+            kept = list(self.keep_ckpt_ids)
+            runner.message_hub.update_info('keep_ckpt_ids', kept)
+        if is_main_process():
+            pointer = Path(runner.work_dir, 'last_checkpoint')
+            write_whole(pointer, self.last_ckpt.encode())
+        self._remove_outdated()
+
+    def _save_best_checkpoint(self, runner, metrics) -> None:
+        """Save, then remove the best one until now."""
+        self._check_finite(runner)
+        super()._save_best_checkpoint(runner, metrics)
+        if self._local:
+            self._remove_outdated()
+
+    def _remove(self, name: str) -> None:
+        """Remove a checkpoint of this training, when that is time."""
+        path = self.file_backend.join_path(self.out_dir, name)
+        if is_main_process() and self.file_backend.exists(path):
+            self.file_backend.remove(path)
+
+    def _remove_outdated(self) -> None:
+        """Remove what has a successor by now."""
+        keep = {self.last_ckpt, getattr(self, 'best_ckpt_path', None)}
+        keep.update(getattr(self, 'best_ckpt_path_dict', {}).values())
+        self.file_backend.remove_outdated(keep)
+
+    def _stay_in_folder(self) -> None:
+        """Look for the best checkpoint in this training's own folder.
+
+        A checkpoint holds the path of the best one until then. In a copy of
+        a work directory that is the original's, not to be removed.
+        """
+
+        def here(path):
+            name = path and Path(path).name
+            return path and self.file_backend.join_path(self.out_dir, name)
+
+        if hasattr(self, 'best_ckpt_path'):
+            self.best_ckpt_path = here(self.best_ckpt_path)
+        for key, path in getattr(self, 'best_ckpt_path_dict', {}).items():
+            self.best_ckpt_path_dict[key] = here(path)
+
+    def _check_finite(self, runner) -> None:
+        """Refuse to save a training that has diverged."""
+        state = _state(runner, self.save_optimizer)
+        bad = (n for n in not_finite(state) if n not in self._never_finite)
+        first = next(bad, None)
+        if first is None:
+            return
+        last = self.last_ckpt or (runner._resume and runner._load_from)
+        raise SettingError(
+            f'The training has diverged: {first} holds NaN or infinity, and '
+            f'is not saved; go on from {last or "the beginning"} with a '
+            f'smaller optim_wrapper.optimizer.lr or with '
+            f'optim_wrapper.clip_grad=dict(max_norm=...).'
+        )
+
+
+def _state(runner, optimizer: bool) -> Dict:
+    """Collect what a checkpoint holds of the weights and the optimizer."""
+    state = dict(state_dict=unwrap_model(runner.model).state_dict())
+    if optimizer:
+        state['optimizer'] = runner.optim_wrapper.state_dict()
+    return state
+
+
+def use_safe_hooks(cfg: Config) -> None:
+    """Let a config save, load and end with this project's hooks.
+
+    MMEngine's :class:`CheckpointHook`, which is there by default too, becomes
+    a :class:`SafeCheckpointHook` of the same options. A config without a
+    :class:`~mmrazor_lakd.engine.DivergenceHook` gets one.
+    """
+    if cfg.get('default_hooks') is None:
+        cfg.default_hooks = {}
+    hooks = cfg.default_hooks
+    hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
+    hooks.setdefault('loading', dict(type='SafeLoadingHook'))
+    custom = cfg.get('custom_hooks') or []
+    kinds = [hook.get('type') for hook in custom if isinstance(hook, dict)]
+    if 'DivergenceHook' not in kinds:
+        hooks.setdefault('divergence', dict(type='DivergenceHook'))
+    plain = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
+    for hook in [hooks['checkpoint'], *custom]:
+        if isinstance(hook, dict) and hook.get('type') in plain:
+            hook['type'] = 'SafeCheckpointHook'

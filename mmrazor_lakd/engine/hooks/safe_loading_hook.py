@@ -1,0 +1,92 @@
+"""Checkpoints that begin a training: the right ones, and as a whole."""
+
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.registry import HOOKS
+from mmengine.runner.base_loop import BaseLoop
+
+from ...algorithms import FrozenTeacherDistill
+from ...checkpoints.loading import check_finite, fit_weights, read_file
+from ...checkpoints.weights import take_weights
+from ...errors import SettingError
+from ...tracing.modules import unwrap_model
+from ..epoch_position import batches_done, note_epoch
+from ..resume import OPTION, check_start, find_start
+from .epoch_seed_hook import EpochSeedHook
+
+
+@HOOKS.register_module()
+class SafeLoadingHook(Hook):
+    """Checks what a Runner loads, of which MMEngine takes anything.
+
+    ``resume`` without a path goes on from the last whole checkpoint, see
+    :func:`~mmrazor_lakd.engine.resume.find_start`. What lacks the state of
+    the training, holds NaN, or is another network's is refused.
+
+    ``load_from`` may be a checkpoint in any form that
+    :func:`~mmrazor_lakd.weights.take_weights` knows, and one of the student's
+    plain training or of its distillation, whichever this is not. How many
+    weights fit is logged; a checkpoint of which none fits is refused.
+
+    Raises:
+        SettingError: Before the first iteration.
+
+    Examples:
+        >>> default_hooks = dict(loading=dict(type='SafeLoadingHook'))
+    """
+
+    priority = 'VERY_HIGH'  # before those that copy what is loaded
+
+    def before_run(self, runner) -> None:
+        """Find and check what a training is to begin with or to go on from."""
+        if runner._has_loaded:
+            return
+        if not runner._resume:
+            if runner._load_from is not None:
+                read_file(runner._load_from, 'load_from')
+            return
+        if not isinstance(runner._train_loop, BaseLoop):
+            return
+        if runner._load_from is None:
+            runner._load_from = find_start(runner.work_dir)
+        if runner._load_from is None:
+            runner._resume = False
+            print_log(
+                f"There is no checkpoint in '{runner.work_dir}' to resume "
+                f'from: the training starts from the beginning.',
+                logger='current',
+            )
+            return
+        check_start(runner, runner._load_from)
+
+    def after_load_checkpoint(self, runner, checkpoint) -> None:
+        """Check what ``load_from`` names, and bring it into form."""
+        if runner._resume:
+            return
+        path = runner._load_from
+        source = f"load_from='{path}'"
+        weights = take_weights(checkpoint, source)
+        model = unwrap_model(runner.model)
+        check_finite(model, weights, path, 'load_from')
+        if not isinstance(model, FrozenTeacherDistill):  # does it itself
+            fit_weights(model, weights, source)
+        if checkpoint is weights:
+            weights = dict(weights)
+            checkpoint.clear()
+        checkpoint['state_dict'] = weights
+
+    def before_train(self, runner) -> None:
+        """Refuse to begin an epoch anew that a checkpoint is the middle of."""
+        seeded = any(isinstance(hook, EpochSeedHook) for hook in runner.hooks)
+        done = 0 if seeded else batches_done(runner)
+        if done:
+            raise SettingError(
+                f"{OPTION}='{runner._load_from}' was saved within epoch "
+                f'{runner.epoch + 1}, after {done} of its iterations, and '
+                f'MMEngine would begin that epoch anew; to go on where it '
+                f"was, add dict(type='EpochSeedHook') to custom_hooks."
+            )
+
+    def before_train_epoch(self, runner) -> None:
+        """Note where an epoch begins, for the checkpoints."""
+        note_epoch(runner)

@@ -1,0 +1,1 @@
+"""Where a student is cut, and which map each module learns."""

@@ -1,0 +1,90 @@
+"""Whether a student can be cut behind a module, and why not."""
+
+from typing import Optional, Sequence
+
+from torch import nn
+
+from ..errors import SettingError
+from ..tracing.autograd_graph import GraphRun, graph_run
+from ..tracing.blocks import blocks_of
+from ..tracing.dry_run import check_output
+from ..tracing.modules import find_modules
+
+
+def check_boundaries(
+    model: nn.Module,
+    names: Sequence[str],
+    role: str = 'student',
+    input_size: Optional[int] = None,
+) -> None:
+    """Refuse boundaries that information passes around.
+
+    Behind the boundaries the student must depend on what is before them
+    through their maps only. Otherwise, as inside of a residual block,
+    gradients would go around the cut and the modules would not be local. What
+    passes around one boundary may pass through another: maps of several
+    levels, which a neck joins, can be cut off together.
+
+    Source: ours.
+
+    Args:
+        model (nn.Module): A model of MMEngine (``mode='tensor'``).
+        names (Sequence[str]): The modules behind which the model is cut.
+        role (str): ``'student'`` or ``'teacher'``, for the messages.
+        input_size (int | tuple, optional): As in :func:`dry_run`.
+
+    Raises:
+        SettingError: If a module is unknown, doesn't give one map once, or
+            information passes around it.
+    """
+    if not names:
+        return
+    find_modules(model, names, role)
+    run = graph_run(model, role, input_size, names)
+    for name in names:
+        check_output(name, role, run.calls[name], run.outputs.get(name))
+        if name not in run.edges:
+            raise SettingError(
+                f"local_modules: the {role}'s module '{name}' gives a map "
+                f'without a graph, so that no gradient could reach what is '
+                f'before it; {_advice(model, run, name)}.'
+            )
+    for name in names:
+        passing = set(run.bypasses(name, names))
+        if passing:
+            ways = [key for key in run.edges if run.edges[key] in passing]
+            way, advice = '', _advice(model, run, name)
+            if ways:
+                way = f", from '{ways[0]}'"
+                # The outermost module that gives this map.
+                edge = run.edges[ways[0]]
+                level = [key for key in ways if run.edges[key] == edge][-1]
+                known = f"'{level}'" in advice
+                if not known and _cuts_together(run, [*names, level]):
+                    advice = f"cut behind '{level}' as well, or {advice}"
+            raise SettingError(
+                f"local_modules: the {role} can't be cut behind '{name}', "
+                f'since information passes around it{way}; {advice}.'
+            )
+
+
+def _cuts_together(run: GraphRun, names: Sequence[str]) -> bool:
+    """Tell whether modules give one map each, with nothing around them."""
+    return all(
+        run.calls[name] == 1
+        and run.outputs[name].dim() == 4
+        and not run.bypasses(name, names)
+        for name in names
+    )
+
+
+def _advice(model, run: GraphRun, name: str) -> str:
+    """Say which blocks to cut behind, those next to a module."""
+    order = list(run.outputs)
+    place = order.index(name)
+    cuts = [block.name for block in blocks_of(model, run) if block.can_cut]
+    before = [cut for cut in cuts if order.index(cut) < place][-1:]
+    behind = [cut for cut in cuts if order.index(cut) > place][:1]
+    if not cuts:
+        return 'leave local_modules empty, it has no block to cut behind'
+    return 'write ' + ' or '.join(f"'{cut}'" for cut in before + behind)

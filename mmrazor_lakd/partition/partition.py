@@ -1,0 +1,210 @@
+"""Boundaries chosen by the program: modules of balanced memory."""
+
+from itertools import groupby
+from typing import Dict, List, NamedTuple, Optional
+
+from torch import nn
+
+from ..errors import SettingError
+from ..tracing.autograd_graph import saved_bytes
+from ..tracing.blocks import Block, find_blocks
+from .pairing import pair_blocks
+from .solver import (
+    Candidate,
+    choose_cuts,
+    fewest_modules,
+    module_peaks,
+    union_bytes,
+)
+
+
+class LocalModule(NamedTuple):
+    """One module of a partition.
+
+    Attributes:
+        student (Block, optional): Its last block; None for the last module.
+        teacher (Block, optional): The block that gives the map to learn.
+        saved (int): Bytes that autograd saves for it, for one image.
+        peak (int): The same with what the losses hold, and with the
+            teacher's maps that are kept for this boundary and later ones.
+    """
+
+    student: Optional[Block]
+    teacher: Optional[Block]
+    saved: int
+    peak: int
+
+
+class Partition(NamedTuple):
+    """Where the student is cut, and what each module learns.
+
+    Attributes:
+        modules (list[LocalModule]): From the input to the output.
+        saved_uncut (int): Bytes that autograd saves for one image where the
+            student isn't cut.
+        enough (int): The fewest modules whose largest needs no more memory.
+    """
+
+    modules: List[LocalModule]
+    saved_uncut: int
+    enough: int
+
+    @property
+    def local_modules(self) -> List[Dict[str, str]]:
+        """The list that ``LAKDDistiller`` takes."""
+        return [
+            dict(student=module.student.name, teacher=module.teacher.name)
+            for module in self.modules[:-1]
+        ]
+
+    def describe(self) -> str:
+        """Write a table of the modules, and the list for a config."""
+        rows = [('', 'ends after', '', 'learns', '', 'saved', 'peak')]
+        for number, module in enumerate(self.modules, 1):
+            ends = ('the rest, with the head', '', '', '')
+            if module.student:
+                ends = (*_show(module.student), *_show(module.teacher))
+            sizes = (_mebibytes(module.saved), _mebibytes(module.peak))
+            rows.append((str(number), *ends, *sizes))
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        lines = [
+            f'LAKD cuts the student into {len(self.modules)} local modules '
+            f'(MiB per image; uncut {_mebibytes(self.saved_uncut)}):'
+        ]
+        for row in rows:
+            cells = [cell.ljust(size) for cell, size in zip(row, widths)]
+            cells[5:] = [
+                cell.rjust(size) for cell, size in zip(row[5:], widths[5:])
+            ]
+            lines.append('  ' + '  '.join(cells))
+        lines += self._remarks()
+        lines += [
+            'local_modules=[',
+            *(
+                f"    dict(student='{entry['student']}', "
+                f"teacher='{entry['teacher']}'),"
+                for entry in self.local_modules
+            ),
+            '],',
+        ]
+        return '\n'.join(lines)
+
+    def _remarks(self) -> List[str]:
+        """Say which modules learn the same map, and which are too many."""
+        lines = []
+        taught = enumerate(self.modules[:-1], 1)
+        for teacher, group in groupby(taught, lambda item: item[1].teacher):
+            numbers = [str(number) for number, _ in group]
+            if len(numbers) > 1:
+                lines.append(
+                    f'  modules {", ".join(numbers)} all learn '
+                    f'{teacher.name}: the teacher has too few blocks there'
+                )
+        if self.enough < len(self.modules):
+            lines.append(
+                f'  num_modules={self.enough} should need no more memory'
+            )
+        return lines
+
+
+def partition(
+    student: nn.Module,
+    teacher: nn.Module,
+    num_modules: int,
+    input_size: Optional[int] = None,
+) -> Partition:
+    """Cut a student so that its largest module needs least memory.
+
+    What a module needs is measured in a forward pass of one image, see
+    :func:`module_peaks`, and the best of all choices of cuts is found.
+
+    Source: ours, after InfoPro (Wang et al., "Revisiting Locally Supervised
+    Learning", ICLR 2021), which balances its modules by memory too.
+
+    Args:
+        student (nn.Module): A model of MMEngine (``mode='tensor'``).
+        teacher (nn.Module): Another.
+        num_modules (int): The number of local modules; 1 is no boundary.
+        input_size (int | tuple, optional): Height and width of the images in
+            training. Defaults to that of :func:`dry_run`.
+
+    Returns:
+        Partition: With ``num_modules - 1`` boundaries.
+
+    Raises:
+        SettingError: If ``num_modules`` is no integer from 1 to what the
+            student's blocks allow, or if student or teacher have no blocks.
+
+    Examples:
+        >>> found = partition(student, teacher, num_modules=3)
+        >>> found.local_modules
+        [{'student': 'backbone.layer1.0', 'teacher': 'backbone.layer1.3'},
+         {'student': 'backbone.layer2.0', 'teacher': 'backbone.layer2.3'}]
+    """
+    if type(num_modules) is not int or num_modules < 1:
+        raise SettingError(
+            f'LAKDDistiller has num_modules={num_modules!r}; write the number '
+            f'of local modules, an integer of at least 1.'
+        )
+    candidates: List[Candidate] = []
+    if num_modules > 1:
+        candidates = _candidates(student, teacher, num_modules, input_size)
+    names = [candidate.student.name for candidate in candidates]
+    saved = union_bytes(saved_bytes(student, names, 'student', input_size))
+    cuts = []
+    if candidates:
+        cuts = choose_cuts(saved, candidates, num_modules - 1)
+    firsts = [0, *(cut + 1 for cut in cuts)]
+    lasts = [*cuts, len(candidates)]
+    sizes = [saved[first][last] for first, last in zip(firsts, lasts)]
+    places = [candidates[cut][:2] for cut in cuts] + [(None, None)]
+    peaks = module_peaks(saved, candidates, cuts)
+    return Partition(
+        modules=[
+            LocalModule(*place, size, peak)
+            for place, size, peak in zip(places, sizes, peaks)
+        ],
+        saved_uncut=saved[0][-1],
+        enough=fewest_modules(saved, candidates, max(peaks)),
+    )
+
+
+def _candidates(student, teacher, num_modules, input_size) -> List[Candidate]:
+    """Find the places to cut at, and see that they are enough."""
+    s_blocks = find_blocks(student, 'student', input_size)
+    t_blocks = find_blocks(teacher, 'teacher', input_size)
+    cuts = [block.name for block in s_blocks if block.can_cut]
+    for role, blocks in (('student', cuts), ('teacher', t_blocks)):
+        if not blocks:
+            raise SettingError(
+                f'num_modules={num_modules} needs blocks, items of an '
+                f'nn.Sequential or nn.ModuleList in the backbone that have a '
+                f'convolution and give one map (N, C, H, W), but the {role} '
+                f'has none to cut behind or to learn from; write '
+                f'num_modules=1, or take a convolutional {role}.'
+            )
+    if num_modules > len(cuts) + 1:
+        raise SettingError(
+            f'num_modules={num_modules}, but the student can be cut behind '
+            f'{len(cuts)} blocks only ({", ".join(cuts)}); write at most '
+            f'num_modules={len(cuts) + 1}.'
+        )
+    ends = [
+        block.shape[1:] != following.shape[1:]
+        for block, following in zip(s_blocks, s_blocks[1:])
+    ]
+    pairs = zip(s_blocks, pair_blocks(s_blocks, t_blocks), [*ends, True])
+    return [Candidate(*place) for place in pairs if place[0].can_cut]
+
+
+def _show(block: Block) -> List[str]:
+    """Write a block's name and shape for the table."""
+    prefix = 'backbone.'
+    name = block.name
+    if name.startswith(prefix):
+        name = name[len(prefix) :]
+    return [name, 'x'.join(map(str, block.shape))]
+
+
+def _mebibytes(size: int) -> str:
+    return f'{size / 2**20:.2f}'

@@ -1,0 +1,189 @@
+"""Which cuts make the largest module smallest."""
+
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..tracing.blocks import Block
+
+# What the losses hold at a boundary, in maps of the teacher's width and the
+# smaller size: the student's aligned output, the difference from the
+# teacher's, its gradient.
+LOSS_MAPS = 3
+
+
+class Candidate(NamedTuple):
+    """A place where the student can be cut.
+
+    Attributes:
+        student (Block): The block before it.
+        teacher (Block): The block that gives the map to learn.
+        ends_stage (bool): Whether the next block's map has another size.
+    """
+
+    student: Block
+    teacher: Block
+    ends_stage: bool
+
+
+def union_bytes(parts: Sequence[Dict[int, int]]) -> List[List[int]]:
+    """Add up what is saved in each range of consecutive parts.
+
+    Args:
+        parts (Sequence[dict]): The storages (address: bytes) of each part,
+            as :func:`saved_bytes` finds them.
+
+    Returns:
+        list[list[int]]: ``[first][last]`` is the size of the storages saved
+        in the parts ``first`` to ``last``, each storage counted once.
+    """
+    sizes = [[0] * len(parts) for _ in parts]
+    for first in range(len(parts)):
+        seen: Dict[int, int] = {}
+        total = 0
+        for last in range(first, len(parts)):
+            for address, size in parts[last].items():
+                # A storage may have grown: the larger size is its size.
+                total += max(0, size - seen.get(address, 0))
+                seen[address] = max(size, seen.get(address, 0))
+            sizes[first][last] = total
+    return sizes
+
+
+def module_peaks(
+    saved: List[List[int]], candidates: List[Candidate], cuts: Sequence[int]
+) -> List[int]:
+    """Compute the memory that each module needs.
+
+    Args:
+        saved (list[list[int]]): What :func:`union_bytes` gives for the parts
+            between the candidates and the one behind the last.
+        candidates (list[Candidate]): Where the student can be cut.
+        cuts (Sequence[int]): The candidates to cut at.
+
+    Returns:
+        list[int]: For each module the bytes for one image when its backward
+        pass begins: what autograd has saved, :data:`LOSS_MAPS` maps, and the
+        teacher's maps for this boundary and those behind it. The last module
+        has none of the latter two.
+    """
+    firsts = [0, *(cut + 1 for cut in cuts)]
+    peaks = [saved[firsts[-1]][-1]]
+    kept = 0
+    following = None
+    for first, cut in reversed(list(zip(firsts, cuts))):
+        kept += _teacher_bytes(candidates, cut, following)
+        peaks.append(saved[first][cut] + _loss_bytes(candidates[cut]) + kept)
+        following = cut
+    return peaks[::-1]
+
+
+def choose_cuts(
+    saved: List[List[int]], candidates: List[Candidate], num_cuts: int
+) -> List[int]:
+    """Choose the cuts whose largest module needs least memory.
+
+    Exact: the smallest limit that some choice of cuts keeps is found by
+    bisection. Of the choices that keep it, one with most cuts at the ends of
+    stages is taken.
+
+    Source: ours.
+
+    Args:
+        saved (list[list[int]]): As in :func:`module_peaks`.
+        candidates (list[Candidate]): As in :func:`module_peaks`.
+        num_cuts (int): From 1 to the number of candidates.
+    """
+    low = 0
+    high = saved[0][-1] + sum(
+        candidate.teacher.num_bytes + _loss_bytes(candidate)
+        for candidate in candidates
+    )
+    while low < high:
+        middle = (low + high) // 2
+        if _cuts_within(middle, saved, candidates, num_cuts, False) is None:
+            low = middle + 1
+        else:
+            high = middle
+    return list(_cuts_within(low, saved, candidates, num_cuts, True))
+
+
+def fewest_modules(
+    saved: List[List[int]], candidates: List[Candidate], limit: int
+) -> int:
+    """Find how few modules need no more than a number of bytes each.
+
+    Args:
+        saved (list[list[int]]): As in :func:`module_peaks`.
+        candidates (list[Candidate]): As in :func:`module_peaks`.
+        limit (int): Bytes that the largest module may need, not less than
+            what some choice of cuts needs.
+    """
+    if saved[0][-1] <= limit:
+        return 1
+    num_cuts = 1
+    while _cuts_within(limit, saved, candidates, num_cuts, False) is None:
+        num_cuts += 1
+    return num_cuts + 1
+
+
+def _cuts_within(
+    limit: int,
+    saved: List[List[int]],
+    candidates: List[Candidate],
+    num_cuts: int,
+    count_ends: bool,
+) -> Optional[Tuple[int, ...]]:
+    """Choose cuts such that no module needs more than a limit, if any do.
+
+    From the output to the input: what a module needs depends on the
+    teacher's maps kept for the boundaries behind it, and on nothing else
+    there. So of all choices behind a cut, for each number of stage ends
+    among them, the one that keeps the fewest bytes is enough.
+    """
+    ends = [count_ends and place.ends_stage for place in candidates]
+    # For each candidate as the first cut: by number of stage ends, the bytes
+    # of the teacher's maps and the cuts.
+    table: List[Dict[int, Tuple[int, Tuple[int, ...]]]] = []
+    for cut in range(len(candidates)):
+        kept = _teacher_bytes(candidates, cut, None)
+        fits = saved[cut + 1][-1] <= limit
+        table.append({int(ends[cut]): (kept, (cut,))} if fits else {})
+    for _ in range(num_cuts - 1):
+        longer: List[Dict] = [{} for _ in candidates]
+        for cut, choices in enumerate(table):
+            for count, (kept, cuts) in choices.items():
+                room = limit - _loss_bytes(candidates[cut]) - kept
+                for before in range(cut - 1, -1, -1):
+                    if saved[before + 1][cut] > room:
+                        break  # the module only grows from here
+                    total = kept + _teacher_bytes(candidates, before, cut)
+                    key = count + ends[before]
+                    known = longer[before].get(key)
+                    if known is None or total < known[0]:
+                        longer[before][key] = (total, (before, *cuts))
+        table = longer
+    found = [
+        (count, cuts)
+        for cut, choices in enumerate(table)
+        for count, (kept, cuts) in choices.items()
+        if saved[0][cut] + _loss_bytes(candidates[cut]) + kept <= limit
+    ]
+    return max(found)[1] if found else None
+
+
+def _loss_bytes(candidate: Candidate) -> int:
+    """Count what the losses hold; see :data:`LOSS_MAPS`."""
+    student, teacher = candidate.student.shape, candidate.teacher.shape
+    num_bytes = candidate.teacher.num_bytes
+    for own, other in zip(student[1:], teacher[1:]):
+        num_bytes = num_bytes * min(own, other) // other
+    return LOSS_MAPS * num_bytes
+
+
+def _teacher_bytes(
+    candidates: List[Candidate], cut: int, following: Optional[int]
+) -> int:
+    """Count a cut's map, if it isn't the one that the next cut has."""
+    teacher = candidates[cut].teacher
+    if following is not None and candidates[following].teacher == teacher:
+        return 0
+    return teacher.num_bytes

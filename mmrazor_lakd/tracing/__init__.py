@@ -1,0 +1,1 @@
+"""What a model does in one pass: its maps, its graph, its blocks."""

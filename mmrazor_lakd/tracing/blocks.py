@@ -1,0 +1,116 @@
+"""The blocks of a network, and whether it can be cut behind them."""
+
+from typing import List, NamedTuple, Optional, Set
+
+import torch
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from .autograd_graph import GraphRun, graph_run
+
+
+class Block(NamedTuple):
+    """A block of a network, and the map that it gives.
+
+    Attributes:
+        name (str): Its name in ``model.named_modules()``.
+        shape (torch.Size): Shape (C, H, W) of its map.
+        num_bytes (int): Bytes of its map for one image.
+        scale (float): Area of the image over that of the map.
+        can_cut (bool): Whether a boundary can lie behind it: what follows
+            depends on what is before through this map only, and has a
+            convolution.
+    """
+
+    name: str
+    shape: torch.Size
+    num_bytes: int
+    scale: float
+    can_cut: bool
+
+
+def find_blocks(
+    model: nn.Module, role: str, input_size: Optional[int] = None
+) -> List[Block]:
+    """Find the blocks of a network, in the order in which they run.
+
+    A block is an item of an ``nn.Sequential`` or ``nn.ModuleList`` of the
+    backbone that has a convolution, runs once and gives one map. Where the
+    items are such lists themselves (stages), theirs are the blocks; a list
+    in a list that has nothing but layers (convolution, norm, activation) is
+    one block. Where a backbone has no lists, its children are the blocks.
+
+    Source: ours.
+
+    Args:
+        model (nn.Module): A model of MMEngine (``mode='tensor'``).
+        role (str): ``'student'`` or ``'teacher'``, for the messages.
+        input_size (int | tuple, optional): As in :func:`dry_run`.
+
+    Raises:
+        SettingError: If the model doesn't take the image.
+    """
+    run = graph_run(model, role, input_size)
+    return blocks_of(model, run)
+
+
+def blocks_of(model: nn.Module, run: GraphRun) -> List[Block]:
+    """Look at the candidates' maps, and at what passes around them."""
+    # The backbone's, so that heads and necks made of lists have no block.
+    backbone = getattr(model, 'backbone', model)
+    candidates = _items_of_lists(backbone) or set(backbone.children())
+    modules = dict(model.named_modules())
+    order = list(run.outputs)
+    convolutions = [
+        place
+        for place, name in enumerate(order)
+        if isinstance(modules[name], _ConvNd) and not name.startswith('head')
+    ]
+    area = run.image_size[0] * run.image_size[1]
+    blocks = []
+    for place, name in enumerate(order):
+        output = run.outputs[name]
+        if (
+            modules[name] not in candidates
+            or not _has_convolution(modules[name])
+            or run.calls[name] != 1
+            or name not in run.edges
+            or output.dim() != 4
+        ):
+            continue
+        # A module without a convolution, the head alone, is none to train
+        # by itself.
+        followed = bool(convolutions) and convolutions[-1] > place
+        blocks.append(
+            Block(
+                name=name,
+                shape=output.shape[1:],
+                num_bytes=output[0].numel() * output.element_size(),
+                scale=area / (output.shape[-2] * output.shape[-1]),
+                can_cut=followed and not run.bypasses(name),
+            )
+        )
+    return blocks
+
+
+def _items_of_lists(module: nn.Module) -> Set[nn.Module]:
+    """Collect the items of the lists in a module, but not in an item."""
+    in_list = isinstance(module, (nn.Sequential, nn.ModuleList))
+    items: Set[nn.Module] = set()
+    for child in module.children():
+        if in_list and not _is_stage(child):
+            items.add(child)
+        else:
+            items |= _items_of_lists(child)
+    return items
+
+
+def _is_stage(item: nn.Module) -> bool:
+    """Tell a list of blocks from a block."""
+    if isinstance(item, nn.Sequential):
+        return any(list(layer.children()) for layer in item)
+    return isinstance(item, nn.ModuleList)
+
+
+def _has_convolution(module: nn.Module) -> bool:
+    return any(isinstance(layer, _ConvNd) for layer in module.modules())

@@ -1,0 +1,96 @@
+"""Which module of a network fails, and whether its width is the reason."""
+
+from typing import List, NamedTuple, Optional, Tuple
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from .modules import forward_hooks
+
+ERRORS = (RuntimeError, ValueError, AssertionError)
+
+
+class Failure(NamedTuple):
+    """Where a forward pass has failed.
+
+    Attributes:
+        name (str): The innermost module that didn't end; '' if none began.
+        kind (str): Its class.
+        shape (tuple, optional): Of its first input, if that is a tensor.
+        widths (tuple, optional): Channels or features that it takes and that
+            it got, if these differ.
+        reason (str): What it said.
+    """
+
+    name: str
+    kind: str
+    shape: Optional[Tuple[int, ...]]
+    widths: Optional[Tuple[int, int]]
+    reason: str
+
+    def describe(self) -> str:
+        """Say it in a clause."""
+        if not self.name:
+            return self.reason
+        given = f' of an input {self.shape}' if self.shape else ''
+        return f"'{self.name}' ({self.kind}){given}: {self.reason}"
+
+
+def find_failure(model: nn.Module, image: torch.Tensor) -> Optional[Failure]:
+    """Run a model on an image that it refuses, and find the module.
+
+    Args:
+        model (nn.Module): A model of MMEngine (``mode='tensor'``), in eval
+            mode.
+        image (torch.Tensor): The image, (1, C, H, W).
+
+    Returns:
+        Failure: None if the image is not refused.
+    """
+    running: List[Tuple[str, nn.Module, Tuple]] = []
+
+    def begin(name):
+        return lambda module, inputs: running.append((name, module, inputs))
+
+    def end(*_):
+        running.pop()
+
+    modules = list(model.named_modules())
+    hooks = forward_hooks(
+        before=[(module, begin(name)) for name, module in modules],
+        after=[(module, end) for _, module in modules],
+    )
+    try:
+        with hooks, torch.no_grad():
+            model(image, mode='tensor')
+        return None
+    except ERRORS as error:
+        reason = str(error).strip().split('\n')[0] or type(error).__name__
+        name, module, inputs = running[-1] if running else ('', model, ())
+        given = inputs[0] if inputs else None
+        if not isinstance(given, torch.Tensor):
+            return Failure(name, type(module).__name__, None, None, reason)
+        return Failure(
+            name,
+            type(module).__name__,
+            tuple(given.shape),
+            _unequal_widths(module, given),
+            reason,
+        )
+
+
+def _unequal_widths(
+    module: nn.Module, given: torch.Tensor
+) -> Optional[Tuple[int, int]]:
+    """Find the width that a layer takes and the one it got, if they differ."""
+    if isinstance(module, nn.Linear):
+        widths = (module.in_features, given.shape[-1])
+    elif isinstance(module, (_ConvNd, _ConvTransposeNd)) and given.dim() > 1:
+        widths = (module.in_channels, given.shape[1])
+    elif isinstance(module, _BatchNorm) and given.dim() > 1:
+        widths = (module.num_features, given.shape[1])
+    else:
+        return None
+    return widths if widths[0] != widths[1] else None

@@ -1,0 +1,51 @@
+"""What is wanted of a network's maps, taken while it runs."""
+
+from typing import Any, Callable, Dict, Tuple
+
+import torch
+from torch import nn
+
+from ..errors import SettingError
+from .modules import forward_hooks
+
+
+@torch.no_grad()
+def read_maps(
+    model: nn.Module,
+    images: torch.Tensor,
+    wanted: Dict[str, Callable[[torch.Tensor], Any]],
+) -> Tuple[torch.Tensor, Dict[str, Any]]:
+    """Run a classifier, and make something of some of its maps.
+
+    A map is looked at in the moment in which its module gives it: before a
+    later activation in place can change it, and without keeping it.
+
+    Args:
+        model (nn.Module): A classifier of MMEngine, in eval mode.
+        images (torch.Tensor): Preprocessed images, (N, C, H, W).
+        wanted (dict): For names of modules a function of their maps.
+
+    Returns:
+        tuple: The logits (N, K), and for each name what its function gave.
+
+    Raises:
+        SettingError: If the model gives anything but logits (N, K).
+    """
+    found: Dict[str, Any] = {}
+
+    def hook(name):
+        def look(module, inputs, output):
+            found[name] = wanted[name](output)
+
+        return look
+
+    modules = dict(model.named_modules())
+    with forward_hooks((modules[name], hook(name)) for name in wanted):
+        logits = model(images, mode='tensor')
+    if not isinstance(logits, torch.Tensor) or logits.dim() != 2:
+        kind = getattr(logits, 'shape', type(logits).__name__)
+        raise SettingError(
+            f'{type(model).__name__} gives {kind} in place of logits of '
+            f'shape (N, classes); give a classifier with one head.'
+        )
+    return logits, found
