@@ -10,7 +10,7 @@ TEST_PROCESSES ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test smoke refusals lint format classic clean
+.PHONY: help venv demo test smoke refusals lint format docs classic clean
 
 help:
 	@echo 'make demo     LAKD beside KD and no distillation on the digits data'
@@ -19,6 +19,7 @@ help:
 	@echo 'make refusals every wrong input of docs/en/notes/wrong_inputs.md;'
 	@echo '              with WRITE=1 that page is written anew'
 	@echo 'make lint     ruff: rules and format (make format: mends both)'
+	@echo 'make docs     the site: docs/en/_build/html/index.html'
 	@echo 'make classic  the configs in the installed tools on torch 1.13'
 	@echo 'make clean    removes builds and caches, keeps .venv and work_dirs'
 	@echo
@@ -91,12 +92,19 @@ format: venv
 	@'$(VENV)/bin/python' -m ruff check --fix .
 	@'$(VENV)/bin/python' -m ruff format .
 
+# A link that leads nowhere is a warning, and so an error.
+docs: venv
+	@'$(VENV)/bin/python' -m sphinx -q -W --keep-going $(ARGS) \
+	    docs/en docs/en/_build/html
+	@echo 'docs/en/_build/html/index.html'
+
 # Makes an environment of its own.
 classic:
 	@bash tests/classic/check_installed_tools.sh
 
 clean:
 	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache htmlcov \
+	    docs/en/_build docs/en/generated \
 	    .coverage .coverage.*
 	@find . -path './.*' -prune -o -name __pycache__ -type d -prune \
 	    -exec rm -rf {} +
