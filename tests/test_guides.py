@@ -81,3 +81,11 @@ def test_first_distillation(tmp_path, monkeypatch):
     names = {}
     exec(code, names)
     assert names['scores'].shape == (1, 10)
+
+
+def test_links_of_pages_that_are_not_in_the_site():
+    """`make docs` checks the others."""
+    pages = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md']
+    for page in [*pages, *ROOT.glob('docs/lab/**/*.md')]:
+        for link in re.findall(r'\]\(([^)#\s:]+)[)#]', page.read_text()):
+            assert (page.parent / link).exists(), (page, link)

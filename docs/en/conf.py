@@ -35,6 +35,7 @@ suppress_warnings = ['ref.python']
 
 myst_enable_extensions = ['dollarmath']
 myst_heading_anchors = 4
+smartquotes_action = 'qe'  # no dash in place of an option's --
 
 html_theme = 'furo'
 html_title = f'mmrazor_lakd {release}'
@@ -101,7 +102,8 @@ def write_api_pages() -> None:
     (GENERATED / 'api').mkdir(parents=True)
     for init in ROOT.glob('mmrazor_lakd/**/__init__.py'):
         room = '.'.join(init.parent.relative_to(ROOT).parts)
-        lines = [room, '=' * len(room), '', f'.. automodule:: {room}', '']
+        title = room.partition('.')[2] or room
+        lines = [title, '=' * len(title), '', f'.. automodule:: {room}', '']
         for path in sorted(init.parent.glob('[a-z]*.py')):
             lines += [path.stem, '-' * len(path.stem), '']
             lines += [f'.. automodule:: {room}.{path.stem}', '']
