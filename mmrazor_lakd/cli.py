@@ -1,4 +1,4 @@
-"""What the command line tools share."""
+"""What the command line tools share: arguments, configs, errors."""
 
 import argparse
 import errno
@@ -9,13 +9,21 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable, Dict, Optional
 
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.dist import get_rank
 from mmengine.logging import MMLogger
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from .config_check import (
     configs_near,
@@ -38,12 +46,10 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='automatic mixed precision (bfloat16 on a CPU)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=ConfigOptions,
-        help='settings that override the config, as key=value; a nested key '
-        'is written a.b.c, a list "[1,2]" without spaces',
+    add_cfg_options(
+        parser,
+        'settings that override the config, as key=value; a nested key is '
+        'written a.b.c, a list "[1,2]" without spaces',
     )
     parser.add_argument(
         '--launcher',
@@ -54,7 +60,25 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     add_debug_argument(parser)
     # torchrun sets LOCAL_RANK; older launchers pass it as an argument.
     parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0, dest='local_rank'
+        '--local_rank', '--local-rank', action=_LocalRank, metavar='RANK'
+    )
+
+
+class _LocalRank(argparse.Action):
+    """Passes the number of this process on to MMEngine."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        os.environ.setdefault('LOCAL_RANK', values)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser, explanation: str) -> None:
+    """Add the option that overrides settings of a config."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptions,
+        metavar='KEY=VALUE',
+        help=explanation,
     )
 
 
@@ -64,6 +88,35 @@ def add_debug_argument(parser: argparse.ArgumentParser) -> None:
         '--debug',
         action='store_true',
         help='show the traceback of an error, too',
+    )
+
+
+def natural(text: str) -> int:
+    """Parse a number of at least 0."""
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+def positive(text: str) -> int:
+    """Parse a number of at least 1."""
+    number = natural(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def make_progress(console: Console) -> Progress:
+    """Make bars that show the time left, of tasks with descriptions."""
+    return Progress(
+        TextColumn('{task.description}'),
+        BarColumn(),
+        TextColumn('{task.percentage:3.0f} %'),
+        TimeElapsedColumn(),
+        TextColumn('left'),
+        TimeRemainingColumn(),
+        console=console,
     )
 
 
@@ -107,34 +160,47 @@ def check_folder(option: str, path: Path) -> None:
         return
 
 
-def load_config(args: argparse.Namespace) -> Config:
-    """Read the config and merge into it what all tools have in common.
+def load_config(
+    path: str,
+    options: Optional[Dict[str, Any]] = None,
+    work_dir: Optional[str] = None,
+    launcher: str = 'none',
+) -> Config:
+    """Read a config and merge into it what all tools have in common.
+
+    Args:
+        path (str): The config.
+        options (dict, optional): Settings that override it, by their names
+            with dots.
+        work_dir (str, optional): Where logs and results go. Defaults to the
+            config's, or to a folder of the config's name in ``work_dirs``.
+        launcher (str): How the processes were started.
 
     Raises:
         SettingError: If there is no such config, or it can't be read.
     """
-    check_launcher(args.launcher)
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if osp.isdir(args.config):
+    check_launcher(launcher)
+    os.environ.setdefault('LOCAL_RANK', '0')
+    if osp.isdir(path):
         raise SettingError(
-            f"The config '{args.config}' is a folder; name a file in it."
+            f"The config '{path}' is a folder; name a file in it."
         )
-    if not osp.isfile(args.config):
+    if not osp.isfile(path):
         raise SettingError(
-            f"There is no config '{args.config}'; the nearest ones are: "
-            f'{nearest(args.config, configs_near(args.config))}.'
+            f"There is no config '{path}'; the nearest ones are: "
+            f'{nearest(path, configs_near(path))}.'
         )
-    cfg = read_config_file(args.config, args.cfg_options)
-    cfg.launcher = args.launcher
-    if args.work_dir is not None:
-        cfg.work_dir = args.work_dir
+    cfg = read_config_file(path, options)
+    cfg.launcher = launcher
+    if work_dir is not None:
+        cfg.work_dir = work_dir
     elif cfg.get('work_dir') is None:
-        name = osp.splitext(osp.basename(args.config))[0]
+        name = osp.splitext(osp.basename(path))[0]
         cfg.work_dir = osp.join('work_dirs', name)
     for name in DATALOADERS:
         if isinstance(cfg.get(name), dict):
             _set_dataloader_defaults(cfg[name])
-    if args.launcher != 'none' and get_device() == 'cpu':
+    if launcher != 'none' and get_device() == 'cpu':
         _start_cpu_processes(cfg)
     return cfg
 

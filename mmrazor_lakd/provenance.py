@@ -17,6 +17,7 @@ PACKAGES = (
     'mmrazor-lakd',
 )
 # What a result depends on, and not the reports beside it.
+ROOT = Path(__file__).resolve().parents[1]
 CODE = ('mmrazor_lakd', 'configs', 'tools')
 
 
@@ -47,11 +48,11 @@ def _cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def describe_commit(folder: Path) -> Dict[str, Any]:
+def describe_commit(folder: Path = ROOT) -> Dict[str, Any]:
     """Say which commit a folder is at, and whether its code differs from it.
 
     Args:
-        folder (Path): The project's.
+        folder (Path): The project's. Defaults to this one's.
 
     Returns:
         dict: ``commit`` and ``dirty``; both None where there is no git.

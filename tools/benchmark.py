@@ -9,14 +9,32 @@ What is finished is kept: the same command goes on where it was stopped.
 """
 
 import argparse
+import shlex
 import signal
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import DictAction
 from rich.console import Console
+
+from mmrazor_lakd.benchmark.suite.compare import compare
+from mmrazor_lakd.benchmark.suite.live_view import SuiteView
+from mmrazor_lakd.benchmark.suite.report import write_report
+from mmrazor_lakd.benchmark.suite.results import count_others
+from mmrazor_lakd.benchmark.suite.runner import SuiteRunner
+from mmrazor_lakd.benchmark.suite.suite import (
+    find_suite,
+    load_suite,
+    narrow,
+    select,
+)
+from mmrazor_lakd.cli import (
+    add_cfg_options,
+    add_debug_argument,
+    check_folder,
+    run_tool,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,22 +87,11 @@ def parse_args() -> argparse.Namespace:
         metavar=('A', 'B'),
         help='put two reports side by side, and do nothing else',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help="settings that override the suite's, such as epochs=5",
+    add_cfg_options(
+        parser, "settings that override the suite's, such as epochs=5"
     )
-    parser.add_argument(
-        '--debug',
-        action='store_true',
-        help='show the traceback of an error, too',
-    )
-    try:
-        args = parser.parse_args()
-    except (AssertionError, ValueError):  # which DictAction raises
-        parser.error('--cfg-options takes KEY=VALUE, and brackets in pairs')
+    add_debug_argument(parser)
+    args = parser.parse_args()
     if (args.suite is None) == (args.compare is None):
         parser.error('give either a suite or --compare A B')
     if args.jobs < 1:
@@ -101,21 +108,9 @@ def stop(number: int, frame: Any) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Train what is missing, measure, report."""
-    from mmrazor_lakd.benchmark.suite.live_view import SuiteView
-    from mmrazor_lakd.benchmark.suite.runner import SuiteRunner
-    from mmrazor_lakd.benchmark.suite.suite import (
-        find_suite,
-        load_suite,
-        narrow,
-        select,
-    )
-    from mmrazor_lakd.cli import check_folder
-
     signal.signal(signal.SIGTERM, stop)
     console = Console()
     if args.compare:
-        from mmrazor_lakd.benchmark.suite.compare import compare
-
         console.print(compare(*args.compare))
         return
     path = find_suite(args.suite, ROOT / 'configs' / 'benchmark')
@@ -145,10 +140,6 @@ def main(args: argparse.Namespace) -> None:
                 failures = runner.run(missing, view)
         except KeyboardInterrupt:
             sys.exit('Stopped; the same command goes on from here.')
-    # Seconds of imports that a wrong option need not wait for.
-    from mmrazor_lakd.benchmark.suite.report import write_report
-    from mmrazor_lakd.benchmark.suite.results import count_others
-
     if write_report(
         report,
         suite,
@@ -164,13 +155,9 @@ def main(args: argparse.Namespace) -> None:
 
 def command() -> str:
     """Write what the user called."""
-    import shlex
-
     return shlex.join(['python', 'tools/benchmark.py', *sys.argv[1:]])
 
 
 if __name__ == '__main__':
     arguments = parse_args()
-    from mmrazor_lakd.cli import run_tool
-
     run_tool(partial(main, arguments), arguments.debug)

@@ -4,24 +4,8 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-import mmengine
-from mmengine.config import Config
-from mmengine.evaluator import DumpResults
-from mmengine.runner import Runner
-
-from mmrazor_lakd.algorithms import check_checkpoint
-from mmrazor_lakd.cli import (
-    add_common_arguments,
-    check_folder,
-    hide_upstream_notices,
-    load_config,
-    run_tool,
-)
-from mmrazor_lakd.config_check import check_config
-from mmrazor_lakd.config_check.first_iteration import explained
-from mmrazor_lakd.engine import use_safe_hooks
-
-NEEDED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+from mmrazor_lakd.cli import add_common_arguments, load_config, run_tool
+from mmrazor_lakd.engine.run import test
 
 
 def parse_args() -> argparse.Namespace:
@@ -50,34 +34,11 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def merge_args(cfg: Config, args: argparse.Namespace) -> None:
-    """Bring the test's own options into the config."""
-    cfg.load_from = args.checkpoint
-    cfg.resume = False
-    if args.amp and isinstance(cfg.get('test_cfg'), dict):
-        cfg.test_cfg.fp16 = True
-
-
 def main(args: argparse.Namespace) -> None:
-    cfg = load_config(args)
-    merge_args(cfg, args)
-    check_config(cfg, NEEDED)
-    use_safe_hooks(cfg)
-    if args.out:
-        check_folder('the folder of --out', Path(args.out).parent)
-    with explained(cfg) as first_iteration:
-        check_folder('--work-dir', Path(cfg.work_dir))
-        runner = Runner.from_cfg(cfg)
-        runner.register_hook(first_iteration)
-        hide_upstream_notices()
-        check_checkpoint(runner.model, args.checkpoint, 'checkpoint')
-        if args.out and args.out_item != 'metrics':
-            runner.test_evaluator.metrics.append(
-                DumpResults(out_file_path=args.out)
-            )
-        metrics = runner.test()
-    if args.out and args.out_item == 'metrics':
-        mmengine.dump(metrics, args.out)
+    cfg = load_config(
+        args.config, args.cfg_options, args.work_dir, args.launcher
+    )
+    test(cfg, args.checkpoint, args.amp, args.out, args.out_item or 'pred')
 
 
 if __name__ == '__main__':

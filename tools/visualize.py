@@ -19,7 +19,18 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from mmengine.config import DictAction
+from mmengine.logging import MMLogger
+from rich.console import Console
+
+from mmrazor_lakd.cli import (
+    add_cfg_options,
+    add_debug_argument,
+    natural,
+    positive,
+    run_tool,
+)
+from mmrazor_lakd.visualization.gallery import make_gallery
+from mmrazor_lakd.visualization.subjects import GallerySettings
 
 
 def parse_args() -> argparse.Namespace:
@@ -95,28 +106,15 @@ def parse_args() -> argparse.Namespace:
         help='height and width for images of your own, where the pipeline '
         "doesn't make it",
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='settings that override those of the config',
-    )
+    add_cfg_options(parser, 'settings that override those of the config')
     parser.add_argument(
         '--out',
         type=Path,
         help='folder for all that is made (default: work_dirs/visualize/ and '
         "the config's name)",
     )
-    parser.add_argument(
-        '--debug',
-        action='store_true',
-        help='show the traceback of an error, too',
-    )
-    try:
-        args = parser.parse_args()
-    except (AssertionError, ValueError):  # which DictAction raises
-        parser.error('--cfg-options takes KEY=VALUE, and brackets in pairs')
+    add_debug_argument(parser)
+    args = parser.parse_args()
     if args.indices and (args.images or args.num):
         parser.error('--indices goes with neither IMAGES nor --num')
     for text in args.compare:
@@ -130,38 +128,16 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def natural(text: str) -> int:
-    """Parse a number of at least 0."""
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
-
-
-def positive(text: str) -> int:
-    """Parse a number of at least 1."""
-    number = natural(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
 def main(args: argparse.Namespace) -> None:
     """Make the pictures."""
-    from mmengine.logging import MMLogger
-    from rich.console import Console
-
-    from mmrazor_lakd.visualization.gallery import make_gallery
-
     # What building a model logs belongs to training.
     MMLogger.get_instance('visualize', log_level='WARNING')
-    if not make_gallery(args, Console()):
+    settings = vars(args).copy()
+    del settings['debug']
+    if not make_gallery(GallerySettings(**settings), Console()):
         sys.exit(1)
 
 
 if __name__ == '__main__':
     arguments = parse_args()
-    # Seconds of imports that a wrong option need not wait for.
-    from mmrazor_lakd.cli import run_tool
-
     run_tool(partial(main, arguments), arguments.debug)

@@ -6,8 +6,9 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import List, Optional
+from typing import Callable, List, Optional
 
 import torch
 
@@ -51,6 +52,25 @@ def start_python(
             stdin=subprocess.DEVNULL,
             preexec_fn=_end_with_parent,
         )
+
+
+def wait_for(
+    process: subprocess.Popen, watch: Callable[[], None], seconds: float
+) -> None:
+    """Wait for a process, which ends if this is interrupted.
+
+    Args:
+        process (Popen): The process.
+        watch (Callable): Is called meanwhile, every so many
+        seconds (float): seconds.
+    """
+    try:
+        while process.poll() is None:
+            time.sleep(seconds)
+            watch()
+    except BaseException:
+        process.kill()
+        raise
 
 
 def _visible_gpus() -> List[str]:

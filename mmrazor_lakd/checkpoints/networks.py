@@ -1,6 +1,5 @@
 """The trained networks to look into: which, and how they are loaded."""
 
-import argparse
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -143,10 +142,7 @@ def read_config(path: str, options: Optional[Dict] = None) -> Config:
             f"'{path}' is no config, a file that ends in .py; write the "
             f'config first and then the checkpoint.'
         )
-    arguments = dict(work_dir=None, launcher='none', local_rank=0)
-    cfg = load_config(
-        argparse.Namespace(config=path, cfg_options=options, **arguments)
-    )
+    cfg = load_config(path, options)
     if not cfg.get('model'):
         raise SettingError(
             f"The config '{path}' has no model; give one that tools/train.py "
@@ -157,14 +153,24 @@ def read_config(path: str, options: Optional[Dict] = None) -> Config:
 
 
 def load_networks(
-    args: argparse.Namespace,
+    config: str,
+    checkpoint: str,
+    label: Optional[str] = None,
+    teacher: Optional[str] = None,
+    compare: Sequence[str] = (),
+    options: Optional[Dict] = None,
 ) -> Tuple[Config, List[Network], Dict[str, Any]]:
     """Load all networks that the command line names.
 
     Args:
-        args (argparse.Namespace): ``config``, ``checkpoint``, ``label``,
-            ``teacher``, ``compare`` and ``cfg_options``, as tools/analyze.py
-            and tools/visualize.py parse them.
+        config (str): Path of the student's config.
+        checkpoint (str): Of the student.
+        label (str, optional): What it is called. Defaults to its config's
+            method.
+        teacher (str, optional): Another teacher, as :func:`parse_choice`
+            reads it. Defaults to the config's.
+        compare (Sequence[str]): Other students, written like that.
+        options (dict, optional): Settings that override the config.
 
     Returns:
         tuple: The config; the teacher, its student and other students; the
@@ -174,20 +180,20 @@ def load_networks(
         SettingError: If a config or a checkpoint is wrong, or two networks
             are called the same.
     """
-    label = args.label or name_config(args.config)
-    own = Choice(args.config, args.checkpoint, label)
-    teacher = None
-    if args.teacher:
-        teacher = parse_choice(args.teacher, '--teacher', TEACHER)
-    others = [parse_choice(text, '--compare') for text in args.compare]
-    labels = [teacher.label if teacher else TEACHER, label]
+    label = label or name_config(config)
+    own = Choice(config, checkpoint, label)
+    master = None
+    if teacher:
+        master = parse_choice(teacher, '--teacher', TEACHER)
+    others = [parse_choice(text, '--compare') for text in compare]
+    labels = [master.label if master else TEACHER, label]
     check_labels(labels + [other.label for other in others])
-    cfg = read_config(args.config, args.cfg_options)
+    cfg = read_config(config, options)
     student, found = load_student(cfg, own, 'checkpoint')
-    networks = [load_teacher(cfg, args.config, found, teacher), student]
+    networks = [load_teacher(cfg, config, found, master), student]
     for other in others:
         own_cfg = read_config(other.config) if other.config else cfg
-        other = other._replace(config=other.config or args.config)
+        other = other._replace(config=other.config or config)
         networks.append(load_student(own_cfg, other, '--compare')[0])
     return cfg, networks, found
 

@@ -1,6 +1,5 @@
 """Pictures of many images: what tools/visualize.py makes."""
 
-import argparse
 import re
 from pathlib import Path
 from typing import Dict, Iterator, List, Sequence, Set, Union
@@ -23,18 +22,18 @@ from .overview import draw_overview
 from .own_images import UnusableImage, find_images
 from .samples import Reader, Sample, draw
 from .sheet import Sheet, draw_sheet
-from .subjects import Subjects, load_subjects
+from .subjects import GallerySettings, Subjects, load_subjects
 
 DPI = 150
 # How many images of the test data are drawn where nothing else is said.
 NUM = 8
 
 
-def make_gallery(args: argparse.Namespace, console: Console) -> bool:
+def make_gallery(settings: GallerySettings, console: Console) -> bool:
     """Draw a sheet an image and an overview; write and print the tables.
 
     Args:
-        args (argparse.Namespace): As tools/visualize.py parses them.
+        settings (GallerySettings): What to look at, and where it goes.
         console (Console): Where to print.
 
     Returns:
@@ -44,13 +43,15 @@ def make_gallery(args: argparse.Namespace, console: Console) -> bool:
         SettingError: If a config, a checkpoint or a module is wrong, or no
             image can be shown.
     """
-    out = args.out or Path('work_dirs/visualize', Path(args.config).stem)
+    out = settings.out or Path(
+        'work_dirs/visualize', Path(settings.config).stem
+    )
     check_folder('--out', out)
-    subjects = load_subjects(args)
+    subjects = load_subjects(settings)
     for network in subjects.networks:
         _say(console, f'{network.label}: {network.checkpoint}')
     refused: Dict[str, str] = {}
-    chosen = _choose(args, subjects.reader, refused, console)
+    chosen = _choose(settings, subjects.reader, refused, console)
     agreement = Agreement(subjects.ends, subjects.classes)
     first: List[Sheet] = []
     names: Set[str] = set()
@@ -59,7 +60,7 @@ def make_gallery(args: argparse.Namespace, console: Console) -> bool:
         name = _file_name(sample.name, names)
         _write_sheet(out, name, sheet, subjects)
         agreement.add(sheet, name)
-        if len(first) < args.overview:
+        if len(first) < settings.overview:
             first.append(sheet)
     if not names:
         first_one, reason = next(iter(refused.items()))
@@ -90,16 +91,16 @@ def _refuse(refused, console, name: str, reason: str) -> None:
 
 
 def _choose(
-    args: argparse.Namespace,
+    settings: GallerySettings,
     reader: Reader,
     refused: Dict[str, str],
     console: Console,
 ) -> Sequence[Union[int, Path]]:
     """List the files, or the numbers of the test data's images, to show."""
-    if not args.images:
-        num = NUM if args.num is None else args.num
-        return reader.choose(args.indices, num, args.seed)
-    found = find_images(args.images)
+    if not settings.images:
+        num = NUM if settings.num is None else settings.num
+        return reader.choose(settings.indices, num, settings.seed)
+    found = find_images(settings.images)
     for path, reason in found.refused.items():
         _refuse(refused, console, path, reason)
     for folder, files in found.left_out.items():
@@ -110,9 +111,9 @@ def _choose(
             f'{folder}: left out {len(files)} file(s) that are not called '
             f'like an image ({names}{more})',
         )
-    if args.num is None:
+    if settings.num is None:
         return found.files
-    numbers = draw(len(found.files), args.num, args.seed)
+    numbers = draw(len(found.files), settings.num, settings.seed)
     return [found.files[number] for number in sorted(numbers)]
 
 

@@ -168,7 +168,7 @@ def trainings_of(folder):
             line = path.read_bytes().decode(errors='replace')
         except OSError:  # it has ended
             continue
-        if str(folder) in line and 'tools/train.py' in line:
+        if str(folder) in line and 'benchmark.suite.train' in line:
             found.append(line)
     return found
 

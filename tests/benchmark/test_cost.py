@@ -61,7 +61,7 @@ def test_hooks_and_loading_count_and_the_floor_does_not(
     )
     settings = dict(
         config=str(config),
-        options=[f'train_dataloader.num_workers={workers}'],
+        options={'train_dataloader.num_workers': workers},
         work_dir=str(tmp_path),
         batch_size=8,
         made_data=False,
@@ -70,7 +70,7 @@ def test_hooks_and_loading_count_and_the_floor_does_not(
         steps=2,
         warmup=1,
     )
-    result = measure.measure_cost(measure.training_args(settings))
+    result = measure.measure_cost(measure.CostSettings(**settings))
     assert result['workers'] == workers and result['batch_size'] == 8
     settle = 4 if workers else 1
     assert PausingHook.calls == 1 + 2 * (settle + 2)

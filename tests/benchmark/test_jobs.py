@@ -14,11 +14,7 @@ from mmrazor_lakd.benchmark.cost.jobs import (
     make_settings,
     parse_job,
 )
-from mmrazor_lakd.benchmark.cost.measure import (
-    count_settling,
-    load_training,
-    training_args,
-)
+from mmrazor_lakd.benchmark.cost.measure import count_settling
 
 KD = str(ROOT / 'configs/kd/kd_resnet20_resnet8_1xb64_digits.py')
 
@@ -60,14 +56,17 @@ def test_parsing(text, expected):
 
 def test_own_options_win_over_the_common_ones():
     job = parse_job(f'{KD},model.teacher_ckpt=None,train_cfg.max_epochs=3')
-    common = ['train_cfg.max_epochs=2', 'model.architecture.backbone.depth=14']
+    common = {
+        'train_cfg.max_epochs': 2,
+        'model.architecture.backbone.depth': 14,
+    }
     settings = make_settings(arguments(cfg_options=common), job)
-    cfg = load_training(training_args(settings))
+    cfg = settings.load()
     assert cfg.train_cfg.max_epochs == 3
     assert cfg.model.architecture.backbone.depth == 14
     assert cfg.model.teacher_ckpt is None
     plain = make_settings(arguments(), parse_job(KD))
-    assert load_training(training_args(plain)).train_cfg.max_epochs == 15
+    assert plain.load().train_cfg.max_epochs == 15
 
 
 def test_reference():

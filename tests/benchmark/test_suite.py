@@ -4,7 +4,7 @@ import pytest
 from conftest import ROOT
 from filelock import FileLock
 
-from mmrazor_lakd.benchmark.cost.measure import training_args
+from mmrazor_lakd.benchmark.cost.jobs import parse_options
 from mmrazor_lakd.benchmark.suite.configs import format_options
 from mmrazor_lakd.benchmark.suite.runner import SuiteRunner
 from mmrazor_lakd.benchmark.suite.suite import find_suite, load_suite, select
@@ -132,10 +132,7 @@ def test_options_on_the_command_line():
 
 def test_options_as_the_tools_read_them():
     options = {'a': [1, 2.5, 'x'], 'b.c': None, 'd': True, 'e': 'text', 'f': 3}
-    args = training_args(
-        dict(config='', options=format_options(options), work_dir=None)
-    )
-    assert args.cfg_options == options
+    assert parse_options(format_options(options), 'a.py') == options
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """Teacher and students of every config, from every kind of checkpoint."""
 
-from argparse import Namespace
-
 import pytest
 import torch
 from conftest import ROOT, classifier
@@ -64,7 +62,7 @@ def test_there_are_methods():
 def test_every_methods_student_and_teacher(method, tmp_path):
     path = str(ROOT / f'configs/{method}/{method}_{PAIR}.py')
     weights = make(20, 0), make(8, 1)
-    args = Namespace(
+    chosen = dict(
         config=path,
         checkpoint=save(
             tmp_path / 'b.pth', prefixed('architecture.', weights[1])
@@ -72,15 +70,17 @@ def test_every_methods_student_and_teacher(method, tmp_path):
         label=None,
         teacher=None,
         compare=[save(tmp_path / 'a.pth', weights[1]) + ',label=alone'],
-        cfg_options={
-            'model.teacher_ckpt': save(tmp_path / 't.pth', weights[0])
-        },
+        options={'model.teacher_ckpt': save(tmp_path / 't.pth', weights[0])},
     )
-    cfg, networks, checkpoint = load_networks(args)
+    cfg, networks, checkpoint = load_networks(**chosen)
     assert cfg.model.teacher.backbone.depth == 20 and len(checkpoint) == 1
     assert [item.label for item in networks] == ['teacher', method, 'alone']
     assert [item.config for item in networks] == [path] * 3
-    files = [cfg.model.teacher_ckpt, args.checkpoint, args.compare[0][:-12]]
+    files = [
+        cfg.model.teacher_ckpt,
+        chosen['checkpoint'],
+        chosen['compare'][0][:-12],
+    ]
     assert [item.checkpoint for item in networks] == files
     for network, own in zip(networks, (*weights, weights[1])):
         # Two of the files hold the same weights, under other names.
@@ -210,10 +210,6 @@ def test_labels():
     check_labels(['teacher', 'a', 'b'])
     with pytest.raises(SettingError, match="Two networks are called 'a'"):
         check_labels(['teacher', 'a', 'a'])
-    args = Namespace(
-        config=KD, checkpoint='x', label=None, teacher=None, cfg_options=None
-    )
     for others in (['a/teacher/b.pth'], ['kd/b.pth'], ['a/b.pth', 'a/c.pth']):
-        args.compare = others
         with pytest.raises(SettingError, match='label=NAME behind a comma'):
-            load_networks(args)
+            load_networks(KD, 'x', compare=others)

@@ -1,6 +1,5 @@
 """tools/visualize.py, as a user runs it, on real digits."""
 
-import argparse
 import os
 import re
 import subprocess
@@ -19,6 +18,7 @@ from slow_maps import features_of, slow_correlation, slow_ndam
 from mmrazor_lakd.datasets import Digits
 from mmrazor_lakd.errors import SettingError
 from mmrazor_lakd.visualization.gallery import make_gallery
+from mmrazor_lakd.visualization.subjects import GallerySettings
 
 LAKD = 'configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py'
 KD = 'configs/kd/kd_resnet20_resnet8_1xb64_digits.py'
@@ -254,14 +254,11 @@ def test_further_refusals(models, tmp_path, monkeypatch):
         (dict(indices=[445]), 'numbered from 0 to 444'),
     ):  # fmt: skip
         settings = dict(
-            config=LAKD, checkpoint=lakd, images=[], compare=[], label=None,
-            teacher=None, modules=None, num=None, seed=0, indices=None,
-            overview=8, image_size=None, cfg_options=None,
-            out=tmp_path / 'out',
+            config=LAKD, checkpoint=lakd, out=tmp_path / 'out',
         )  # fmt: skip
         settings.update(arguments)
         with pytest.raises(SettingError, match=message):
-            make_gallery(argparse.Namespace(**settings), Console())
+            make_gallery(GallerySettings(**settings), Console())
     assert not (tmp_path / 'out').exists()
 
 

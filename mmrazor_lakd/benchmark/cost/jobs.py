@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Sequence
 
+from mmengine.config import DictAction
+
 from ...config_check import check_config
 from ...errors import SettingError, nearest
-from .measure import load_training, training_args
+from .measure import CostSettings
 
 #: sections of a config that a measured training has
 USED = (
@@ -32,6 +34,11 @@ class Job(NamedTuple):
     config: str
     options: List[str]
 
+    @property
+    def text(self) -> str:
+        """str: As it is written on the command line."""
+        return ','.join([self.config, *self.options, f'label={self.label}'])
+
 
 def parse_job(text: str) -> Job:
     """Take a config and the options behind its commas apart.
@@ -50,6 +57,27 @@ def parse_job(text: str) -> Job:
     options = [o for o in options if not o.startswith('label=')]
     label = labels[-1] if labels else ','.join([Path(config).stem, *options])
     return Job(label, config, options)
+
+
+def parse_options(texts: Sequence[str], config: str) -> Dict[str, Any]:
+    """Read the options of one config.
+
+    Args:
+        texts (Sequence[str]): Each KEY=VALUE; the later ones win.
+        config (str): Whose they are, for the message.
+
+    Raises:
+        SettingError: If they can't be read.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--options', nargs='*', action=DictAction)
+    try:
+        return parser.parse_args(['--options', *texts]).options
+    except (AssertionError, ValueError) as error:  # which DictAction raises
+        raise SettingError(
+            f'The options {" ".join(texts)} of {config} can not be read; '
+            f'write KEY=VALUE, with brackets in pairs.'
+        ) from error
 
 
 def find_reference(text: str, jobs: Sequence[Job]) -> Job:
@@ -73,11 +101,20 @@ def find_reference(text: str, jobs: Sequence[Job]) -> Job:
     )
 
 
-def make_settings(args: argparse.Namespace, job: Job) -> Dict[str, Any]:
-    """Write down how to measure one config."""
-    return dict(
+def make_settings(args: argparse.Namespace, job: Job) -> CostSettings:
+    """Write down how to measure one config.
+
+    Args:
+        args (Namespace): As ``tools/analyze_cost.py`` parses it.
+        job (Job): The config; its own options win.
+
+    Raises:
+        SettingError: If its options can't be read.
+    """
+    own = parse_options(job.options, job.config)
+    return CostSettings(
         config=job.config,
-        options=[*(args.cfg_options or []), *job.options],
+        options={**(args.cfg_options or {}), **own},
         work_dir=str(args.out / 'work_dirs'),
         batch_size=args.batch_size,
         made_data=args.made_data,
@@ -97,7 +134,7 @@ def check_jobs(args: argparse.Namespace, jobs: Sequence[Job]) -> None:
     """
     replaced = ('train_dataloader',) if args.made_data else ()
     for number, job in enumerate(jobs):
-        cfg = load_training(training_args(make_settings(args, job)))
+        cfg = make_settings(args, job).load()
         check_config(cfg, used=[n for n in USED if n not in replaced])
         if job.label in [other.label for other in jobs[:number]]:
             raise SettingError(

@@ -4,17 +4,17 @@ As a program, which tools/analyze_cost.py starts anew for each config, it takes
 the file of its settings and the file to write.
 """
 
-import argparse
 import copy
 import json
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -124,14 +124,39 @@ def now() -> float:
     return time.perf_counter()
 
 
-def measure_cost(args: argparse.Namespace) -> Dict[str, Any]:
-    """Measure one config.
+@dataclass(frozen=True)
+class CostSettings:
+    """What to measure, and how.
 
-    Args:
-        args (Namespace): ``config``, ``cfg_options`` and ``work_dir`` as for
-            :func:`load_config`; ``batch_size``, ``made_data`` and
-            ``image_size``, see ``tools/analyze_cost.py``; ``rounds``,
-            ``steps`` and ``warmup``, see :class:`CostHook`.
+    Attributes:
+        config (str): Path of the config.
+        options (dict): Settings that override it.
+        work_dir (str): For its logs.
+        batch_size (int, optional): In place of the config's.
+        made_data (bool): Whether to train on random images.
+        image_size (int, optional): Their height and width.
+        rounds (int): See :class:`CostHook`, and so
+        steps (int): and
+        warmup (int): are.
+    """
+
+    config: str
+    options: Dict[str, Any]
+    work_dir: str
+    batch_size: Optional[int] = None
+    made_data: bool = False
+    image_size: Optional[int] = None
+    rounds: int = 5
+    steps: int = 10
+    warmup: int = 3
+
+    def load(self) -> Config:
+        """Read the config; see :func:`load_training`."""
+        return load_training(self.config, self.options, self.work_dir)
+
+
+def measure_cost(settings: CostSettings) -> Dict[str, Any]:
+    """Measure one config.
 
     Returns:
         dict: What :mod:`mmrazor_lakd.benchmark.cost.report` takes. Times in
@@ -140,17 +165,17 @@ def measure_cost(args: argparse.Namespace) -> Dict[str, Any]:
     Raises:
         SettingError: If the config can't be trained or measured.
     """
-    cfg = load_training(args)
-    notes = _adapt(cfg, args)
+    cfg = settings.load()
+    notes = _adapt(cfg, settings)
     with explained(cfg) as first_iteration, suppress(_Measured):
         runner = Runner.from_cfg(cfg)
         runner.register_hook(first_iteration)
         hide_upstream_notices()
         hook = CostHook(
             floor=Floor(runner.model),
-            rounds=args.rounds,
-            steps=args.steps,
-            warmup=args.warmup,
+            rounds=settings.rounds,
+            steps=settings.steps,
+            warmup=settings.warmup,
             settle=count_settling(cfg.train_dataloader),
             report=lambda line: print(line, flush=True),
         )
@@ -181,51 +206,33 @@ def count_settling(loader: Dict[str, Any]) -> int:
     return max(1, workers * (loader.get('prefetch_factor') or 2))
 
 
-def training_args(settings: Dict[str, Any]) -> argparse.Namespace:
-    """Make the arguments that :func:`load_config` and this module take.
-
-    Args:
-        settings (dict): ``config``; ``options``, a list of key=value, the
-            later ones win; ``work_dir``; ``batch_size``, ``made_data`` and
-            ``image_size``, see ``tools/analyze_cost.py``; ``rounds``,
-            ``steps`` and ``warmup``, see :class:`CostHook`.
-    """
-    parser = argparse.ArgumentParser()
-    parser.add_argument('--options', nargs='*', action=DictAction)
-    try:
-        given = parser.parse_args(['--options', *settings['options']])
-    except (AssertionError, ValueError) as error:  # which DictAction raises
-        raise SettingError(
-            f'The options {" ".join(settings["options"])} of '
-            f'{settings["config"]} can not be read; write KEY=VALUE, with '
-            f'brackets in pairs.'
-        ) from error
-    return argparse.Namespace(
-        **settings, cfg_options=given.options, launcher='none', local_rank=0
-    )
-
-
-def load_training(args: argparse.Namespace) -> Config:
+def load_training(
+    path: str,
+    options: Optional[Dict[str, Any]] = None,
+    work_dir: Optional[str] = None,
+) -> Config:
     """Read a config that trains something.
 
     Args:
-        args (argparse.Namespace): As :func:`training_args` gives it.
+        path (str): The config, and with it
+        options (dict, optional): and
+        work_dir (str, optional): as :func:`load_config` takes them.
 
     Raises:
         SettingError: If there is no such config, or it trains nothing.
     """
-    cfg = load_config(args)
+    cfg = load_config(path, options, work_dir)
     needed = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
     missing = [name for name in needed if cfg.get(name) is None]
     if missing:
         raise SettingError(
-            f"The config '{args.config}' trains nothing, since it lacks "
+            f"The config '{path}' trains nothing, since it lacks "
             f'{", ".join(missing)}; give one that tools/train.py takes.'
         )
     return cfg
 
 
-def _adapt(cfg: Config, args: argparse.Namespace) -> List[str]:
+def _adapt(cfg: Config, settings: CostSettings) -> List[str]:
     """Leave the training alone, without what surrounds it.
 
     Returns:
@@ -240,15 +247,15 @@ def _adapt(cfg: Config, args: argparse.Namespace) -> List[str]:
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None
     cfg.setdefault('default_hooks', {})['checkpoint'] = None
-    if args.batch_size:
-        cfg.train_dataloader.batch_size = args.batch_size
+    if settings.batch_size:
+        cfg.train_dataloader.batch_size = settings.batch_size
     # A smaller last batch would count as a step like any other.
     cfg.train_dataloader.drop_last = True
-    if args.made_data:
-        notes.append(replace_train_data(cfg, args.image_size))
+    if settings.made_data:
+        notes.append(replace_train_data(cfg, settings.image_size))
     # Long enough, if an epoch is but one iteration; never shorter than it was.
     settle = count_settling(cfg.train_dataloader)
-    iterations = args.warmup + args.rounds * (args.steps + settle)
+    iterations = settings.warmup + settings.rounds * (settings.steps + settle)
     for key in ('max_epochs', 'max_iters'):
         if cfg.train_cfg.get(key) is not None:
             cfg.train_cfg[key] = max(cfg.train_cfg[key], iterations)
@@ -258,7 +265,7 @@ def _adapt(cfg: Config, args: argparse.Namespace) -> List[str]:
 def main() -> None:
     """Read the settings, measure, write the result."""
     settings, result = map(Path, sys.argv[1:])
-    found = measure_cost(training_args(json.loads(settings.read_text())))
+    found = measure_cost(CostSettings(**json.loads(settings.read_text())))
     found['machine'] = describe_machine()
     result.write_text(json.dumps(found))
 

@@ -70,7 +70,6 @@ def write_report(
     found: Sequence[Dict[str, Any]],
     reference: str,
     command: str,
-    folder: Path,
     console: Console,
 ) -> None:
     """Write tables and pictures, and print the tables.
@@ -82,7 +81,6 @@ def write_report(
             ``measure_cost`` gave, or else ``reason``: why it failed.
         reference (str): Label of the one that the others are compared with.
         command (str): What the user called.
-        folder (Path): Of the program, for its commit.
         console (Console): Where to print.
     """
     results = [result for result in found if 'reason' not in result]
@@ -91,7 +89,7 @@ def write_report(
     report = dict(
         command=command,
         reference=reference,
-        **describe_commit(folder),
+        **describe_commit(),
         machine=results[0]['machine'] if results else None,
         rows=rows,
         failures=[result for result in found if 'reason' in result],

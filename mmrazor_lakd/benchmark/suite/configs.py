@@ -8,7 +8,6 @@ from typing import Any, Dict, List
 from mmengine.config import Config, DictAction
 
 from ...errors import SettingError
-from ..cost.measure import load_training, training_args
 
 #: the parts of a config that the methods of a pair have in common
 SHARED = (
@@ -29,21 +28,6 @@ INCIDENTAL = (
     'num_workers',
     'persistent_workers',
 )
-
-
-def load_config_with(
-    root: Path, config: str, options: Dict[str, Any]
-) -> Config:
-    """Read a config with options, as tools/train.py would."""
-    return load_training(
-        training_args(
-            dict(
-                config=str(root / config),
-                options=format_options(options),
-                work_dir=None,
-            )
-        )
-    )
 
 
 def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:

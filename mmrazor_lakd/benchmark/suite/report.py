@@ -1,8 +1,7 @@
 """The report of a suite: Markdown, CSV, one HTML page, pictures."""
 
+import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from statistics import median
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
@@ -10,8 +9,12 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 import pandas
 from rich.console import Console
 
+from ...config_check import reduce
 from ...errors import SettingError
 from ...report import Report, Section, rich_table, write_pages
+from ..cost.jobs import Job
+from ..cost.measure import CostSettings
+from ..cost.run import measure_and_report
 from .configs import format_options
 from .figures import draw_accuracies, draw_curves, draw_memory
 from .results import is_teacher, read_json, read_results
@@ -68,7 +71,7 @@ def write_report(
     report.mkdir(parents=True, exist_ok=True)
     failures = list(failures)
     if measure:
-        failures += measure_costs(report, suite, root)
+        failures += measure_costs(report, suite, root, console)
     costs = {
         pair: read_costs(report, pair, suite.settings['reference'])
         for pair in suite.settings['pairs']
@@ -103,7 +106,7 @@ def write_report(
 
 
 def measure_costs(
-    report: Path, suite: Suite, root: Path
+    report: Path, suite: Suite, root: Path, console: Console
 ) -> List[Dict[str, str]]:
     """Measure a step of each method of each pair, one after another.
 
@@ -116,32 +119,39 @@ def measure_costs(
         # Within the project, the command reads alike on every machine.
         out = (report / 'cost' / pair).resolve()
         shown = out.relative_to(root) if out.is_relative_to(root) else out
-        jobs = {}
+        jobs, settings = {}, {}
         for training in suite.students:
-            if training.pair == pair and training.method not in jobs:
-                jobs[training.method] = ','.join(
-                    [
-                        training.config,
-                        *format_options(training.options),
-                        f'label={training.method}',
-                    ]
-                )
-        done = subprocess.run(
-            [
-                sys.executable,
-                'tools/analyze_cost.py',
-                *(jobs[title] for title in titles),
-                '--reference',
-                suite.settings['reference'],
-                '--threads',
-                str(suite.settings['threads']),
-                '--out',
-                str(shown),
-            ],
-            cwd=root,
-            check=False,  # it prints what failed; the rest is measured
-        )
-        if done.returncode:
+            if training.pair != pair or training.method in jobs:
+                continue
+            options = format_options(training.options)
+            job = Job(training.method, training.config, options)
+            jobs[job.label] = job
+            settings[job.label] = CostSettings(
+                config=str(root / job.config),
+                options=training.options,
+                work_dir=str(out / 'work_dirs'),
+            )
+        command = ['python', 'tools/analyze_cost.py']
+        command += [jobs[title].text for title in titles]
+        reference = suite.settings['reference']
+        command += ['--reference', reference]
+        command += ['--threads', str(suite.settings['threads'])]
+        command += ['--out', str(shown)]
+        try:
+            # It prints what fails; the rest is measured.
+            done = measure_and_report(
+                {title: settings[title] for title in titles},
+                reference,
+                out,
+                suite.settings['threads'],
+                shlex.join(command),
+                root,
+                console,
+            )
+        except (SettingError, OSError) as error:
+            console.print(reduce(error), markup=False)
+            done = False
+        if not done:
             failures.append(
                 dict(
                     name=f'the cost of {pair}',

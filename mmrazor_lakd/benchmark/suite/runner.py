@@ -35,6 +35,8 @@ OUTPUT = 'output.log'
 # Says with which teacher and in which precision a training was begun, and at
 # which commits it was started.
 MADE_WITH = 'made_with.json'
+# What its process is given.
+SETTINGS = 'settings.json'
 # What a suite needs besides a config's own settings: two checkpoints, since
 # the newest one may be half written when a training is killed.
 KEEPING = {
@@ -75,7 +77,7 @@ class SuiteRunner:
 
     Args:
         suite (Suite): The suite.
-        root (Path): The project's folder, with ``tools/train.py``.
+        root (Path): The project's folder, to which paths are relative.
         work_dir (Path): Where the trainings leave logs and checkpoints.
         report (Path): Where results and trained teachers are kept.
         jobs (int): How many trainings run at once.
@@ -210,15 +212,20 @@ class SuiteRunner:
                     f'{work_dir} was begun with {known}, not {made_with}; '
                     f'remove it, or give another --work-dir.'
                 )
-        command = self._command(training)
-        command += ['--work-dir', str(work_dir)]
-        if start:
-            command += ['--resume', str(checkpoint_path(work_dir, start))]
+        checkpoint = checkpoint_path(work_dir, start)
+        settings = dict(
+            config=training.config,
+            options=self._options(training),
+            work_dir=str(work_dir),
+            resume=str(checkpoint) if start else None,
+        )
         work_dir.mkdir(parents=True, exist_ok=True)
-        starts.append(describe_commit(self.root))
+        given = work_dir / SETTINGS
+        given.write_text(json.dumps(settings, indent=1))
+        starts.append(describe_commit())
         begun.write_text(json.dumps(dict(made_with, starts=starts)))
         popen = start_python(
-            command,
+            ['-m', 'mmrazor_lakd.benchmark.suite.train', str(given)],
             folder=self.root,
             log=work_dir / OUTPUT,
             append=start > 0,
@@ -229,14 +236,14 @@ class SuiteRunner:
             training, work_dir, popen, slot, time.time(), start, starts
         )
 
-    def _command(
+    def _options(
         self, training: Training, recorded: bool = False
-    ) -> List[str]:
-        """Write the command of a training, without its folder.
+    ) -> Dict[str, Any]:
+        """Complete the options of a training.
 
         Args:
             training (Training): The training.
-            recorded (bool): Whether it is for the result, which names no
+            recorded (bool): Whether they are for the result, which names no
                 folder of this machine: a teacher of a report elsewhere is
                 named from the report's folder on. Defaults to False.
         """
@@ -247,13 +254,16 @@ class SuiteRunner:
                 path = path.relative_to(self.root)
             elif recorded and path.is_relative_to(self.report):
                 path = path.relative_to(self.report.parent)
-            options['model.teacher_ckpt'] = path
-        return [
-            'tools/train.py',
-            training.config,
-            '--cfg-options',
-            *format_options(options),
-        ]
+            options['model.teacher_ckpt'] = str(path)
+        return options
+
+    def _command(self, training: Training) -> str:
+        """Write the command that trains the same, but for its folder."""
+        options = self._options(training, recorded=True)
+        return shlex.join(
+            ['python', 'tools/train.py', training.config, '--cfg-options']
+            + format_options(options)
+        )
 
     def _finish(
         self, process: Process, failures: List[Dict[str, str]]
@@ -287,9 +297,7 @@ class SuiteRunner:
                 seed=training.seed,
                 config=training.config,
                 digest=training.digest,
-                command=shlex.join(
-                    ['python', *self._command(training, recorded=True)]
-                ),
+                command=self._command(training),
                 teacher=self.teachers.hash(training.teacher),
                 teacher_top1=read_teacher_accuracy(process.work_dir),
                 top1=accuracies,

@@ -17,13 +17,14 @@ from mmengine.config import Config
 
 from ...config_check import read_config_file
 from ...errors import SettingError, nearest
+from ..cost.measure import load_training
 from .configs import (
     SHARED,
     decisive_part,
     digest,
     fit_budget,
     flatten,
-    load_config_with,
+    format_options,
 )
 
 #: what a suite says, with the type of each value
@@ -301,13 +302,15 @@ def _trainings(
     epochs: Optional[int],
     teacher: Optional[str],
 ) -> Tuple[Config, List[Training]]:
-    """Read a config as tools/train.py will do it, for several seeds."""
+    """Read a config as its training will do it, for several seeds."""
     # The command line nests what a suite's file writes with dots.
     options = flatten(options)
-    cfg = load_config_with(root, config, options)
+    path = str(root / config)
+    cfg = load_training(path, options)
     if epochs is not None:
         options = {**options, **fit_budget(cfg, epochs)}
-        cfg = load_config_with(root, config, options)
+        cfg = load_training(path, options)
+    format_options(options)  # which refuses what no command line has
     if cfg.get('val_cfg') is None or 'max_epochs' not in cfg.train_cfg:
         raise SettingError(
             f"The config '{config}' can't be part of a suite, which reads "

@@ -1,0 +1,84 @@
+"""A whole analysis: the data, the places to look at, both passes."""
+
+from typing import Any, Dict, List, Optional, Sequence
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import init_default_scope
+from rich.progress import Progress
+
+from ..checkpoints.networks import Network
+from ..config_check.first_iteration import explained
+from .analysis import Analysis
+from .data import make_probe_loader, make_test_loader
+from .places import find_places
+
+
+def analyze(
+    cfg: Config,
+    networks: List[Network],
+    modules: Optional[Sequence[str]],
+    num_images: Optional[int],
+    probe_images: int,
+    grid: int,
+    progress: Progress,
+) -> Dict[str, Any]:
+    """Look at all images, showing the time left.
+
+    Args:
+        cfg (Config): Of the analysed student, with its data.
+        networks (list[Network]): The teacher, the analysed student, other
+            students.
+        modules (Sequence[str], optional): See :func:`choose_module_ends`.
+        num_images (int, optional): So many test images; None for all.
+        probe_images (int): Training images for the linear probes; 0 for no
+            probes.
+        grid (int): See :func:`cells`.
+        progress (Progress): Shows how far it is.
+
+    Returns:
+        dict: What :func:`write_report` takes.
+
+    Raises:
+        SettingError: If the data, a module or a network is wrong.
+    """
+    # The data are built in it, as in a training.
+    init_default_scope(cfg.get('default_scope') or 'mmpretrain')
+    with explained(cfg):
+        test = make_test_loader(cfg, num_images)
+        probe = make_probe_loader(cfg, probe_images) if probe_images else None
+        loaders = {'linear probes': probe, 'comparison': test}
+        with progress:
+            tasks = [
+                progress.add_task(
+                    f'{name:13}',
+                    total=len(networks) * len(loader.dataset),
+                    start=False,
+                )
+                for name, loader in loaders.items()
+                if loader is not None
+            ]
+
+            def watch(images: int) -> None:
+                progress.advance(tasks[0], images)
+
+            preprocessor = networks[1].preprocessor
+            images = preprocessor(next(iter(test)), False)['inputs']
+            places = find_places(
+                cfg.model.get('distiller') or {},
+                {network.label: network.model for network in networks},
+                tuple(images.shape[-2:]),
+                modules,
+            )
+            # Other devices have no float64.
+            device = 'cuda' if get_device() == 'cuda' else 'cpu'
+            analysis = Analysis(networks, places, grid, device, watch)
+            progress.start_task(tasks[0])
+            readouts = None
+            if probe is not None:
+                readouts = analysis.fit_probes(probe)
+                tasks.pop(0)
+                progress.start_task(tasks[0])
+            found = analysis.measure(test, readouts)
+    probed = 0 if probe is None else len(probe.dataset)
+    return dict(found, grid=grid, probe_images=probed)

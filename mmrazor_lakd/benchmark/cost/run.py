@@ -1,0 +1,152 @@
+"""Measures configs, each in a process of its own, one after another."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
+
+from rich.console import Console
+from rich.markup import escape
+
+from ...cli import make_progress
+from ...errors import SettingError
+from ..processes import explain_failure, start_python, wait_for
+from .measure import CostSettings
+from .report import write_report
+
+POLL_SECONDS = 0.2
+
+
+def measure(
+    settings: CostSettings,
+    files: Path,
+    folder: Path,
+    threads: Optional[int],
+    watch: Callable[[int], None],
+) -> Dict[str, Any]:
+    """Measure one config in a process of its own.
+
+    Args:
+        settings (CostSettings): What to measure.
+        files (Path): Name of the files to write, without the extension.
+        folder (Path): Where to run it.
+        threads (int, optional): Of PyTorch on the CPU.
+        watch (Callable): Is told from time to time how many rounds are done.
+
+    Returns:
+        dict: What was measured, or ``reason``: why it could not be.
+    """
+    given, result, log = (
+        files.parent / f'{files.name}{end}'
+        for end in ('.settings.json', '.json', '.log')
+    )
+    files.parent.mkdir(parents=True, exist_ok=True)
+    given.write_text(json.dumps(asdict(settings), indent=1))
+    result.unlink(missing_ok=True)  # of an earlier call
+    process = start_python(
+        ['-m', 'mmrazor_lakd.benchmark.cost.measure', str(given), str(result)],
+        folder=folder,
+        log=log,
+        append=False,
+        threads=threads,
+        slot=0,
+    )
+
+    def look() -> None:
+        text = log.read_text(errors='replace')
+        watch(len(re.findall(r'^round \d', text, re.M)))
+
+    wait_for(process, look, POLL_SECONDS)
+    if process.returncode == 0:
+        return json.loads(result.read_text())
+    reason = explain_failure(process.returncode, log)
+    return dict(reason=reason, log=str(log))
+
+
+def measure_all(
+    settings: Dict[str, CostSettings],
+    out: Path,
+    folder: Path,
+    threads: Optional[int],
+    console: Console,
+) -> List[Dict[str, Any]]:
+    """Measure one config after the other, showing the time left.
+
+    Args:
+        settings (dict): What to measure, by its label.
+        out (Path): The folder for logs.
+        folder (Path): Where to run, from which paths are relative.
+        threads (int, optional): Of PyTorch on the CPU.
+        console (Console): Where to show it.
+
+    Returns:
+        list[dict]: For each its label and what :func:`measure` gives.
+    """
+    # Starting counts as a round, and so does the memory.
+    share = next(iter(settings.values())).rounds + 2
+    found = []
+    with make_progress(console) as progress:
+        task = progress.add_task('', total=share * len(settings))
+        for number, (label, own) in enumerate(settings.items()):
+            progress.update(
+                task,
+                description=f'{number + 1} of {len(settings)}: '
+                + escape(label),
+            )
+
+            def watch(done: int, before=number * share) -> None:
+                progress.update(task, completed=before + done + bool(done))
+
+            result = measure(
+                own,
+                out / 'runs' / str(number + 1),
+                folder,
+                threads,
+                watch,
+            )
+            found.append(dict(label=label, **result))
+            progress.update(task, completed=(number + 1) * share)
+            if 'reason' in result:
+                line = f'{label} failed: {result["reason"]}'
+                console.print(line, highlight=False, markup=False)
+            elif not console.is_terminal:
+                line = f'{label} is measured'
+                console.print(line, highlight=False, markup=False)
+    return found
+
+
+def measure_and_report(
+    settings: Dict[str, CostSettings],
+    reference: str,
+    out: Path,
+    threads: Optional[int],
+    command: str,
+    folder: Path,
+    console: Console,
+) -> bool:
+    """Measure configs and write the report.
+
+    Args:
+        settings (dict): What to measure, by its label.
+        reference (str): Label of the one that the others are compared with.
+        out (Path): The folder for all that is written.
+        threads (int, optional): Of PyTorch on the CPU.
+        command (str): What the user called.
+        folder (Path): Where to run, from which paths are relative.
+        console (Console): Where to show it.
+
+    Returns:
+        bool: Whether every one could be measured.
+
+    Raises:
+        SettingError: If not one could be.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    found = measure_all(settings, out, folder, threads, console)
+    reasons = {result.get('reason') for result in found}
+    if None not in reasons:
+        listed = '; '.join(r.removeprefix('error: ') for r in reasons)
+        raise SettingError(f'Not one config could be measured: {listed}')
+    write_report(out, found, reference, command, console)
+    return reasons == {None}

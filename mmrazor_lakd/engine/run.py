@@ -1,0 +1,111 @@
+"""A whole training, and a whole test, of a config."""
+
+from pathlib import Path
+from typing import Dict, Optional
+
+import mmengine
+from mmengine.config import Config
+from mmengine.evaluator import DumpResults
+from mmengine.runner import Runner
+
+from ..checkpoints.loading import check_checkpoint
+from ..cli import check_folder, hide_upstream_notices, set_mixed_precision
+from ..config_check import check_config
+from ..config_check.first_iteration import check_batches, explained
+from ..errors import SettingError
+from .hooks.safe_checkpoint_hook import use_safe_hooks
+
+TRAINED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+TESTED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+
+
+def train(
+    cfg: Config,
+    resume: Optional[str] = None,
+    amp: bool = False,
+    validate: bool = True,
+    auto_scale_lr: bool = False,
+) -> None:
+    """Train what a config describes.
+
+    Args:
+        cfg (Config): As :func:`~mmrazor_lakd.cli.load_config` reads it.
+        resume (str, optional): A checkpoint to go on from; 'auto' for the
+            latest one in the work directory.
+        amp (bool): Whether in mixed precision.
+        validate (bool): Whether to evaluate during the training.
+        auto_scale_lr (bool): Whether to scale the learning rate with the
+            batch of all processes.
+
+    Raises:
+        SettingError: If a setting is wrong, before the first iteration.
+    """
+    if not validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if amp:
+        set_mixed_precision(cfg)
+    if resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if resume == 'auto' else resume
+    if auto_scale_lr:
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+            raise SettingError(
+                f'--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=N) '
+                f'in {cfg.filename}, the batch for which its learning rate '
+                f'was chosen.'
+            )
+        cfg.auto_scale_lr.enable = True
+    check_config(cfg, TRAINED)
+    use_safe_hooks(cfg)
+    with explained(cfg) as first_iteration:
+        check_folder('--work-dir', Path(cfg.work_dir))
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(first_iteration)
+        hide_upstream_notices()
+        check_batches('train_dataloader', runner.train_dataloader)
+        runner.train()
+
+
+def test(
+    cfg: Config,
+    checkpoint: str,
+    amp: bool = False,
+    out: Optional[str] = None,
+    item: str = 'pred',
+) -> Dict[str, float]:
+    """Test a checkpoint on a config's test data.
+
+    Args:
+        cfg (Config): As :func:`~mmrazor_lakd.cli.load_config` reads it.
+        checkpoint (str): Of a distilled or of a plain student.
+        amp (bool): Whether in mixed precision.
+        out (str, optional): A file for the results.
+        item (str): What goes there: ``'pred'`` or ``'metrics'``.
+
+    Returns:
+        dict: The metrics.
+
+    Raises:
+        SettingError: If a setting or the checkpoint is wrong.
+    """
+    cfg.load_from, cfg.resume = checkpoint, False
+    if amp and isinstance(cfg.get('test_cfg'), dict):
+        cfg.test_cfg.fp16 = True
+    check_config(cfg, TESTED)
+    use_safe_hooks(cfg)
+    if out:
+        check_folder('the folder of --out', Path(out).parent)
+    with explained(cfg) as first_iteration:
+        check_folder('--work-dir', Path(cfg.work_dir))
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(first_iteration)
+        hide_upstream_notices()
+        check_checkpoint(runner.model, checkpoint, 'checkpoint')
+        if out and item == 'pred':
+            runner.test_evaluator.metrics.append(
+                DumpResults(out_file_path=out)
+            )
+        metrics = runner.test()
+    if out and item == 'metrics':
+        mmengine.dump(metrics, out)
+    return metrics
