@@ -176,11 +176,13 @@ class Kept(NamedTuple):
 def write_result(report: Path, result: Dict[str, Any]) -> None:
     """Add a result to a report's, wholly or not at all.
 
-    The lock of the folder keeps others from writing meanwhile.
+    It takes the place of one of the same training: of a teacher whose weights
+    were lost. The lock of the folder keeps others from writing meanwhile.
     """
     path = report / RESULTS
     report.mkdir(parents=True, exist_ok=True)
     lines = path.read_text().splitlines() if path.is_file() else []
+    lines = [n for n in lines if _name(json.loads(n)) != _name(result)]
     part = path.with_suffix('.part')
     with part.open('w') as file:
         file.writelines(f'{line}\n' for line in [*lines, json.dumps(result)])
@@ -208,15 +210,19 @@ def read_kept(report: Path) -> Dict[str, Kept]:
                 f'{", ".join(missing)}; remove it, and the training is '
                 f'repeated.'
             )
-        key = ('pair', 'method', 'seed', 'digest')
-        name = name_training(*(kept.result[part] for part in key))
-        other = found.setdefault(name, kept)
+        other = found.setdefault(_name(kept.result), kept)
         if other.result != kept.result:
             raise SettingError(
                 f'{kept.place} is another result of the training of '
                 f'{other.place}; remove one of them.'
             )
     return found
+
+
+def _name(result: Dict[str, Any]) -> str:
+    """Name the training of a result, as :attr:`Training.name` does."""
+    key = ('pair', 'method', 'seed', 'digest')
+    return name_training(*(result[part] for part in key))
 
 
 def _read_all(report: Path) -> Iterator[Kept]:

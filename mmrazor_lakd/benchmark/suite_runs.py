@@ -190,8 +190,11 @@ class SuiteRunner:
 
         Raises:
             SettingError: If it was begun with another teacher, or in another
-                precision.
+                precision, or the results so far have another teacher.
         """
+        # The teacher may have been trained just now, since its weights were
+        # lost.
+        check_teachers(self.suite, self.report, self.teachers)
         work_dir = self.work_dir / training.name
         start = find_start(work_dir)
         made_with = dict(

@@ -264,6 +264,19 @@ def test_another_teacher_is_refused(unbroken, tmp_path):
     assert 'Traceback' not in err
 
 
+def test_a_teacher_trained_anew_that_is_another(unbroken, tmp_path):
+    report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    shutil.rmtree(report / 'teachers')
+    results = read_lines(report)
+    results['KD']['teacher'] = 'another'
+    write_lines(report, results)
+    code, out, err = run(tmp_path, '--seeds', 1, '--methods', 'KD')
+    assert code == 1, err
+    assert 'was made with another teacher (weights another)' in out
+    lines = (report / 'results.jsonl').read_text().splitlines()
+    assert len(lines) == len(results) == len(read_lines(report))
+
+
 def test_a_training_begun_with_another_teacher_is_left_alone(
     unbroken, tmp_path
 ):
