@@ -1,6 +1,5 @@
 """What the ecosystem's readers find in model-index.yml."""
 
-import json
 import re
 
 import pytest
@@ -9,6 +8,8 @@ from mmengine import Config
 from mmpretrain.apis.model import ModelHub
 from modelindex.load_model_index import load
 from test_configs import CONFIGS, PAIRS, resolve
+
+from mmrazor_lakd.benchmark.suite_results import read_kept
 
 INDEX = ROOT / 'model-index.yml'
 PAGE = ROOT / 'docs' / 'en' / 'pairs.md'
@@ -92,10 +93,7 @@ def test_measured_figures_are_those_of_the_benchmarks(models):
     for name, model in models.items():
         meta = model.metadata.data
         report = (ROOT / meta['Source']).parent
-        results = [
-            json.loads(path.read_text())
-            for path in report.glob('results/*.json')
-        ]
+        results = [kept.result for kept in read_kept(report).values()]
         rows = rows_with_options(report.name)
         mine = [
             r

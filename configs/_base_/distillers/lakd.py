@@ -2,7 +2,7 @@
 # most of the memory, is cut off and learns the teacher's map alone. The stages
 # behind it are taught without a cut, which would save little or no memory
 # there; what it does to accuracy depends on the teacher
-# (docs/en/notes/experiments.md). Maps of unequal width or size are aligned.
+# (docs/lab/README.md). Maps of unequal width or size are aligned.
 _base_ = './dkd.py'
 
 lakd_distiller = dict(

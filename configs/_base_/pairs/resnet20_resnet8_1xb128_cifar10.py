@@ -22,7 +22,7 @@ model = dict(
 # on top of configs/_base_/distillers
 method_settings = dict(
     # The weight of most pairs: none was published for this one, and the 0.6 of
-    # ResNet56 -> ResNet20 is 2 points worse (docs/en/notes/experiments.md).
+    # ResNet56 -> ResNet20 is 2 points worse (docs/lab/README.md).
     reviewkd_distiller=dict(
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
     ),

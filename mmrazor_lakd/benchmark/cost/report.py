@@ -62,7 +62,7 @@ def write_csv(path: Path, rows: Sequence[Dict[str, Any]]) -> None:
 
 def write_json(path: Path, report: Dict[str, Any]) -> None:
     """Write everything."""
-    path.write_text(json.dumps(report, indent=1) + '\n')
+    path.write_text(json.dumps(report) + '\n')
 
 
 def write_report(

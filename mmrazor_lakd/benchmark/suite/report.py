@@ -1,4 +1,4 @@
-"""The report of a suite: Markdown, CSV, one HTML page, pictures."""
+"""The report of a suite: Markdown, CSV, pictures."""
 
 import shlex
 import shutil
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ...config_check import reduce
 from ...errors import SettingError
-from ...report import Report, Section, rich_table, write_pages
+from ...report import Report, Section, rich_table, to_markdown
 from ..cost.jobs import Job
 from ..cost.measure import CostSettings
 from ..cost.run import measure_and_report
@@ -43,7 +43,7 @@ def write_report(
     root: Path,
     console: Console,
 ) -> List[Dict[str, str]]:
-    """Write report.md, report.csv, report.html and the pictures.
+    """Write report.md, report.csv and the pictures.
 
     Args:
         report (Path): The folder, with the results in it.
@@ -66,7 +66,7 @@ def write_report(
     if not results and not failures:
         raise SettingError(
             f'There are no results of the suite {suite.name} in '
-            f'{report / "results"}; train some, without --report-only.'
+            f'{report}; train some, without --report-only.'
         )
     report.mkdir(parents=True, exist_ok=True)
     failures = list(failures)
@@ -96,12 +96,12 @@ def write_report(
     facts += [f'{f["name"]} FAILED: {f["reason"]}' for f in failures]
     legend = LEGEND.format(reference=suite.settings['reference'])
     whole = Report(suite.settings['title'], legend, sections, facts)
-    write_pages(whole, report, 'report')
+    page = report / 'report.md'
+    page.write_text(to_markdown(whole), encoding='utf-8')
     for section in sections:
         if any(result['pair'] == section.title for result in results):
             console.print(rich_table(section))
-    line = f'The report is {report / "report.html"}.'
-    console.print(line, markup=False, soft_wrap=True)
+    console.print(f'The report is {page}.', markup=False, soft_wrap=True)
     return failures
 
 

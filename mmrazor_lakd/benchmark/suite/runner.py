@@ -20,10 +20,10 @@ from .results import (
     find_start,
     read_accuracies,
     read_json,
+    read_kept,
     read_last_losses,
     read_step_seconds,
     read_teacher_accuracy,
-    result_path,
     save_weights,
     write_result,
 )
@@ -134,7 +134,8 @@ class SuiteRunner:
 
     def find_missing(self, students: Sequence[Training]) -> List[Training]:
         """List the students without a result, after teachers they lack."""
-        missing = [s for s in students if not self._result(s).is_file()]
+        kept = read_kept(self.report)
+        missing = [s for s in students if s.name not in kept]
         needed = {student.teacher for student in missing}
         return [
             teacher
@@ -161,9 +162,6 @@ class SuiteRunner:
             for process in running:
                 process.popen.wait()
         return failures
-
-    def _result(self, training: Training) -> Path:
-        return result_path(self.report, training)
 
     def _start(
         self,
@@ -194,8 +192,11 @@ class SuiteRunner:
 
         Raises:
             SettingError: If it was begun with another teacher, or in another
-                precision.
+                precision, or the results so far have another teacher.
         """
+        # The teacher may have been trained just now, since its weights were
+        # lost.
+        check_teachers(self.suite, self.report, self.teachers)
         work_dir = self.work_dir / training.name
         start = find_start(work_dir)
         made_with = dict(
@@ -306,7 +307,7 @@ class SuiteRunner:
         if training.method == TEACHER:
             save_weights(checkpoint, self.teachers.path(training.pair))
         write_result(
-            self._result(training),
+            self.report,
             dict(
                 pair=training.pair,
                 method=training.method,

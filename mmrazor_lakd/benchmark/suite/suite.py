@@ -45,6 +45,12 @@ METHOD_KEYS = {'title', 'config', 'options'}
 TEACHER = 'teacher'
 
 
+def name_training(pair: str, method: str, seed: int, digest: str) -> str:
+    """Name a training with its settings, for files and results."""
+    method = re.sub(r'[^a-z0-9]+', '-', method.lower()).strip('-')
+    return f'{pair}-{method}-seed{seed}-{digest[:8]}'
+
+
 class Training(NamedTuple):
     """One training of a suite.
 
@@ -75,8 +81,7 @@ class Training(NamedTuple):
     @property
     def name(self) -> str:
         """str: A name for files, of this training with these settings."""
-        method = re.sub(r'[^a-z0-9]+', '-', self.method.lower()).strip('-')
-        return f'{self.pair}-{method}-seed{self.seed}-{self.digest[:8]}'
+        return name_training(self.pair, self.method, self.seed, self.digest)
 
 
 class Suite(NamedTuple):
@@ -109,7 +114,8 @@ def find_suite(text: str, folder: Path) -> Path:
     known = sorted(path.stem for path in folder.glob('*.py'))
     raise SettingError(
         f"There is no suite '{text}'; the nearest ones in {folder} are: "
-        f'{nearest(text, known)}.'
+        f'{nearest(text, known)}; those of docs/lab/suites are named by their '
+        f'path.'
     )
 
 
