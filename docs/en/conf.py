@@ -55,7 +55,7 @@ python_maximum_signature_line_length = 60
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 
-LINK = re.compile(r'\]\(([^)#\s:]+)')
+LINK = re.compile(r'\]\(([^)#\s:]+)(#[^)\s]*)?')
 
 
 def mend_links(text: str, source: Path, target: Path) -> str:
@@ -66,7 +66,10 @@ def mend_links(text: str, source: Path, target: Path) -> str:
         if not path.exists():
             return match[0]
         path = PAGES.get(path, path)
-        return f']({os.path.relpath(path, target.parent)}'
+        link = os.path.relpath(path, target.parent)
+        if path.suffix == '.md' and HERE not in path.parents:
+            return f'](path:{link}'  # of the repository: a file, no page
+        return f']({link}{match[2] or ""}'
 
     return LINK.sub(mend, text)
 

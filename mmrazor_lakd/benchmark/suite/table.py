@@ -8,8 +8,8 @@ import pandas
 from mmengine.config import Config
 from scipy import stats
 
-from ..config_writer import config_path
-from ..config_writer.choose import PAIRS
+from ...config_writer import config_path
+from ...config_writer.choose import PAIRS
 
 CONFIDENCE = 0.95
 
