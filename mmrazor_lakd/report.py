@@ -151,14 +151,15 @@ def _list(facts: Sequence[str]) -> str:
     return '<ul>\n' + '\n'.join(items) + '\n</ul>' if items else ''
 
 
-def rich_table(section: Section) -> Table:
-    """Make a section's table for the screen."""
+def rich_table(section: Section, **numbers) -> Table:
+    """Make a section's table for the screen; numbers: how they are shown."""
     table = Table(title=escape(section.title))
     for place, name in enumerate(section.header):
         if place < section.texts:
-            table.add_column(escape(name), overflow='fold')
+            width = None if place else 10
+            table.add_column(escape(name), overflow='fold', min_width=width)
         else:
-            table.add_column(escape(name), justify='right')
+            table.add_column(escape(name), justify='right', **numbers)
     for row in section.rows:
         table.add_row(*map(escape, row))
     return table
