@@ -107,12 +107,14 @@ def positive(text: str) -> int:
     return number
 
 
-def make_progress(console: Console) -> Progress:
+def make_progress(
+    console: Console, done: str = '{task.percentage:3.0f} %'
+) -> Progress:
     """Make bars that show the time left, of tasks with descriptions."""
     return Progress(
         TextColumn('{task.description}'),
         BarColumn(),
-        TextColumn('{task.percentage:3.0f} %'),
+        TextColumn(done),
         TimeElapsedColumn(),
         TextColumn('left'),
         TimeRemainingColumn(),

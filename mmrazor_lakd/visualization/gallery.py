@@ -116,9 +116,9 @@ def _samples(
     console: Console,
 ) -> Iterator[Sample]:
     """Read one image after the other, showing the time left."""
-    with make_progress(console) as progress:
-        what = f'Drawing {len(chosen)} image(s)'
-        task = progress.add_task(what, total=len(chosen))
+    done = '{task.completed}/{task.total} images'
+    with make_progress(console, done) as progress:
+        task = progress.add_task('Drawing', total=len(chosen))
         for item in chosen:
             own = isinstance(item, Path)
             name = str(item) if own else f'test image {item}'
