@@ -107,14 +107,15 @@ def write_pages(report: Report, folder: Path, name: str) -> None:
         (folder / f'{name}.{ending}').write_text(text, encoding='utf-8')
 
 
-def rich_table(section: Section) -> Table:
-    """Make a section's table for the screen."""
+def rich_table(section: Section, **numbers) -> Table:
+    """Make a section's table for the screen; numbers: how they are shown."""
     table = Table(title=escape(section.title))
     for place, name in enumerate(section.header):
         if place < section.texts:
-            table.add_column(escape(name), overflow='fold')
+            width = None if place else 10
+            table.add_column(escape(name), overflow='fold', min_width=width)
         else:
-            table.add_column(escape(name), justify='right')
+            table.add_column(escape(name), justify='right', **numbers)
     for row in section.rows:
         table.add_row(*map(escape, row))
     return table

@@ -4,9 +4,10 @@ import json
 import shlex
 import subprocess
 import time
+from concurrent import futures
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Protocol, Sequence
+from typing import Any, Dict, Iterator, List, NamedTuple, Protocol, Sequence
 
 from ...engine.folder_lock import lock_folder
 from ...errors import SettingError
@@ -145,31 +146,30 @@ class SuiteRunner:
 
     def _run(self, waiting: List[Training]) -> List[Dict[str, str]]:
         failures: List[Dict[str, str]] = []
-        running: List[Process] = []
-        try:
-            while waiting or running:
-                for process in [
-                    p for p in running if p.popen.poll() is not None
-                ]:
-                    running.remove(process)
-                    self._finish(process, failures)
-                self._start(waiting, running, failures)
-                self.watcher.update(running, len(waiting))
-                time.sleep(POLL_SECONDS)
-        finally:
-            for process in running:
-                process.popen.terminate()
-            for process in running:
-                process.popen.wait()
+        running: Dict[futures.Future, Process] = {}
+        with futures.ThreadPoolExecutor(self.jobs) as pool:
+            try:
+                while waiting or running:
+                    for process in self._start(waiting, running, failures):
+                        running[pool.submit(process.popen.wait)] = process
+                    self.watcher.update(list(running.values()), len(waiting))
+                    ended, _ = futures.wait(
+                        running, POLL_SECONDS, futures.FIRST_COMPLETED
+                    )
+                    for future in ended:
+                        self._finish(running.pop(future), failures)
+            finally:
+                for process in running.values():
+                    process.popen.terminate()
         return failures
 
     def _start(
         self,
         waiting: List[Training],
-        running: List[Process],
+        running: Dict[futures.Future, Process],
         failures: List[Dict[str, str]],
-    ) -> None:
-        """Start what can be started."""
+    ) -> Iterator[Process]:
+        """Start what can be started; who asks puts it among what runs."""
         failed = {failure['name'] for failure in failures}
         for training in list(waiting):
             if len(running) >= self.jobs:
@@ -177,10 +177,10 @@ class SuiteRunner:
             teacher = self.suite.teachers.get(training.teacher)
             if not teacher or self.teachers.find(training.teacher):
                 waiting.remove(training)
-                slots = {process.slot for process in running}
+                slots = {process.slot for process in running.values()}
                 free = min(set(range(self.jobs)) - slots)
                 try:
-                    running.append(self._launch(training, free))
+                    yield self._launch(training, free)
                 except SettingError as error:
                     self._fail(training, str(error), failures)
             elif teacher.name in failed:
