@@ -9,7 +9,7 @@ from mmpretrain.apis.model import ModelHub
 from modelindex.load_model_index import load
 from test_configs import CONFIGS, PAIRS, resolve
 
-from mmrazor_lakd.benchmark.suite_results import read_kept
+from mmrazor_lakd.benchmark.suite.results import read_kept
 
 INDEX = ROOT / 'model-index.yml'
 PAGE = ROOT / 'docs' / 'en' / 'pairs.md'
