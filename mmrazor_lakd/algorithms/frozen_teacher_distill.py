@@ -21,7 +21,11 @@ from torch.backends import cudnn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.profiler import record_function
 
-from ..checkpoints.loading import TEACHER_PREFIX, fit_weights, load_teacher
+from ..checkpoints.loading import (
+    TEACHER_PREFIX,
+    fit_weights,
+    load_teacher_weights,
+)
 from ..distillers.class_counts import check_class_counts
 from ..errors import SettingError, check_choice, check_number
 from ..losses import check_losses, check_map
@@ -188,7 +192,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """
         super().init_weights()
         if self.teacher_ckpt:
-            load_teacher(self.teacher, self.teacher_ckpt)
+            load_teacher_weights(self.teacher, self.teacher_ckpt)
         elif not getattr(self.teacher, 'is_init', False):
             self.teacher.init_weights()
             print_log(

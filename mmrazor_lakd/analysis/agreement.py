@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import kl_div
 
 
-class Answers:
+class Agreement:
     """Counts over all images of who answered what together with whom.
 
     Args:

@@ -9,10 +9,10 @@ from torch.utils.data import DataLoader
 from ..checkpoints.networks import Network
 from ..errors import SettingError
 from ..tracing.features import read_maps
-from .agreement import Answers
+from .agreement import Agreement
 from .cka import LinearCKA
 from .data import class_names, labels_of
-from .features import correlate, look_at
+from .features import correlate, map_features
 from .linear_probe import LinearReadout, RidgeProbe, probe_features
 from .places import Places
 
@@ -40,18 +40,19 @@ class _EndSums:
         self._r_count = torch.zeros(shape, dtype=torch.long)
         self._right = torch.zeros(shape, dtype=torch.long)
 
-    def update(self, looks, labels: torch.Tensor) -> None:
+    def update(self, features, labels: torch.Tensor) -> None:
         """Add a batch: what was found in each network, and the labels."""
         for place in range(len(self.ends[0])):
             own = [
-                found[names[place]] for found, names in zip(looks, self.ends)
+                found[names[place]]
+                for found, names in zip(features, self.ends)
             ]
-            for index, look in enumerate(own):
-                r = correlate(look, own[0])
+            for index, end in enumerate(own):
+                r = correlate(end, own[0])
                 self._r[index, place] += r.nansum().cpu()
                 self._r_count[index, place] += (~r.isnan()).sum().cpu()
                 if self.readouts is not None:
-                    told = self.readouts[index][place].predict(look.pooled)
+                    told = self.readouts[index][place].predict(end.pooled)
                     self._right[index, place] += (told == labels).sum().cpu()
 
     def correlation(self, index: int, place: int) -> float:
@@ -143,24 +144,24 @@ class Analysis:
         """
         cka = LinearCKA()
         sums = _EndSums(self.ends, readouts)
-        answers: Optional[Answers] = None
+        agreement: Optional[Agreement] = None
         for batch in loader:
-            labels, logits, looks = self._run_all(batch)
-            if answers is None:
-                answers = Answers(len(self.networks), logits[0].shape[1])
-            answers.update(torch.stack(logits), labels)
+            labels, logits, features = self._run_all(batch)
+            if agreement is None:
+                agreement = Agreement(len(self.networks), logits[0].shape[1])
+            agreement.update(torch.stack(logits), labels)
             own, *others = (
                 [found[name].cells for name in names]
-                for found, names in zip(looks, self.names)
+                for found, names in zip(features, self.names)
             )
             cka.update(own, sum(others, []))
-            sums.update(looks, labels)
-        images = int(answers.images.sum())
+            sums.update(features, labels)
+        images = int(agreement.images.sum())
         by_name = self._by_name(cka.compute())
         return dict(
             images=images,
             accuracies=[
-                answers.accuracy(i) for i in range(len(self.networks))
+                agreement.accuracy(i) for i in range(len(self.networks))
             ],
             modules=self._modules(by_name, sums, images),
             matrices=[
@@ -168,11 +169,11 @@ class Analysis:
                 for student, values in enumerate(by_name, 1)
             ],
             agreement=[
-                dict(student=n.label, **answers.agreement(i, 0))
+                dict(student=n.label, **agreement.agreement(i, 0))
                 for i, n in enumerate(self.networks)
                 if i > 0
             ],
-            gains=self._gains(answers, loader),
+            gains=self._gains(agreement, loader),
         )
 
     def _run_all(self, batch, probing: bool = False) -> Tuple:
@@ -196,7 +197,9 @@ class Analysis:
         else:
             wanted = {
                 name: partial(
-                    look_at, grid=self.grid, is_end=name in self.ends[index]
+                    map_features,
+                    grid=self.grid,
+                    is_end=name in self.ends[index],
                 )
                 for name in self.names[index]
             }
@@ -266,24 +269,24 @@ class Analysis:
             )
         ]
 
-    def _gains(self, answers: Answers, loader) -> List[Dict[str, Any]]:
+    def _gains(self, agreement: Agreement, loader) -> List[Dict[str, Any]]:
         """Compare the analysed student with each other one, by class."""
-        names = class_names(loader, len(answers.images))
+        names = class_names(loader, len(agreement.images))
         return [
             dict(
                 against=self.networks[other].label,
                 label=names[label],
-                images=answers.images[label].item(),
-                teacher=self._share(answers, 0, label),
-                student=self._share(answers, 1, label),
-                other=self._share(answers, other, label),
-                **answers.gain(1, other, label),
+                images=agreement.images[label].item(),
+                teacher=self._share(agreement, 0, label),
+                student=self._share(agreement, 1, label),
+                other=self._share(agreement, other, label),
+                **agreement.gain(1, other, label),
             )
             for other in range(2, len(self.networks))
             for label in range(len(names))
         ]
 
     @staticmethod
-    def _share(answers: Answers, model: int, label: int) -> float:
+    def _share(agreement: Agreement, model: int, label: int) -> float:
         """A model's right answers on one class; nan where it has no image."""
-        return (answers.right[model, label] / answers.images[label]).item()
+        return (agreement.right[model, label] / agreement.images[label]).item()

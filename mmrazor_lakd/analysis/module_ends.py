@@ -5,7 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from torch import nn
 
-from ..distillers.local_modules import check_entries
+from ..distillers.local_modules import check_local_modules
 from ..errors import SettingError, nearest
 from ..partition.pairing import pair_blocks
 from ..partition.partition import partition
@@ -179,7 +179,7 @@ def _local_modules(distiller, student, teacher) -> List[Dict]:
     count = distiller.get('num_modules')
     if entries is None and count is None:
         return []
-    check_entries(entries, count)
+    check_local_modules(entries, count)
     if count is None:
         return entries
     # Not of the size of the images at hand: the training chose them so.

@@ -245,7 +245,7 @@ def _without_head(network: nn.Module, state_dict: Dict, role: str) -> Dict:
     return kept
 
 
-def load_teacher(teacher: nn.Module, path: str) -> None:
+def load_teacher_weights(teacher: nn.Module, path: str) -> None:
     """Load a teacher, from its own checkpoint or that of its distillation.
 
     Raises:

@@ -13,7 +13,7 @@ from ..errors import SettingError
 from .weights import few, part_of, take_weights
 
 # A pattern that matches the beginning of a name, and what to write instead.
-Rule = Tuple[str, Union[str, Callable[[re.Match], str]]]
+RenameRule = Tuple[str, Union[str, Callable[[re.Match], str]]]
 
 
 class Family(NamedTuple):
@@ -21,12 +21,13 @@ class Family(NamedTuple):
 
     Attributes:
         sign (str): A beginning that the names of this family alone have.
-        rules (Sequence[Rule]): The first one that matches a name is used.
+        rules (Sequence[RenameRule]): The first one that matches a name is
+            used.
         networks (list[str]): Names in :data:`NETWORKS`.
     """
 
     sign: str
-    rules: Sequence[Rule]
+    rules: Sequence[RenameRule]
     networks: List[str]
 
 
@@ -84,7 +85,7 @@ def _mobilenet_v1_layer(match) -> str:
 PADDED = [name for name in _names('resnet') if name[6:].isdigit()]
 EPS = nn.BatchNorm2d(1).eps
 
-HEAD: Rule = (r'(?:fc|linear|classifier(?:\.0)?)\.', 'head.fc.')
+HEAD: RenameRule = (r'(?:fc|linear|classifier(?:\.0)?)\.', 'head.fc.')
 FAMILIES = (
     Family(
         r'block1\.layer\.',
@@ -216,7 +217,7 @@ def convert_published(checkpoint: object, source: str) -> Converted:
     )
 
 
-def _rename(name: str, rules: Sequence[Rule]) -> str:
+def _rename(name: str, rules: Sequence[RenameRule]) -> str:
     """Apply the first rule that matches the beginning of a name."""
     for pattern, replacement in rules:
         if re.match(pattern, name):

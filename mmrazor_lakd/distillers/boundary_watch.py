@@ -50,9 +50,9 @@ class BoundaryWatch:
         """Let go of a step."""
         self._has_grad = torch.is_grad_enabled()
         self._passed: Set[int] = set()
-        # The nodes that made each cut's map, and what the cuts handed on.
+        # The nodes that made each cut's map, and what the cuts passed on.
         self._ends: Dict[int, Any] = {}
-        self._handed_on: List[weakref.ref] = []
+        self._passed_on: List[weakref.ref] = []
         # What had been recorded at the first cut.
         self._before: Optional[Set[int]] = None
 
@@ -103,8 +103,8 @@ class BoundaryWatch:
             self._before = records_in(recorders)
 
     def note_map(self, output: torch.Tensor) -> None:
-        """Note the map that a cut hands on."""
-        self._handed_on.append(weakref.ref(output))
+        """Note the map that a cut passes on."""
+        self._passed_on.append(weakref.ref(output))
 
     def check_passed(self) -> None:
         """Refuse to train on where a boundary was not met.
@@ -185,7 +185,7 @@ class BoundaryWatch:
         ]
         if not isinstance(recorder, ModuleInputsRecorder):
             return bool(bare)
-        maps = [reference() for reference in self._handed_on]
+        maps = [reference() for reference in self._passed_on]
         if any(tensor is given for tensor in bare for given in maps):
             return True
         # Soft labels and images come from the data: labels go to a loss

@@ -18,10 +18,10 @@ from .checkpointing import check_inside, renew_checkpoints
 from .curriculum import Curriculum
 from .feature_distiller import FeatureDistiller
 from .local_modules import (
-    check_entries,
+    check_local_modules,
     check_models,
     check_options,
-    describe,
+    describe_modules,
 )
 from .local_teaching import LocalTeaching
 
@@ -83,7 +83,7 @@ class LAKDDistiller(FeatureDistiller):
             by weights of their losses that grow from 0 to 1 one after
             another, such as ``dict(fraction=0.5)`` in the first half of the
             training. See :class:`Curriculum`. Defaults to None: no weights.
-        feed (str | dict): What a boundary hands on in training:
+        feed (str | dict): What a boundary passes on in training:
             ``'student'``, the student's own map; ``'teacher'``, the
             teacher's; or a mixture that turns from the teacher's to the
             student's. See :class:`Curriculum`. Defaults to ``'student'``.
@@ -133,7 +133,7 @@ class LAKDDistiller(FeatureDistiller):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        check_entries(local_modules, num_modules)
+        check_local_modules(local_modules, num_modules)
         self.local_modules = local_modules
         self.num_modules = num_modules
         self.defaults = dict(
@@ -201,7 +201,9 @@ class LAKDDistiller(FeatureDistiller):
         student.register_forward_pre_hook(self._before_student)
         student.register_forward_hook(self._after_student)
         if self.local_modules and self.num_modules is None:
-            print_log(describe(self.local_modules, shapes), logger='current')
+            print_log(
+                describe_modules(self.local_modules, shapes), logger='current'
+            )
 
     def _needs_look(self) -> bool:
         """Tell whether the models are to be run on an image first."""
@@ -224,7 +226,7 @@ class LAKDDistiller(FeatureDistiller):
     def _at_boundary(
         self, index: int, module: nn.Module, inputs, output: torch.Tensor
     ) -> Optional[torch.Tensor]:
-        """Compute a module's loss, and hand on its output without graph."""
+        """Compute a module's loss, and pass on its output without graph."""
         if not (self._collecting and self.training):
             return None
         self._boundaries.arrive(index, module)
@@ -256,7 +258,7 @@ class LAKDDistiller(FeatureDistiller):
         if self.curriculum.feeds:
             share = self.curriculum.share()
             self._log('student_share', share, output.device)
-            output = teaching.hand_on(output, self.teacher_recorders, share)
+            output = teaching.pass_on(output, self.teacher_recorders, share)
         if self.local_modules[index]['isolate']:
             self._boundaries.note_map(output)
         return output

@@ -19,7 +19,7 @@ from .canvas import (
     elide,
     name_class,
 )
-from .ndam_maps import Look, match_map
+from .ndam_maps import Attention, match_map
 from .samples import Sample
 
 FOOTNOTE = (
@@ -35,22 +35,22 @@ class Sheet(NamedTuple):
 
     Attributes:
         sample (Sample): The image.
-        looks (dict): For each network's label its maps and scores, of this
+        attention (dict): For each network's label its maps and scores, of this
             image only; the teacher first.
     """
 
     sample: Sample
-    looks: Dict[str, Look]
+    attention: Dict[str, Attention]
 
     @property
-    def teacher(self) -> Look:
+    def teacher(self) -> Attention:
         """The first network's."""
-        return next(iter(self.looks.values()))
+        return next(iter(self.attention.values()))
 
     @property
-    def students(self) -> Dict[str, Look]:
+    def students(self) -> Dict[str, Attention]:
         """All but the first network's."""
-        return dict(list(self.looks.items())[1:])
+        return dict(list(self.attention.items())[1:])
 
     def difference(self, label: str, module: int) -> np.ndarray:
         """A student's map less the teacher's, in the teacher's size."""
@@ -64,7 +64,7 @@ class Sheet(NamedTuple):
 
     def _matched(self, label: str, module: int) -> np.ndarray:
         """A student's map, (H, W), in the teacher's size."""
-        student = self.looks[label].maps[module]
+        student = self.attention[label].maps[module]
         return match_map(student, self.teacher.maps[module])[0]
 
 
@@ -81,7 +81,7 @@ def draw_sheet(
     Returns:
         Figure: A row a network, two columns a module.
     """
-    canvas = Canvas(sheet.sample.image.shape, len(ends), len(sheet.looks))
+    canvas = Canvas(sheet.sample.image.shape, len(ends), len(sheet.attention))
     canvas.text(
         MARGIN,
         MARGIN,
@@ -90,11 +90,11 @@ def draw_sheet(
         weight='bold',
     )
     for number, band in enumerate(canvas.bands):
-        for row, (label, look) in enumerate(sheet.looks.items()):
+        for row, (label, shown) in enumerate(sheet.attention.items()):
             canvas.draw_network(
                 canvas.row_top(number, row),
                 label,
-                look.scores[0] if number == 0 else None,
+                shown.scores[0] if number == 0 else None,
                 sheet.sample.label,
                 classes,
             )
@@ -135,17 +135,17 @@ def _draw_module(canvas, sheet, end, module, band, place) -> None:
         fontsize=8,
         color='0.35',
     )
-    high = max(look.maps[module].max() for look in sheet.looks.values())
+    high = max(shown.maps[module].max() for shown in sheet.attention.values())
     spread = max(
         np.abs(sheet.difference(label, module)).max()
         for label in sheet.students
     )
     spread = max(spread, 0.05)  # of equal maps all is rounding
-    for row, (label, look) in enumerate(sheet.looks.items()):
+    for row, (label, shown) in enumerate(sheet.attention.items()):
         y = canvas.row_top(band, row)
         axis = canvas.axes(x, y, canvas.cell_width, CELL)
         shown = draw_overlay(
-            axis, sheet.sample.image, look.maps[module][0], (0, high)
+            axis, sheet.sample.image, shown.maps[module][0], (0, high)
         )
         if row == 0:
             continue

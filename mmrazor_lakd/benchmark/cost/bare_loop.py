@@ -13,7 +13,7 @@ from torch.nn import functional
 from ...algorithms.teacher_fusion.fuse import memory_format
 
 
-class Floor:
+class BareLoop:
     """Trains copies of the same networks, and does nothing else.
 
     One step is the teacher's forward pass without gradients, the student's
@@ -84,7 +84,7 @@ class Floor:
         self.optimizer.zero_grad()
 
     def describe(self) -> str:
-        """Say what is computed: floors of equal words do equal work."""
+        """Say what is computed: loops of equal words do equal work."""
         networks = [
             f'{role} of {sum(p.numel() for p in network.parameters()):,} '
             f'parameters'

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ...provenance import describe_commit, describe_origin
 from ...report import Report, Section, to_markdown
-from .table import PARTS, format_row, make_rows, rich_tables
+from .table import TABLE_SECTIONS, format_row, make_rows, rich_tables
 
 
 def write_markdown(path: Path, report: Dict[str, Any]) -> None:
@@ -16,34 +16,36 @@ def write_markdown(path: Path, report: Dict[str, Any]) -> None:
 
     Args:
         path (Path): The file.
-        report (dict): As :func:`write_report` makes it.
+        report (dict): As :func:`write_cost_report` makes it.
     """
     sections = [
         Section(
-            part.title,
-            part.legend,
-            ['config', *part.columns],
+            section.title,
+            section.legend,
+            ['config', *section.columns],
             [
-                [row['config'], *format_row(row, part.columns)]
+                [row['config'], *format_row(row, section.columns)]
                 for row in report['rows']
             ],
         )
-        for part in PARTS
+        for section in TABLE_SECTIONS
     ]
     title = 'What the configs cost'
-    text = to_markdown(Report(title, '', sections, describe(report)))
+    text = to_markdown(
+        Report(title, '', sections, describe_measurements(report))
+    )
     path.write_text(text, encoding='utf-8')
 
 
-def describe(report: Dict[str, Any]) -> List[str]:
+def describe_measurements(report: Dict[str, Any]) -> List[str]:
     """Say in lines what a reader of the tables must know."""
     lines = describe_origin(report)
     lines.append(f'reference: {report["reference"]}')
-    floors = {r['floor']: [] for r in report['results']}
+    loops = {r['floor']: [] for r in report['results']}
     for result in report['results']:
-        floors[result['floor']].append(result['label'])
-    for floor, labels in floors.items():
-        lines.append(f'floor of {", ".join(labels)}: {floor}')
+        loops[result['floor']].append(result['label'])
+    for loop, labels in loops.items():
+        lines.append(f'bare loop of {", ".join(labels)}: {loop}')
     for result in report['results']:
         for note in result['notes']:
             lines.append(f'{result["label"]}: {note}')
@@ -65,7 +67,7 @@ def write_json(path: Path, report: Dict[str, Any]) -> None:
     path.write_text(json.dumps(report, indent=1) + '\n')
 
 
-def write_report(
+def write_cost_report(
     out: Path,
     found: Sequence[Dict[str, Any]],
     reference: str,
@@ -100,12 +102,12 @@ def write_report(
     write_markdown(out / 'cost.md', report)
     if results:
         # Who measures in a process of its own need not load matplotlib.
-        from .figures import draw_bars, draw_memory
+        from .figures import draw_bars, draw_memory_over_time
 
         draw_bars(out / 'cost.png', results)
-        draw_memory(out / 'memory_over_time.png', results)
+        draw_memory_over_time(out / 'memory_over_time.png', results)
         for table in rich_tables(rows):
             console.print(table)
-    for line in describe(report):
+    for line in describe_measurements(report):
         console.print(line, highlight=False, markup=False)
     console.print(f'Tables and pictures are in {out}.', markup=False)

@@ -13,7 +13,7 @@ from ...cli import make_progress
 from ...errors import SettingError
 from ..processes import explain_failure, start_python, wait_for
 from .measure import CostSettings
-from .report import write_report
+from .report import write_cost_report
 
 POLL_SECONDS = 0.2
 
@@ -148,5 +148,5 @@ def measure_and_report(
     if None not in reasons:
         listed = '; '.join(r.removeprefix('error: ') for r in reasons)
         raise SettingError(f'Not one config could be measured: {listed}')
-    write_report(out, found, reference, command, console)
+    write_cost_report(out, found, reference, command, console)
     return reasons == {None}

@@ -198,7 +198,7 @@ def draw_curves(
     figure.savefig(path, dpi=110)
 
 
-def draw_memory(
+def draw_peak_memory(
     path: Path,
     table: pandas.DataFrame,
     methods: Sequence[str],

@@ -23,7 +23,7 @@ from .configs import (
     decisive_part,
     digest,
     fit_budget,
-    flatten,
+    flatten_options,
     format_options,
 )
 
@@ -304,7 +304,7 @@ def _trainings(
 ) -> Tuple[Config, List[Training]]:
     """Read a config as its training will do it, for several seeds."""
     # The command line nests what a suite's file writes with dots.
-    options = flatten(options)
+    options = flatten_options(options)
     path = str(root / config)
     cfg = load_training(path, options)
     if epochs is not None:

@@ -104,7 +104,7 @@ class DivergenceHook(Hook):
         name, module = find_culprit(model, self._batch)
         reason = first_bad(values)
         if reason:
-            reason += f', and {describe(name, module, runner)}'
+            reason += f', and {describe_culprit(name, module, runner)}'
         _end(runner.iter + 1, reason)
 
 
@@ -208,7 +208,9 @@ def all_finite(tensors: List[torch.Tensor]) -> bool:
     return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
-def describe(name: Optional[str], module: Optional[nn.Module], runner) -> str:
+def describe_culprit(
+    name: Optional[str], module: Optional[nn.Module], runner
+) -> str:
     """Say which module is the first, and what may help.
 
     Args:

@@ -1,4 +1,4 @@
-"""Counts of answers against counts made image by image."""
+"""Agreement against counts made image by image."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmrazor_lakd.analysis import Answers, map_correlation
+from mmrazor_lakd.analysis import Agreement, map_correlation
 
 
 @pytest.fixture(scope='module')
@@ -23,11 +23,11 @@ def told():
 
 @pytest.fixture(scope='module')
 def counts(told):
-    answers = Answers(3, 4)
+    agreement = Agreement(3, 4)
     for batch in range(0, 300, 64):
         part = slice(batch, batch + 64)
-        answers.update(told[0][:, part], told[1][part])
-    return answers
+        agreement.update(told[0][:, part], told[1][part])
+    return agreement
 
 
 def test_agreement_image_by_image(told, counts):
@@ -89,14 +89,14 @@ def test_gain_class_by_class(told, counts):
 
 def test_exact_probability():
     """5 images won and none lost: twice (1/2)^5."""
-    answers = Answers(2, 2)
+    agreement = Agreement(2, 2)
     labels = torch.zeros(8, dtype=torch.long)
     other = torch.tensor([1, 1, 1, 1, 1, 0, 0, 0])
     logits = torch.nn.functional.one_hot(torch.stack([labels, other]), 2)
-    answers.update(logits.float(), labels)
-    found = answers.gain(0, 1, 0)
+    agreement.update(logits.float(), labels)
+    found = agreement.gain(0, 1, 0)
     assert found == dict(gain=5 / 8, only_model=5, only_other=0, p=2 / 32)
-    assert answers.gain(0, 1, 1) == dict(
+    assert agreement.gain(0, 1, 1) == dict(
         gain=0, only_model=0, only_other=0, p=1
     )
 

@@ -16,7 +16,7 @@ from .sheet import Sheet
 Row = Dict[str, Any]
 
 
-class Agreement:
+class ImageTable:
     """Collects what the sheets show, image after image.
 
     Args:
@@ -61,8 +61,8 @@ class Agreement:
         teachers = sheet.teacher.scores[0].argmax()
         self.num_images += 1
         self.num_labels += truth is not None
-        for label, look in sheet.looks.items():
-            order = np.argsort(-look.scores[0])[:BEST].tolist()
+        for label, shown in sheet.attention.items():
+            order = np.argsort(-shown.scores[0])[:BEST].tolist()
             self.same[label] += order[0] == teachers
             self.right[label] += order[0] == truth
             for rank, index in enumerate(order, 1):
@@ -73,7 +73,7 @@ class Agreement:
                         network=label,
                         rank=rank,
                         predicted_class=self._name(index),
-                        probability=float(look.scores[0][index]),
+                        probability=float(shown.scores[0][index]),
                     )
                 )
 
