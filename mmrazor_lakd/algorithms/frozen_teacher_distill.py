@@ -1,6 +1,7 @@
 """Distillation from a teacher that stays as it is."""
 
 import logging
+from contextlib import nullcontext
 from functools import partial
 from typing import Dict, List, Optional, Union
 
@@ -246,14 +247,18 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             self._run_teacher(batch_inputs, data_samples)
         if first_step:
             self._check_maps()
-        self.distiller.set_deliveries_override(True)
-        with recording(self.distiller.student_recorders):
-            with self.distiller.deliveries:
-                losses = self._student_losses(batch_inputs, data_samples)
-        check_unchanged(self.distiller.student_recorders, 'student')
-        if first_step:
-            check_class_counts(self.distiller)
-        distill_losses = self.distiller.compute_distill_losses()
+        if hasattr(self.distiller, 'student_step'):
+            step = self.distiller.student_step()
+        else:  # MMRazor's distillers have no state of a step
+            step = nullcontext(self.distiller.set_deliveries_override(True))
+        with step:
+            with recording(self.distiller.student_recorders):
+                with self.distiller.deliveries:
+                    losses = self._student_losses(batch_inputs, data_samples)
+            check_unchanged(self.distiller.student_recorders, 'student')
+            if first_step:
+                check_class_counts(self.distiller)
+            distill_losses = self.distiller.compute_distill_losses()
         losses.update(add_prefix(distill_losses, 'distill'))
         release_records(self.distiller)
         return losses

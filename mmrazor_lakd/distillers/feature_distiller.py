@@ -21,10 +21,10 @@ from ..tracing.dry_run import find_image
 from ..tracing.modules import eval_mode
 from ..tracing.recorders import check_recorders
 from ..tracing.records import release_records
-from .boundary_watch import TakenRecord
 from .checkpointing import renew_checkpoints
 from .class_counts import check_class_counts
 from .parts import Shape, fill_in, shape_arguments
+from .student_step import TakenRecord
 
 
 @MODELS.register_module()
