@@ -20,8 +20,8 @@ from .places import Places
 Readouts = List[List[LinearReadout]]
 
 
-class _EndSums:
-    """Sums over the images, at the ends of the modules.
+class EndMetrics:
+    """Attention and probes at the ends of the modules, over all images.
 
     Args:
         ends (Sequence): For each network the names of its maps there; the
@@ -39,9 +39,11 @@ class _EndSums:
         # Images that have a correlation.
         self._r_count = torch.zeros(shape, dtype=torch.long)
         self._right = torch.zeros(shape, dtype=torch.long)
+        self._images = 0
 
     def update(self, features, labels: torch.Tensor) -> None:
         """Add a batch: what was found in each network, and the labels."""
+        self._images += len(labels)
         for place in range(len(self.ends[0])):
             own = [
                 found[names[place]]
@@ -55,15 +57,18 @@ class _EndSums:
                     told = self.readouts[index][place].predict(end.pooled)
                     self._right[index, place] += (told == labels).sum().cpu()
 
-    def correlation(self, index: int, place: int) -> float:
-        """Mean correlation with the teacher's NDAM maps; nan for none."""
-        return (self._r[index, place] / self._r_count[index, place]).item()
+    def compute(self) -> Dict[str, List]:
+        """Compute what is told of each network (a row) and each place.
 
-    def probe(self, index: int, place: int, images: int) -> Optional[float]:
-        """A probe's share of right answers, None without probes."""
-        if self.readouts is None:
-            return None
-        return self._right[index, place].item() / images
+        Returns:
+            dict[str, list]: ``ndam_r``: mean correlation with the teacher's
+            NDAM maps, nan for none; ``probe``: a probe's share of right
+            answers, None without probes.
+        """
+        probe = [[None] * len(own) for own in self.ends]
+        if self.readouts is not None:
+            probe = (self._right.double() / self._images).tolist()
+        return dict(ndam_r=(self._r / self._r_count).tolist(), probe=probe)
 
 
 class Analysis:
@@ -126,7 +131,7 @@ class Analysis:
             for names, row, features in zip(self.ends, probes, found):
                 for name, probe in zip(names, row):
                     probe.update(features[name], labels)
-        return [[probe.solve() for probe in row] for row in probes]
+        return [[probe.compute() for probe in row] for row in probes]
 
     def measure(
         self, loader: DataLoader, readouts: Optional[Readouts] = None
@@ -143,7 +148,7 @@ class Analysis:
             are from 0 to 1.
         """
         cka = LinearCKA()
-        sums = _EndSums(self.ends, readouts)
+        end_metrics = EndMetrics(self.ends, readouts)
         agreement: Optional[Agreement] = None
         for batch in loader:
             labels, logits, features = self._run_all(batch)
@@ -155,21 +160,25 @@ class Analysis:
                 for found, names in zip(features, self.names)
             )
             cka.update(own, sum(others, []))
-            sums.update(features, labels)
-        images = int(agreement.images.sum())
+            end_metrics.update(features, labels)
+        shares = agreement.compute()
         by_name = self._by_name(cka.compute())
         return dict(
-            images=images,
-            accuracies=[
-                agreement.accuracy(i) for i in range(len(self.networks))
-            ],
-            modules=self._modules(by_name, sums, images),
+            images=int(agreement.images.sum()),
+            accuracies=shares.pop('accuracy').tolist(),
+            modules=self._modules(by_name, end_metrics.compute()),
             matrices=[
                 self._matrix(student, values)
                 for student, values in enumerate(by_name, 1)
             ],
             agreement=[
-                dict(student=n.label, **agreement.agreement(i, 0))
+                dict(
+                    student=n.label,
+                    **{
+                        name: share[i, 0].item()
+                        for name, share in shares.items()
+                    },
+                )
                 for i, n in enumerate(self.networks)
                 if i > 0
             ],
@@ -250,7 +259,9 @@ class Analysis:
             cka=[[values[row, column] for column in columns] for row in rows],
         )
 
-    def _modules(self, by_name, sums, images: int) -> List[Dict[str, Any]]:
+    def _modules(
+        self, by_name, found: Dict[str, List]
+    ) -> List[Dict[str, Any]]:
         """Make the rows of the table, a row for each module of a student."""
         return [
             dict(
@@ -259,9 +270,9 @@ class Analysis:
                 student_map=s_map,
                 teacher_map=t_map,
                 cka=values[s_map, t_map],
-                ndam_r=sums.correlation(student, place),
-                probe_student=sums.probe(student, place, images),
-                probe_teacher=sums.probe(0, place, images),
+                ndam_r=found['ndam_r'][student][place],
+                probe_student=found['probe'][student][place],
+                probe_teacher=found['probe'][0][place],
             )
             for student, values in enumerate(by_name, 1)
             for place, (s_map, t_map) in enumerate(

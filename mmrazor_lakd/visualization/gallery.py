@@ -59,7 +59,7 @@ def make_gallery(settings: GallerySettings, console: Console) -> bool:
         sheet = subjects.make_sheet(sample)
         name = _file_name(sample.name, names)
         _write_sheet(out, name, sheet, subjects)
-        table.add(sheet, name)
+        table.update(sheet, name)
         if len(first) < settings.overview:
             first.append(sheet)
     if not names:
@@ -171,11 +171,11 @@ def _write_sheet(
         networks=list(sheet.attention),
         modules=[end.title for end in subjects.ends],
         scores=np.concatenate(
-            [shown.scores for shown in sheet.attention.values()]
+            [own.scores for own in sheet.attention.values()]
         ),
     )
-    for place, shown in enumerate(sheet.attention.values()):
-        for number, values in enumerate(shown.maps, 1):
+    for place, own in enumerate(sheet.attention.values()):
+        for number, values in enumerate(own.maps, 1):
             arrays[f'map_{place}_{number}'] = values[0]
     for folder in ('sheets', 'maps'):
         (out / folder).mkdir(parents=True, exist_ok=True)

@@ -90,11 +90,11 @@ def draw_sheet(
         weight='bold',
     )
     for number, band in enumerate(canvas.bands):
-        for row, (label, shown) in enumerate(sheet.attention.items()):
+        for row, (label, own) in enumerate(sheet.attention.items()):
             canvas.draw_network(
                 canvas.row_top(number, row),
                 label,
-                shown.scores[0] if number == 0 else None,
+                own.scores[0] if number == 0 else None,
                 sheet.sample.label,
                 classes,
             )
@@ -135,17 +135,17 @@ def _draw_module(canvas, sheet, end, module, band, place) -> None:
         fontsize=8,
         color='0.35',
     )
-    high = max(shown.maps[module].max() for shown in sheet.attention.values())
+    high = max(own.maps[module].max() for own in sheet.attention.values())
     spread = max(
         np.abs(sheet.difference(label, module)).max()
         for label in sheet.students
     )
     spread = max(spread, 0.05)  # of equal maps all is rounding
-    for row, (label, shown) in enumerate(sheet.attention.items()):
+    for row, (label, own) in enumerate(sheet.attention.items()):
         y = canvas.row_top(band, row)
         axis = canvas.axes(x, y, canvas.cell_width, CELL)
         shown = draw_overlay(
-            axis, sheet.sample.image, shown.maps[module][0], (0, high)
+            axis, sheet.sample.image, own.maps[module][0], (0, high)
         )
         if row == 0:
             continue

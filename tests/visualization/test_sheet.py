@@ -189,6 +189,6 @@ def test_flat_maps_have_no_correlation():
     texts = [text.get_text() for text in figure.texts]
     assert texts.count('a flat map') == 1
     table = ImageTable(ends(3), CLASSES)
-    table.add(sheet, 'a')
+    table.update(sheet, 'a')
     values = [row['correlation'] for row in table.correlations]
     assert np.isnan(values[1]) and not np.isnan(values[::2]).any()

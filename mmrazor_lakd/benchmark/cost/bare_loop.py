@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from ...algorithms.teacher_fusion.fuse import memory_format
+from ...losses.local_classifier_loss import targets_of
 
 
 class BareLoop:
@@ -64,11 +65,7 @@ class BareLoop:
         )
         self.wrapper = type(optim_wrapper).__name__
         self.inputs = batch['inputs']
-        samples = batch['data_samples']
-        if 'gt_score' in samples[0]:  # of mixed images
-            self.target = torch.stack([s.gt_score for s in samples])
-        else:
-            self.target = torch.cat([s.gt_label for s in samples])
+        self.target = targets_of(batch['data_samples'])
         self.target = self.target.to(self.inputs.device)
 
     def step(self) -> None:
