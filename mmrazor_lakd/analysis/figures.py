@@ -39,12 +39,12 @@ MOST_VALUES = 200
 
 def student_style(number: int) -> Dict[str, Any]:
     """Choose how a student's line is drawn."""
-    look = STUDENTS[number % len(STUDENTS)]
+    marking = STUDENTS[number % len(STUDENTS)]
     again = number >= len(STUDENTS)
     return dict(
-        line_style(look['color'], again),
-        marker=look['marker'],
-        markeredgecolor=look['color'] if again else 'white',
+        line_style(marking['color'], again),
+        marker=marking['marker'],
+        markeredgecolor=marking['color'] if again else 'white',
     )
 
 

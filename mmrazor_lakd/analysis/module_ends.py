@@ -15,7 +15,7 @@ from ..tracing.dry_run import dry_run
 
 BACKBONE = 'backbone.'
 # What this project's networks call a stage's map before its last ReLU.
-TAP = '.preact'
+PREACT = '.preact'
 
 
 class ModuleEnd(NamedTuple):
@@ -99,23 +99,23 @@ def find_module_ends(
 def _stage_ends(student, teacher, input_size) -> List[ModuleEnd]:
     """Pair the ends of both networks' stages.
 
-    These are the taps that both networks have: LAKD teaches maps before the
-    last ReLU of a stage, so that its losses are there, and that other
-    methods are compared with it in the same places. Networks without taps
-    have the last blocks of the student's stages (blocks whose maps have one
-    size), and the teacher's blocks of the same depth.
+    These are the maps before the last ReLU of a stage, where both networks
+    give them: LAKD teaches these, so that its losses are there, and that
+    other methods are compared with it in the same places. Networks without
+    them have the last blocks of the student's stages (blocks whose maps have
+    one size), and the teacher's blocks of the same depth.
     """
-    taps = []
+    names = []
     for role, model in (('student', student), ('teacher', teacher)):
         run = graph_run(model, role, input_size)
-        taps.append(
+        names.append(
             [
                 name
                 for name, output in run.outputs.items()
-                if name.endswith(TAP) and getattr(output, 'ndim', 0) == 4
+                if name.endswith(PREACT) and getattr(output, 'ndim', 0) == 4
             ]
         )
-    pairs = [(name, name) for name in taps[0] if name in taps[1]]
+    pairs = [(name, name) for name in names[0] if name in names[1]]
     if not pairs:
         s_blocks = find_blocks(student, 'student', input_size)
         t_blocks = find_blocks(teacher, 'teacher', input_size)

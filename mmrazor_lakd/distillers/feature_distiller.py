@@ -220,7 +220,7 @@ class FeatureDistiller(ConfigurableDistiller):
         student = self._student.pop()
         # Recorders inside of what the older kind hides would hold no graph.
         renew_checkpoints(student)
-        if not self._needs_look():
+        if not self._needs_dry_run():
             return
         self._run(student, self.student_recorders, 'student')
         image = self._run(model, self.teacher_recorders, 'teacher')
@@ -236,7 +236,7 @@ class FeatureDistiller(ConfigurableDistiller):
                 self._show_teacher(name, record, model, image)
         release_records(self)
 
-    def _needs_look(self) -> bool:
+    def _needs_dry_run(self) -> bool:
         """Tell whether the models are to be run on an image first."""
         return bool(self._connector_cfgs)
 

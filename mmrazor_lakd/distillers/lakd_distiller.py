@@ -204,7 +204,7 @@ class LAKDDistiller(FeatureDistiller):
                 describe_modules(self.local_modules, shapes), logger='current'
             )
 
-    def _needs_look(self) -> bool:
+    def _needs_dry_run(self) -> bool:
         """Tell whether the models are to be run on an image first."""
         return True
 

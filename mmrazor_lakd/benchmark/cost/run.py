@@ -53,11 +53,11 @@ def measure(
         slot=0,
     )
 
-    def look() -> None:
+    def read_rounds() -> None:
         text = log.read_text(errors='replace')
         watch(len(re.findall(r'^round \d', text, re.M)))
 
-    wait_for(process, look, POLL_SECONDS)
+    wait_for(process, read_rounds, POLL_SECONDS)
     if process.returncode == 0:
         return json.loads(result.read_text())
     reason = explain_failure(process.returncode, log)

@@ -193,11 +193,11 @@ def find_culprit(
         parts += model.teacher.named_modules(prefix='teacher')
     found: List[Tuple[str, nn.Module]] = []
 
-    def look(name, module, inputs, output) -> None:
+    def check(name, module, inputs, output) -> None:
         if not found and not all_finite(tensors_in(output)):
             found.append((name, module))
 
-    hooks = [(module, partial(look, name)) for name, module in parts]
+    hooks = [(module, partial(check, name)) for name, module in parts]
     with forward_hooks(hooks), torch.no_grad():
         model._run_forward(model.data_preprocessor(batch, True), 'loss')
     return found[0] if found else (None, None)
