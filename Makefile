@@ -10,7 +10,7 @@ TEST_PROCESSES ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test smoke refusals lint format classic clean
+.PHONY: help venv demo test smoke refusals lint format docs classic clean
 
 help:
 	@echo 'make demo     LAKD beside KD and no distillation on the digits data'
@@ -19,6 +19,7 @@ help:
 	@echo 'make refusals every wrong input of docs/en/notes/wrong_inputs.md;'
 	@echo '              with WRITE=1 that page is written anew'
 	@echo 'make lint     ruff: rules and format (make format: mends both)'
+	@echo 'make docs     the site: docs/en/_build/html/index.html'
 	@echo 'make classic  the configs in the installed tools on torch 1.13'
 	@echo 'make clean    removes builds and caches, keeps .venv and work_dirs'
 	@echo
@@ -26,18 +27,48 @@ help:
 	@echo '5 GB; the next ones use it. VENV=, LOCK=, PYTHON= name others, ARGS='
 	@echo 'passes options on.'
 
+# The stamp is written last, and its name has a sum of the lock and of the paths
+# that the environment holds: without the right one it is made anew. Of two
+# calls at a time one waits, where there is flock, and finds the stamp.
+STAMP := $(VENV)/stamp_$(shell (pwd -P; echo '$(VENV)'; cat '$(LOCK)') | cksum | \
+    tr ' ' _)
+OURS := $(VENV)/made_by_mmrazor_lakd
+ONE_CALL := $(if $(shell command -v flock),flock '$(VENV).lock')
+# What would lead pip and Python elsewhere.
+CLEAN := env -u PIP_PREFIX -u PIP_TARGET -u PIP_USER -u PYTHONHOME \
+    -u PYTHONPATH
+
 venv:
+	@test -x '$(VENV)/bin/python' || rm -f '$(STAMP)'
+	@test -e '$(STAMP)' || $(ONE_CALL) $(CLEAN) \
+	    $(MAKE) --no-print-directory '$(STAMP)'
+
+$(STAMP): $(LOCK)
+	@if test -n "$$(ls -A '$(VENV)' 2>/dev/null)" && test ! -e '$(OURS)'; then \
+	    echo '$(VENV) exists and was not made by this command: remove it,' \
+	        'or name another folder with VENV=folder.' >&2; exit 1; \
+	fi
 	@for python in $(or $(PYTHON),python3.11 python3); do \
 	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	        2>/dev/null; then \
-	        exec "$$python" .ci/setup_venv.py \
-	            --venv '$(VENV)' --lock '$(LOCK)'; \
+	        echo 'Setting up $(VENV) from $(LOCK).'; \
+	        mkdir -p '$(VENV)' && touch '$(OURS)' && \
+	        rm -f '$(VENV)'/stamp_* && find '$(VENV)/' -mindepth 1 \
+	            -maxdepth 1 ! -path '*/$(notdir $(OURS))' -exec rm -rf {} + && \
+	        exec "$$python" -m venv '$(VENV)'; \
 	    fi; \
 	done; \
 	echo 'No Python 3.11 or newer found (tried:' \
 	    '$(or $(PYTHON),python3.11 python3)): install one, or name it with' \
 	    'PYTHON=path.' >&2; \
 	exit 1
+	@'$(VENV)/bin/python' -m pip install --no-input \
+	    --disable-pip-version-check --progress-bar off -r '$(LOCK)'
+	@# What an editable install does, without a build in the source tree.
+	@'$(VENV)/bin/python' -c 'import os, pathlib, sysconfig as s; \
+	    pathlib.Path(s.get_path("purelib"), "mmrazor_lakd_source.pth") \
+	    .write_text(os.getcwd() + "\n")'
+	@touch '$@'
 
 demo: venv
 	@'$(VENV)/bin/python' tools/demo.py $(ARGS)
@@ -61,12 +92,19 @@ format: venv
 	@'$(VENV)/bin/python' -m ruff check --fix .
 	@'$(VENV)/bin/python' -m ruff format .
 
+# A link that leads nowhere is a warning, and so an error.
+docs: venv
+	@'$(VENV)/bin/python' -m sphinx -q -W --keep-going $(ARGS) \
+	    docs/en docs/en/_build/html
+	@echo 'docs/en/_build/html/index.html'
+
 # Makes an environment of its own.
 classic:
 	@bash tests/classic/check_installed_tools.sh
 
 clean:
 	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache htmlcov \
+	    docs/en/_build docs/en/generated \
 	    .coverage .coverage.*
 	@find . -path './.*' -prune -o -name __pycache__ -type d -prune \
 	    -exec rm -rf {} +

@@ -32,9 +32,8 @@ from .config_check import (
     sentence_of,
 )
 from .config_check.first_iteration import FirstIteration
+from .config_check.kinds import LOADERS
 from .errors import SettingError, nearest
-
-DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,12 +106,14 @@ def positive(text: str) -> int:
     return number
 
 
-def make_progress(console: Console) -> Progress:
+def make_progress(
+    console: Console, done: str = '{task.percentage:3.0f} %'
+) -> Progress:
     """Make bars that show the time left, of tasks with descriptions."""
     return Progress(
         TextColumn('{task.description}'),
         BarColumn(),
-        TextColumn('{task.percentage:3.0f} %'),
+        TextColumn(done),
         TimeElapsedColumn(),
         TextColumn('left'),
         TimeRemainingColumn(),
@@ -197,7 +198,7 @@ def load_config(
     elif cfg.get('work_dir') is None:
         name = osp.splitext(osp.basename(path))[0]
         cfg.work_dir = osp.join('work_dirs', name)
-    for name in DATALOADERS:
+    for name in LOADERS:
         if isinstance(cfg.get(name), dict):
             _set_dataloader_defaults(cfg[name])
     if launcher != 'none' and get_device() == 'cpu':

@@ -1,18 +1,34 @@
-"""Every config resolves, builds and trains on images of its data's format."""
+"""Every config resolves, builds and trains on images of its data's format.
+
+Those of a method and a pair are written into a temporary folder, all
+combinations of them; the tree has some of these files.
+"""
 
 import time
 from copy import deepcopy
 from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
 from conftest import ROOT
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from mmrazor_lakd.config_writer import (
+    choose,
+    config_path,
+    config_text,
+    find_choice,
+    list_methods,
+    list_pairs,
+    write_config,
+)
+from mmrazor_lakd.distillers.stage_expansion import expand_model, names_stages
 from mmrazor_lakd.losses import NegativeSampler
 
 CONFIGS = sorted(
@@ -20,24 +36,41 @@ CONFIGS = sorted(
     for path in (ROOT / 'configs').glob('[a-z]*/*.py')
     if path.parent.name != 'benchmark'  # suites, of these configs
 )
-# Those of a pair; the folders `teachers` and `memory_growth` are none.
-OF_PAIRS = [
-    path
-    for path in CONFIGS
-    if path.split('/')[1] not in ('teachers', 'memory_growth')
-]
+TREE = ROOT / 'configs'
+METHODS, PAIRS = list_methods(TREE), list_pairs(TREE)
+# A pair of each kind of networks, which are trained with every method.
+TRAINED = (
+    'resnet20_resnet8_1xb64_digits',
+    'wrn-40-2_wrn-16-2_1xb64_cifar100',
+    'vgg13_vgg8_1xb64_cifar100',
+    'resnet32x4_shufflenetv1_1xb64_cifar100',
+    'resnet32x4_shufflenetv2_1xb64_cifar100',
+    'resnet50_mobilenetv2_1xb64_cifar100',
+    'resnet34_resnet18_8xb32_imagenet',
+)
+# Of the methods, those whose maps are others or need the size on ImageNet.
+LARGE = ('lakd', 'reviewkd')
+COMBINATIONS = [(method, pair) for method in METHODS for pair in PAIRS]
+WRITTEN = TemporaryDirectory()
 
 
-def is_copy(path):
+def trains(method, pair):
+    """Whether a method fits a pair: some need maps of equal width."""
+    unequal = ('shufflenet', 'mobilenet', 'wrn-40-1')
+    return method not in ('lakd_ofd', 'lakd_pooled') or not any(
+        name in pair for name in unequal
+    )
+
+
+def is_copy(name):
     """Whether a config has a like one for CIFAR-100, see the test below."""
-    return path.endswith('_1xb64_cifar10.py')
+    return name.endswith('_1xb64_cifar10')
 
 
-def marks(path):
-    """Leave out what another config shows, and the largest: half the time."""
-    large = path.endswith('_resnet50_mobilenetv1_8xb32_imagenet.py')
-    large |= path.endswith('crd_resnet34_resnet18_8xb32_imagenet.py')
-    return [pytest.mark.slow] if is_copy(path) or large else []
+def marks(method, pair):
+    """Leave out what another pair shows, and the largest."""
+    large = pair.endswith('imagenet') and method not in LARGE
+    return [pytest.mark.slow] if pair not in TRAINED or large else []
 
 
 @lru_cache(maxsize=None)
@@ -47,7 +80,21 @@ def _resolved(path):
 
 def resolve(path):
     """Read a config, once."""
-    return deepcopy(_resolved(path))
+    return deepcopy(_resolved(str(path)))
+
+
+@lru_cache(maxsize=None)
+def written(method, pair):
+    """Write the config of a method and a pair; its path."""
+    path = Path(WRITTEN.name, f'{method}-{pair}.py')
+    write_config(choose(TREE, method, pair), path)
+    return path
+
+
+def distiller(method, pair):
+    """The distiller of a method and a pair, its stages written out."""
+    model = resolve(written(method, pair)).model
+    return ConfigDict(expand_model(model)['distiller'])
 
 
 def build_model(cfg):
@@ -62,12 +109,63 @@ def _no_training_under_way():
     MessageHub.get_instance(f'test_configs_{time.monotonic_ns()}')
 
 
+def test_the_tree_has_what_the_command_writes():
+    for path in CONFIGS:
+        method, pair = find_choice(TREE, ROOT / path) or (None, None)
+        if path.startswith('configs/teachers/'):
+            continue  # written by hand; the next test compares students
+        text = config_text(choose(TREE, method, pair), (ROOT / path).parent)
+        assert (ROOT / path).read_text() == text, path
+    assert all(config_path(TREE, 'lakd', pair).is_file() for pair in PAIRS)
+
+
+@pytest.mark.parametrize('pair', PAIRS)
+def test_the_student_alone_is_the_plain_training(pair):
+    path = config_path(TREE, 'alone', pair)
+    if pair == 'resnet56_resnet20_1xb128_cifar10':
+        path = TREE / 'teachers/resnet20_240e_1xb128_cifar10.py'
+    ours = resolve(written('alone', pair))
+    assert ours.model.type == 'ImageClassifier'
+    if path.is_file():
+        plain = resolve(path)
+        for name in ('model', 'train_dataloader', 'optim_wrapper'):
+            assert ours[name] == plain[name]
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_every_combination_resolves(method):
+    for pair in PAIRS:
+        model = resolve(written(method, pair)).model
+        assert not names_stages(expand_model(model).get('distiller', {}))
+
+
 @pytest.mark.parametrize(
     'path',
-    [pytest.param(path, marks=marks(path)) for path in CONFIGS],
+    [
+        pytest.param(
+            path, marks=pytest.mark.slow if is_copy(path[:-3]) else ()
+        )
+        for path in CONFIGS
+        if path.startswith('configs/teachers/')
+    ],
 )
-def test_two_iterations(path):
-    cfg = resolve(path)
+def test_two_iterations_of_a_network(path):
+    train_two_iterations(resolve(path))
+
+
+@pytest.mark.parametrize(
+    ('method', 'pair'),
+    [
+        pytest.param(method, pair, marks=marks(method, pair))
+        for method, pair in COMBINATIONS
+        if method != 'alone' and trains(method, pair)
+    ],
+)
+def test_two_iterations(method, pair):
+    train_two_iterations(resolve(written(method, pair)))
+
+
+def train_two_iterations(cfg):
     model = build_model(cfg)
     model.train()
     for module in model.modules():
@@ -75,7 +173,8 @@ def test_two_iterations(path):
             module.take_labels(torch.arange(module.num_samples) % 10)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     generator = torch.Generator().manual_seed(0)
-    count, size = (2, 224) if path.endswith('imagenet.py') else (4, 32)
+    imagenet = cfg.train_dataloader.dataset.type == 'ImageNet'
+    count, size = (2, 224) if imagenet else (4, 32)
     for _ in range(2):
         images = torch.randint(
             0, 256, (count, 3, size, size), generator=generator
@@ -104,11 +203,13 @@ def test_two_iterations(path):
     )
 
 
-@pytest.mark.parametrize('path', [path for path in CONFIGS if is_copy(path)])
-def test_cifar10_differs_from_cifar100_in_the_data_alone(path):
+@pytest.mark.parametrize('pair', filter(is_copy, PAIRS))
+@pytest.mark.parametrize('method', METHODS)
+def test_cifar10_differs_from_cifar100_in_the_data_alone(method, pair):
     """So that training one of the two in `make test` is enough."""
-    ours = resolve(path).to_dict()
-    like = resolve(path.replace('cifar10.py', 'cifar100.py')).to_dict()
+    ours = resolve(written(method, pair)).to_dict()
+    like = resolve(written(method, f'{pair}0')).to_dict()
+    assert like.pop('published_top1')['teacher']
     for cfg, name, classes in ((ours, 'cifar10', 10), (like, 'cifar100', 100)):
         for key in list(cfg):
             if key.startswith(('train_data', 'val_', 'test_')):
@@ -129,37 +230,33 @@ def test_cifar10_differs_from_cifar100_in_the_data_alone(path):
 
 
 @pytest.mark.parametrize(
-    'path', [path for path in OF_PAIRS if path.split('/')[1] != 'kd']
+    ('method', 'pair'),
+    [c for c in COMBINATIONS if c[0] not in ('alone', 'kd')],
 )
-def test_methods_of_a_pair_differ_in_the_distiller_alone(path):
+def test_methods_of_a_pair_differ_in_the_distiller_alone(method, pair):
     """Against KD, whose cross-entropy has another weight by its recipe."""
-    method = path.split('/')[1]
-    ours = resolve(path).to_dict()
-    kd = resolve(path.replace(method, 'kd')).to_dict()
-    ours.pop(f'{method}_distiller')
-    weight = 0.5 if path.endswith('imagenet.py') else 0.1
-    lies_over = dict(
-        lakd=['dkd'], lakd_ofd=['lakd', 'ofd'], lakd_pooled=['lakd']
-    )
-    for other in lies_over.get(method, ()):
-        its = resolve(path.replace(method, other)).to_dict()
-        name = f'{other}_distiller'
-        assert ours.pop(name) == its[name]
+    ours = resolve(written(method, pair)).to_dict()
+    kd = resolve(written('kd', pair)).to_dict()
+    for cfg in (ours, kd):  # the bases that the distillers are made of
+        for name in list(cfg):
+            if name.endswith(('_distiller', '_architecture')):
+                del cfg[name]
+    weight = 0.5 if pair.endswith('imagenet') else 0.1
     loss = ours['model']['architecture']['head']['loss']
     assert loss['loss_weight'] == 1.0
     loss['loss_weight'] = weight
-    kd.pop('kd_distiller')
-    loss = kd['model']['architecture']['head']['loss']
-    assert loss['loss_weight'] == weight
     assert ours['model'].pop('distiller') != kd['model'].pop('distiller')
     assert ours == kd
 
 
 def test_names_say_what_is_in_them():
     """{method}_{teacher}_{student}_{gpus}xb{batch}_{data}.py"""
-    for path in CONFIGS:
+    paths = {pair: written('kd', pair) for pair in PAIRS}
+    for path in (TREE / 'teachers').glob('*.py'):
+        paths[path.stem] = path
+    for name, path in paths.items():
         cfg = resolve(path)
-        *_, batch, data = path[: -len('.py')].split('_')
+        *_, batch, data = name.split('_')
         gpus = 8 if data == 'imagenet' else 1
         assert batch == f'{gpus}xb{cfg.train_dataloader.batch_size}'
         kind = cfg.train_dataloader.dataset.type.lower().split('.')[-1]

@@ -1,8 +1,10 @@
 """The configs that the pages show build, and give losses, as they stand."""
 
+import json
 import re
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from conftest import total
@@ -61,3 +63,29 @@ def test_options_over_a_config_of_ours(tmp_path, text):
     path = tmp_path / 'config.py'
     path.write_text(f'_base_ = {str(ROOT / LAKD)!r}\n{text}')
     assert torch.isfinite(loss_of(path, tmp_path, 32))
+
+
+def test_first_distillation(tmp_path, monkeypatch):
+    """The notebook's code, for one epoch in place of eight."""
+    text = (DOCS / 'first_distillation.ipynb').read_text()
+    code = '\n'.join(
+        ''.join(cell['source'])
+        for cell in json.loads(text)['cells']
+        if cell['cell_type'] == 'code'
+    )
+    for old, new in (('EPOCHS = 8', 'EPOCHS = 1'), ('../..', str(ROOT))):
+        assert code.count(old) == 1
+        code = code.replace(old, new)
+    monkeypatch.chdir(tmp_path)
+    plt.switch_backend('Agg')
+    names = {}
+    exec(code, names)
+    assert names['scores'].shape == (1, 10)
+
+
+def test_links_of_pages_that_are_not_in_the_site():
+    """`make docs` checks the others."""
+    pages = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md']
+    for page in [*pages, *ROOT.glob('docs/lab/**/*.md')]:
+        for link in re.findall(r'\]\(([^)#\s:]+)[)#]', page.read_text()):
+            assert (page.parent / link).exists(), (page, link)

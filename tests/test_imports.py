@@ -15,6 +15,7 @@ ROOMS = [
     'backbones',
     'datasets',
     'config_check',
+    'config_writer',
     'cli',
     'checkpoints',
     'partition',

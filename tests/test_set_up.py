@@ -15,8 +15,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from processes import clean_environment, run, write
 
-STATE = 'mmrazor_lakd_state.txt'
-
 
 def test_lock_meets_the_requirements():
     def read(name):
@@ -25,7 +23,8 @@ def test_lock_meets_the_requirements():
         return [Requirement(line) for line in lines if line]
 
     locked = {canonicalize_name(r.name): r for r in read('lock')}
-    for requirement in read('runtime') + read('lite') + read('tests'):
+    wanted = [read(name) for name in ('runtime', 'lite', 'tests', 'docs')]
+    for requirement in sum(wanted, []):
         pinned = locked[canonicalize_name(requirement.name)].specifier
         (pin,) = pinned
         assert pin.operator == '=='
@@ -36,11 +35,6 @@ needs_make = pytest.mark.skipif(
     shutil.which('make') is None or sys.version_info < (3, 11),
     reason='the pinned environment needs make and Python 3.11',
 )
-
-
-def heed_interrupts():
-    """Undo what a shell does to background jobs: they ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class SetUp:
@@ -65,7 +59,6 @@ class SetUp:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=heed_interrupts,
         )
 
     def start_and_wait_for_python(self):
@@ -105,18 +98,6 @@ def write_hollow_wheel(folder):
     return path
 
 
-def write_python_without_ensurepip(folder):
-    """A Python as Debian has it without the package python3-venv."""
-    folder = folder / 'crippled'
-    write(folder / 'ensurepip.py', 'raise ImportError')
-    path = write(
-        folder / 'python',
-        f'#!/bin/sh\nPYTHONPATH={folder} exec {sys.executable} "$@"\n',
-    )
-    path.chmod(0o755)
-    return path
-
-
 def tree_hash(folder):
     digest = hashlib.sha256()
     for path in sorted(folder.rglob('*')):
@@ -133,9 +114,6 @@ def test_failed_set_up_is_not_trusted_and_the_next_call_mends_it(set_up):
     failed = set_up()
     assert failed.returncode != 0
     assert 'No matching distribution found for hollow==0.1' in failed.stdout
-    assert 'Nothing of it is kept' in failed.stdout
-    assert 'Traceback' not in failed.stdout
-    assert not (set_up.venv / 'bin').exists()
 
     # The same call again, with the same lock file, once the package is there.
     write_hollow_wheel(folder)
@@ -147,16 +125,17 @@ def test_failed_set_up_is_not_trusted_and_the_next_call_mends_it(set_up):
 
     # And again: nothing is said or touched, no Python that could is needed.
     before = tree_hash(set_up.venv)
-    crippled = write_python_without_ensurepip(folder)
-    again = set_up(python=crippled)
+    again = set_up(python='no_such_python')
     assert again.returncode == 0, again.stdout
     assert 'Setting up' not in again.stdout
     assert tree_hash(set_up.venv) == before
 
     # With another lock file it is not what is asked for.
-    set_up.lock.write_text('# nothing\n')
-    changed = set_up(python=crippled)
-    assert 'install its module venv' in changed.stdout
+    set_up.lock.write_text('# another one\n')
+    assert set_up(python='no_such_python').returncode != 0
+    changed = set_up()
+    assert changed.returncode == 0, changed.stdout
+    assert set_up.imports('hollow').strip() == 'None'
 
 
 @needs_make
@@ -169,29 +148,12 @@ def test_killed_set_up_is_made_anew_by_one_of_two_calls(set_up):
     killed.communicate()
     # A Python is there, and still the environment must not be used as it is.
     assert (set_up.venv / 'bin/python').exists()
-    assert (set_up.venv / STATE).read_text() == 'unfinished'
 
     both = [set_up.start() for _ in range(2)]
     output = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], output
     assert sum('Setting up' in text for text in output) == 1, output
     assert 'hollow.py' in set_up.imports('hollow')
-
-
-@needs_make
-def test_stopped_set_up_says_so_and_keeps_nothing(set_up):
-    set_up.lock.write_text('')
-    # It begins with an environment made from another lock file.
-    write(set_up.venv / STATE, 'hash of another lock file')
-    old = write(set_up.venv / 'lib' / 'old.py')
-    stopped = set_up.start_and_wait_for_python()
-    assert not old.exists()
-    os.killpg(stopped.pid, signal.SIGINT)
-    output = stopped.communicate()[0]
-    assert stopped.returncode != 0
-    assert 'The set-up was stopped. Nothing of it is kept.' in output
-    assert 'Traceback' not in output
-    assert [path.name for path in set_up.venv.iterdir()] == [STATE]
 
 
 @needs_make
@@ -205,14 +167,9 @@ def test_foreign_environment_is_left_alone(set_up):
 
 
 @needs_make
-def test_missing_python_or_venv_gets_one_sentence(set_up, tmp_path):
+def test_missing_python_gets_one_sentence(set_up, tmp_path):
     set_up.lock.write_text('')
     none = set_up(python=tmp_path / 'no_such_python')
     assert none.returncode != 0
     assert 'No Python 3.11 or newer found' in none.stdout
-    python = write_python_without_ensurepip(tmp_path)
-    no_venv = set_up(python=python)
-    assert no_venv.returncode != 0
-    assert 'install its module venv' in no_venv.stdout
-    assert 'Traceback' not in none.stdout + no_venv.stdout
     assert not set_up.venv.exists()

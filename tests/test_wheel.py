@@ -180,13 +180,14 @@ def test_installed_suite_says_where_its_teacher_is(wheel, tmp_path):
     )
     assert result.returncode == 0, result.stdout
     mim = target / 'mmrazor_lakd' / '.mim'
-    base = mim / 'configs' / 'benchmark' / 'cifar10_ablation.py'
+    base = mim / 'configs' / 'benchmark' / 'cifar10_published_teacher.py'
     # one of its many methods, to be quick
     suite = write(
         tmp_path / 'suite.py',
         f"_base_ = ['{base}']\n"
         "config = 'configs/lakd/lakd_{pair}.py'\n"
         "methods = [dict(title='LAKD', config=config)]\n"
+        "reference = 'LAKD'\n"
         'del config\n',
     )
     done = subprocess.run(
@@ -198,9 +199,9 @@ def test_installed_suite_says_where_its_teacher_is(wheel, tmp_path):
     )
     assert done.returncode == 2
     (said,) = (i for i in done.stderr.splitlines() if i.startswith('error: '))
-    teacher = 'resnet20_1xb128_cifar10'
-    assert f'takes its teacher {teacher} from {mim}/docs/en/' in said
-    assert 'a clone of the project has it' in said
+    teacher = 'resnet56_1xb128_cifar10'
+    assert f'takes its teacher {teacher} from {mim}/checkpoints/' in said
+    assert 'teachers.md says how to get it' in said
     assert f'--cfg-options teacher_checkpoints.{teacher}=PATH' in said
 
 

@@ -44,7 +44,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'suite',
         nargs='?',
-        help='name of a suite in configs/benchmark, or a path',
+        help='name of a suite in configs/benchmark, or the path of one, such '
+        'as docs/lab/suites/cifar10_ablation.py',
     )
     parser.add_argument(
         '--jobs', type=int, default=1, help='trainings at once (default: 1)'

@@ -11,7 +11,7 @@ methods[0].update(config='configs/teachers/{student}_240e_{recipe}.py')
 methods += [
     dict(
         title=f'LAKD, {head}',
-        config=f'configs/lakd_{head.lower()}/lakd_{head.lower()}_{{pair}}.py',
+        config=f'configs/lakd/lakd_{{pair}}_{head.lower()}.py',
     )
     for head in ('pooled', 'OFD')
 ]

@@ -16,53 +16,34 @@ options = {
     'data_preprocessor.std': [58.395, 57.12, 57.375],
 }
 
-# OFD's learned layers, which LAKD over OFD leaves out: what each has of them
 d = 'model.distiller'
+# OFD's learned layers, which LAKD over OFD leaves out: what each has of them
 layer = f'{d}.connectors.align'
 # four times OFD's weights, which cifar10_published_tuning's split prefers
-weight = f'{d}.distill_losses.loss_ofd'
+weight = {f'{d}.distill_losses.loss_ofd.loss_weight': 4.0}
 methods = _base_.methods + [
     dict(
         title='OFD without its layers',
         config='configs/ofd/ofd_{pair}.py',
         options={
-            f'{layer}{stage}.{key}': value
-            for stage in (1, 2, 3)
-            for key, value in (
-                ('_delete_', True),
-                ('type', 'LocalModuleConnector'),
-            )
+            f'{layer}._delete_': True,
+            f'{layer}.type': 'LocalModuleConnector',
         },
     ),
     dict(
         title='LAKD, OFD with its layers',
-        config='configs/lakd_ofd/lakd_ofd_{pair}.py',
+        config='configs/lakd/lakd_{pair}_ofd.py',
         options={
-            f'{layer}{stage}.{key}': value
-            for stage in (2, 3)
-            for key, value in (
-                ('type', 'ConvModuleConnector'),
-                ('norm_cfg.type', 'BN'),
-                ('act_cfg', None),
-            )
+            f'{layer}.type': 'ConvModuleConnector',
+            f'{layer}.norm_cfg.type': 'BN',
+            f'{layer}.act_cfg': None,
         },
     ),
-    dict(
-        title='OFD x 4',
-        config='configs/ofd/ofd_{pair}.py',
-        options={
-            f'{weight}1.loss_weight': 1.0,
-            f'{weight}2.loss_weight': 2.0,
-            f'{weight}3.loss_weight': 4.0,
-        },
-    ),
+    dict(title='OFD x 4', config='configs/ofd/ofd_{pair}.py', options=weight),
     dict(
         title='LAKD, OFD x 4',
-        config='configs/lakd_ofd/lakd_ofd_{pair}.py',
-        options={
-            f'{weight}2.loss_weight': 2.0,
-            f'{weight}3.loss_weight': 4.0,
-        },
+        config='configs/lakd/lakd_{pair}_ofd.py',
+        options=weight,
     ),
     # its authors' weight for most other pairs, better on that split, too
     dict(

@@ -3,9 +3,5 @@ _base_ = [
     '../_base_/distillers/crd.py',
 ]
 
-# so few images have fewer than 16384 of other classes
-_base_.crd_distiller.distill_losses.loss_crd.update(
-    num_samples=1352, num_negatives=1024
-)
-
+_base_.crd_distiller.update(_base_.method_settings.crd_distiller)
 model = dict(distiller=_base_.crd_distiller)

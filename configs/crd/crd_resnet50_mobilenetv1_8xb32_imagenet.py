@@ -1,6 +1,7 @@
 _base_ = [
     '../_base_/pairs/resnet50_mobilenetv1_8xb32_imagenet.py',
-    '../_base_/distillers/crd_imagenet.py',
+    '../_base_/distillers/crd.py',
 ]
 
+_base_.crd_distiller.update(_base_.method_settings.crd_distiller)
 model = dict(distiller=_base_.crd_distiller)

@@ -1,3 +1,6 @@
-_base_ = ['../_base_/pairs/resnet56_resnet20_1xb128_cifar10.py', '../_base_/distillers/dist.py']
+_base_ = [
+    '../_base_/pairs/resnet56_resnet20_1xb128_cifar10.py',
+    '../_base_/distillers/dist.py',
+]
 
 model = dict(distiller=_base_.dist_distiller)

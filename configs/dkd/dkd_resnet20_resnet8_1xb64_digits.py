@@ -3,9 +3,5 @@ _base_ = [
     '../_base_/distillers/dkd.py',
 ]
 
-# The published 20 of 240 epochs, of this short training.
-_base_.dkd_distiller.distill_losses.loss_dkd.update(
-    epochs=None, fraction=1 / 12
-)
-
+_base_.dkd_distiller.update(_base_.method_settings.dkd_distiller)
 model = dict(distiller=_base_.dkd_distiller)

@@ -1,8 +1,7 @@
 _base_ = [
     '../_base_/pairs/resnet50_mobilenetv1_8xb32_imagenet.py',
-    '../_base_/distillers/dkd_imagenet.py',
+    '../_base_/distillers/dkd.py',
 ]
 
-_base_.dkd_distiller.distill_losses.loss_dkd.loss.update(beta=2.0)
-
+_base_.dkd_distiller.update(_base_.method_settings.dkd_distiller)
 model = dict(distiller=_base_.dkd_distiller)

@@ -3,6 +3,5 @@ _base_ = [
     '../_base_/distillers/dkd.py',
 ]
 
-_base_.dkd_distiller.distill_losses.loss_dkd.loss.update(beta=6.0)
-
+_base_.dkd_distiller.update(_base_.method_settings.dkd_distiller)
 model = dict(distiller=_base_.dkd_distiller)

@@ -1,10 +1,11 @@
 _base_ = [
     '../_base_/pairs/resnet34_resnet18_8xb32_imagenet.py',
-    '../_base_/distillers/kd_imagenet.py',
+    '../_base_/distillers/kd.py',
 ]
 
+_base_.kd_architecture.update(_base_.method_settings.kd_architecture)
+_base_.kd_distiller.update(_base_.method_settings.kd_distiller)
 model = dict(
-    # KD's cross-entropy has a weight of 0.5; every other method's has 1.
-    architecture=dict(head=dict(loss=dict(loss_weight=0.5))),
-    distiller={{_base_.kd_distiller}},
+    architecture=_base_.kd_architecture,
+    distiller=_base_.kd_distiller,
 )

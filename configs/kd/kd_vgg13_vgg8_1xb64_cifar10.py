@@ -4,7 +4,6 @@ _base_ = [
 ]
 
 model = dict(
-    # KD's cross-entropy has a weight of 0.1; every other method's has 1.
-    architecture=dict(head=dict(loss=dict(loss_weight=0.1))),
-    distiller={{_base_.kd_distiller}},
+    architecture=_base_.kd_architecture,
+    distiller=_base_.kd_distiller,
 )

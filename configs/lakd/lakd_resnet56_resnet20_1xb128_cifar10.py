@@ -1,6 +1,6 @@
 _base_ = [
-    '../dkd/dkd_resnet56_resnet20_1xb128_cifar10.py',
+    '../_base_/pairs/resnet56_resnet20_1xb128_cifar10.py',
     '../_base_/distillers/lakd.py',
 ]
 
-model = dict(distiller={{_base_.lakd_distiller}})
+model = dict(distiller=_base_.lakd_distiller)

@@ -1,6 +1,7 @@
 _base_ = [
-    '../dkd/dkd_vgg13_vgg8_1xb64_cifar10.py',
-    '../_base_/distillers/lakd_vgg.py',
+    '../_base_/pairs/vgg13_vgg8_1xb64_cifar10.py',
+    '../_base_/distillers/lakd.py',
 ]
 
-model = dict(distiller={{_base_.lakd_distiller}})
+_base_.lakd_distiller.update(_base_.method_settings.dkd_distiller)
+model = dict(distiller=_base_.lakd_distiller)

@@ -3,14 +3,5 @@ _base_ = [
     '../_base_/distillers/reviewkd.py',
 ]
 
-# The published 20 of 240 epochs, of this short training. The weight of most
-# pairs: none was published for this one, and the 0.6 of ResNet56 -> ResNet20
-# is 2 points worse (docs/en/notes/experiments.md).
-_base_.reviewkd_distiller.distill_losses.loss_review.update(
-    epochs=None, fraction=1 / 12
-)
-_base_.reviewkd_distiller.distill_losses.loss_review.loss.update(
-    loss_weight=5.0
-)
-
+_base_.reviewkd_distiller.update(_base_.method_settings.reviewkd_distiller)
 model = dict(distiller=_base_.reviewkd_distiller)

@@ -240,23 +240,14 @@ def draw_gains(
     for axis, other, rows in zip(axes, others, panels):
         values = [100 * row['gain'] for row in rows]
         places = range(len(rows))
-        axis.barh(
-            places,
-            values,
-            0.7,
-            color=[GAIN if v > 0 else LOSS for v in values],
-        )
-        for place, value, row in zip(places, values, rows):
-            sure = ' *' if row['p'] < 0.05 else ''
-            axis.annotate(
-                f'+{row["only_model"]} −{row["only_other"]}{sure}',
-                (value, place),
-                (4 if value >= 0 else -4, 0),
-                textcoords='offset points',
-                ha='left' if value >= 0 else 'right',
-                va='center',
-                fontsize=8,
-            )
+        colors = [GAIN if value > 0 else LOSS for value in values]
+        bars = axis.barh(places, values, 0.7, color=colors)
+        written = [
+            f'+{row["only_model"]} −{row["only_other"]}'
+            + (' *' if row['p'] < 0.05 else '')
+            for row in rows
+        ]
+        axis.bar_label(bars, written, padding=4, fontsize=8)
         axis.set_yticks(places, [row['label'] for row in rows], fontsize=9)
         axis.tick_params(axis='y', length=0)
         axis.invert_yaxis()

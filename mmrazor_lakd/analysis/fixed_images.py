@@ -14,21 +14,14 @@ from .data import evenly_spaced
 @contextmanager
 def kept_random_state() -> Iterator[None]:
     """Leave all random numbers to come as they were."""
-    cuda = torch.cuda.is_available()
-    python, numpy, cpu = (
-        random.getstate(),
-        np.random.get_state(),
-        torch.get_rng_state(),
-    )
-    gpus = torch.cuda.get_rng_state_all() if cuda else []
+    python, numpy = random.getstate(), np.random.get_state()
+    gpus = range(torch.cuda.device_count())
     try:
-        yield
+        with torch.random.fork_rng(gpus):
+            yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
-        torch.set_rng_state(cpu)
-        if cuda:
-            torch.cuda.set_rng_state_all(gpus)
 
 
 class FixedImages:

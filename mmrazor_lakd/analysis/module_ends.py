@@ -6,6 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 from torch import nn
 
 from ..distillers.local_modules import check_local_modules
+from ..distillers.stage_expansion import expand_local_modules, stages_of_both
 from ..errors import SettingError, nearest
 from ..partition.pairing import pair_blocks
 from ..partition.partition import partition
@@ -179,6 +180,10 @@ def _local_modules(distiller, student, teacher) -> List[Dict]:
     count = distiller.get('num_modules')
     if entries is None and count is None:
         return []
+    if isinstance(entries, dict):
+        entries = expand_local_modules(
+            entries, *stages_of_both(student, teacher)
+        )
     check_local_modules(entries, count)
     if count is None:
         return entries

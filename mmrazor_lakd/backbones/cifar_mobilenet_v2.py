@@ -6,7 +6,7 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from .stages import HE_INIT, StagedBackbone, make_stage
+from .stages import FOUR_STAGES, HE_INIT, StagedBackbone, make_stage
 
 # Of each stage: rows of expansion, channels, blocks and first stride. The
 # expansion of the first row is 1, that of the others an option.
@@ -106,6 +106,8 @@ class CIFARMobileNetV2(StagedBackbone):
         [(12, 16, 16), (16, 8, 8), (48, 4, 4), (160, 2, 2), (1280, 2, 2)]
     """
 
+    map_stages = FOUR_STAGES
+
     def __init__(
         self,
         widen_factor: float = 0.5,
@@ -114,7 +116,7 @@ class CIFARMobileNetV2(StagedBackbone):
         out_indices: Sequence[int] = (4,),
         init_cfg: Union[dict, list, tuple, None] = HE_INIT,
     ) -> None:
-        stages = [f'layer{number}' for number in range(1, 5)]
+        stages = self.map_stages.names
         super().__init__([*stages, 'conv2'], out_indices, init_cfg)
         channels = int(32 * widen_factor)
         self.conv1 = conv_bn_relu(in_channels, channels, 3, 2)

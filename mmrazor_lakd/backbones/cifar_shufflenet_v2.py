@@ -140,7 +140,7 @@ class CIFARShuffleNetV2(StagedBackbone):
         out_indices: Sequence[int] = (3,),
         init_cfg: Union[dict, list, tuple, None] = None,
     ) -> None:
-        stages = ['layer1', 'layer2', 'layer3']
+        stages = self.map_stages.names
         super().__init__([*stages, 'last'], out_indices, init_cfg)
         channels = STEM_CHANNELS
         self.conv1 = nn.Conv2d(in_channels, channels, 1, bias=False)

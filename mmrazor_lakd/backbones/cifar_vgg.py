@@ -7,7 +7,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..errors import check_choice
-from .stages import HE_INIT, StagedBackbone, make_stage
+from .stages import HE_INIT, StagedBackbone, Stages, make_stage
 
 WIDTHS = (64, 128, 256, 512, 512)
 # depth (which counts the paper's three linear layers, of which one is left):
@@ -79,6 +79,11 @@ class CIFARVGG(StagedBackbone):
         [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4), (512, 4, 4)]
     """
 
+    map_stages = Stages(
+        ('layer0', 'layer1', 'layer2', 'layer3', 'layer4'),
+        skipped=('layer0',),
+    )
+
     def __init__(
         self,
         depth: int,
@@ -86,7 +91,7 @@ class CIFARVGG(StagedBackbone):
         out_indices: Sequence[int] = (4,),
         init_cfg: Union[dict, list, tuple, None] = HE_INIT,
     ) -> None:
-        stages = [f'layer{number}' for number in range(len(WIDTHS))]
+        stages = self.map_stages.names
         super().__init__(stages, out_indices, init_cfg)
         check_choice('CIFARVGG', 'depth', depth, tuple(ARCH_SETTINGS))
         self.depth = depth

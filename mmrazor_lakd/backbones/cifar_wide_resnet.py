@@ -7,7 +7,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 from ..errors import check_choice
-from .stages import HE_INIT, StagedBackbone, make_stage
+from .stages import HE_INIT, StagedBackbone, Stages, make_stage
 
 
 class PreActBlock(nn.Module):
@@ -92,6 +92,8 @@ class CIFARWideResNet(StagedBackbone):
         >>> [tuple(m.shape) for m in net(torch.rand(1, 3, 32, 32))]
         [(1, 32, 32, 32), (1, 64, 16, 16), (1, 128, 8, 8)]
     """
+
+    map_stages = Stages(output='sum')
 
     def __init__(
         self,

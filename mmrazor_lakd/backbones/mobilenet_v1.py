@@ -6,7 +6,7 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from .stages import StagedBackbone, make_stage
+from .stages import FOUR_STAGES, StagedBackbone, make_stage
 
 STEM_CHANNELS = 32
 # of each stage: channels and stride of its blocks
@@ -91,13 +91,15 @@ class MobileNetV1(StagedBackbone):
         [(128, 56, 56), (256, 28, 28), (512, 14, 14), (1024, 7, 7)]
     """
 
+    map_stages = FOUR_STAGES
+
     def __init__(
         self,
         in_channels: int = 3,
         out_indices: Sequence[int] = (3,),
         init_cfg: Union[dict, list, tuple, None] = None,
     ) -> None:
-        stages = [f'layer{number}' for number in range(1, 5)]
+        stages = self.map_stages.names
         super().__init__(stages, out_indices, init_cfg)
         channels = STEM_CHANNELS
         self.conv1 = nn.Conv2d(

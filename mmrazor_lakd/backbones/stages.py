@@ -1,6 +1,7 @@
 """What the networks have in common: stages of blocks, and their taps."""
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Dict, Optional, Sequence, Tuple, Union
 
 import torch
@@ -14,6 +15,29 @@ HE_INIT = (
     dict(type='Kaiming', layer='Conv2d', nonlinearity='relu'),
     dict(type='Constant', layer='BatchNorm2d', val=1),
 )
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of a network whose maps can be distilled.
+
+    A backbone's class has them as ``map_stages``, so that a config can say
+    ``stages='preact'`` of networks of any depth.
+
+    Attributes:
+        names (tuple[str]): Of the stages, in their order. Each has a module
+            ``preact``, whose output is its map before the last ReLU.
+        skipped (tuple[str]): Those that the literature takes no map of.
+        output (str): The module in a stage whose output the literature takes
+            for the stage's. Empty: the stage itself.
+    """
+
+    names: Tuple[str, ...] = ('layer1', 'layer2', 'layer3')
+    skipped: Tuple[str, ...] = ()
+    output: str = ''
+
+
+FOUR_STAGES = Stages(('layer1', 'layer2', 'layer3', 'layer4'))
 
 
 def make_stage(
@@ -64,6 +88,7 @@ class StagedBackbone(BaseBackbone):
         SettingError: If there is no such stage.
     """
 
+    map_stages = Stages()
     feat_dim: int
 
     def __init__(

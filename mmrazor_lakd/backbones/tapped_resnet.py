@@ -7,6 +7,8 @@ from mmpretrain.registry import MODELS
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from .stages import FOUR_STAGES
+
 
 class _LeavesActivation:
     """Lets a block of mmpretrain's leave its last ReLU to the stage."""
@@ -39,6 +41,8 @@ class TappedBottleneck(_LeavesActivation, Bottleneck):
 
 class _Tapped:
     """Adds ``preact`` and the last ReLU to each stage."""
+
+    map_stages = FOUR_STAGES
 
     arch_settings = {
         depth: (

@@ -34,7 +34,7 @@ def read_checkpoint(path: str, option: str) -> Dict:
 
     Returns:
         dict: With the weights as ``state_dict``, under whatever name they
-        lie in the file (:func:`~mmrazor_lakd.weights.take_weights`), and
+        lie in the file (:func:`take_weights`), and
         whatever else it holds.
 
     Raises:

@@ -10,9 +10,10 @@ from mmpretrain.registry import MODELS as CLASSIFIER_PARTS
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..cli import DATALOADERS, load_config
+from ..cli import load_config
 from ..config_check import check_config
 from ..config_check.first_iteration import explained
+from ..config_check.kinds import LOADERS
 from ..errors import SettingError
 from .loading import (
     TEACHER_PREFIX,
@@ -24,7 +25,7 @@ from .loading import (
 
 TEACHER = 'teacher'
 #: sections of a config that networks and their images are made from
-USED = ('model', 'data_preprocessor', *DATALOADERS)
+USED = ('model', 'data_preprocessor', *LOADERS)
 
 
 class Choice(NamedTuple):

@@ -151,7 +151,7 @@ def convert_published(checkpoint: object, source: str) -> Converted:
 
     Args:
         checkpoint (dict): What was read, in one of the forms that
-            :func:`~mmrazor_lakd.weights.take_weights` knows. Where some names
+            :func:`take_weights` knows. Where some names
             begin with ``student.``, as those of a whole training by ReviewKD
             or mdistiller, only these are taken.
         source (str): The file, for the messages.

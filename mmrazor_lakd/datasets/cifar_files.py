@@ -7,10 +7,8 @@ a list of N integers (``fine_labels`` in CIFAR-100).
 
 import hashlib
 import io
-import os
 import pickle
-from pathlib import Path
-from typing import Any, Dict, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -141,20 +139,8 @@ class _ArrayPickler(pickle.Pickler):
         return NotImplemented
 
 
-def write_pickle(path: Union[str, Path], entry: dict) -> None:
-    """Pickle a dict of arrays and plain values; the file appears whole.
-
-    Args:
-        path (str | Path): The file; it is replaced when it exists.
-        entry (dict): What to write.
-    """
-    path = Path(path)
-    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
-    try:
-        with partial.open('wb') as file:
-            _ArrayPickler(file, protocol=4).dump(entry)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+def pickled(entry: dict) -> bytes:
+    """Pickle a dict of arrays and plain values."""
+    file = io.BytesIO()
+    _ArrayPickler(file, protocol=4).dump(entry)
+    return file.getvalue()

@@ -11,6 +11,7 @@ from typing import (
 )
 
 import torch
+from mmengine.logging import print_log
 from mmrazor.models.distillers import ConfigurableDistiller
 from mmrazor.models.task_modules import RecorderManager
 from mmrazor.registry import MODELS
@@ -24,6 +25,13 @@ from ..tracing.records import release_records
 from .checkpointing import renew_checkpoints
 from .class_counts import check_class_counts
 from .parts import Shape, fill_in, shape_arguments
+from .stage_expansion import (
+    PARTS,
+    describe_expansion,
+    expand_stages,
+    read_stages,
+    stages_of_both,
+)
 from .student_step import TakenRecord
 
 
@@ -31,7 +39,7 @@ from .student_step import TakenRecord
 class FeatureDistiller(ConfigurableDistiller):
     """A :class:`ConfigurableDistiller` for losses between feature maps.
 
-    It takes the configs of MMRazor's, and adds three things:
+    It takes the configs of MMRazor's, and adds four things:
 
     - Shapes need not be typed. Before training, each model is run on one
       image. A connector whose class takes ``in_channels`` and
@@ -42,6 +50,9 @@ class FeatureDistiller(ConfigurableDistiller):
     - ``recorder`` in ``loss_forward_mappings`` may be a list: the connector
       or the loss gets a list of maps.
     - A connector with a method ``prepare_from_teacher`` is shown the teacher.
+    - ``stages`` stands for the recorders and mappings of the stages that both
+      networks declare, see below. It is written out, and logged, when the
+      networks are known.
 
     Source: ours.
 
@@ -50,15 +61,42 @@ class FeatureDistiller(ConfigurableDistiller):
         input_size (int | tuple, optional): Height and width of the image.
             Defaults to None: the backbone's ``img_size``, or 32, or 224 for
             models that refuse 32.
+        stages (str | dict, optional): The maps of each stage that the losses
+            compare: ``'preact'``, before the last ReLU, or ``'output'``, what
+            the literature takes for a stage's output. Losses without a
+            mapping get one copy a stage, ``loss_at1``, ``loss_at2``, ...,
+            called with ``s_feature`` and ``t_feature``. A dict has the keys
+
+            - ``maps``, or ``student`` and ``teacher``: Either of the two.
+            - ``first`` and ``last`` (int): The stages to take, counted from
+              1. Default to all.
+            - ``connector`` and ``teacher_connector`` (str): Names among
+              ``connectors`` of what the student's and the teacher's maps go
+              through, a copy a stage.
+            - ``decay`` (float): Factor of ``loss_weight`` from each stage to
+              the one before it. Defaults to 1.
+            - ``together`` (bool): Whether one loss takes the maps of all
+              stages as lists, ``s_features`` and ``t_features``.
+            - ``pooled`` (bool): Whether ``neck.gap`` is one more stage.
         kwargs: Arguments of :class:`ConfigurableDistiller`.
 
     Raises:
         SettingError: If a recorder names a module or a mapping a recorder
             that doesn't exist, if a loss has no mapping or compares unequal
-            numbers of classes, if a connector takes no map, or if
-            ``input_size`` is no size.
+            numbers of classes, if a connector takes no map, if
+            ``input_size`` is no size, or if ``stages`` is unknown, has no
+            loss, or a backbone declares none.
 
     Examples:
+        >>> distiller = dict(
+        ...     type='FeatureDistiller',
+        ...     stages='output',
+        ...     distill_losses=dict(
+        ...         loss_at=dict(
+        ...             type='AttentionTransferLoss', loss_weight=1000.0
+        ...         )
+        ...     ),
+        ... )
         >>> distiller = dict(
         ...     type='FeatureDistiller',
         ...     student_recorders=dict(
@@ -92,16 +130,17 @@ class FeatureDistiller(ConfigurableDistiller):
         self,
         *args,
         input_size: Optional[Union[int, Sequence[int]]] = None,
+        stages: Optional[Union[str, Dict[str, Any]]] = None,
         **kwargs,
     ) -> None:
+        # What is built when the networks are known.
+        self._unexpanded: Dict[str, Any] = {}
+        if stages is not None:
+            read_stages(stages)
+            given = {n: kwargs.pop(n) for n in PARTS if n in kwargs}
+            self._unexpanded = dict(given, stages=stages)
         super().__init__(*args, **kwargs)
-        for name in self.distill_losses:
-            if name not in self.loss_forward_mappings:
-                raise SettingError(
-                    f"distill_losses: '{name}' has no entry in "
-                    f'loss_forward_mappings, so that it would never be '
-                    f'computed; say there which records it takes.'
-                )
+        self._check_mappings()
         sides = [input_size] * 2 if type(input_size) is int else input_size
         if input_size is not None and not (
             isinstance(sides, (list, tuple))
@@ -116,6 +155,41 @@ class FeatureDistiller(ConfigurableDistiller):
         self.input_size = input_size
         # The student, between the two calls that prepare the distiller.
         self._student: List[nn.Module] = []
+
+    def _check_mappings(self) -> None:
+        """Refuse a loss that nothing is given to."""
+        for name in self.distill_losses:
+            if name not in self.loss_forward_mappings:
+                raise SettingError(
+                    f"distill_losses: '{name}' has no entry in "
+                    f'loss_forward_mappings, so that it would never be '
+                    f'computed; say there which records it takes.'
+                )
+
+    def _expand_stages(self, student: nn.Module, teacher: nn.Module) -> None:
+        """Build what the config says of the networks' stages, if it does."""
+        if not self._unexpanded:
+            return
+        expanded = expand_stages(
+            self._unexpanded, *stages_of_both(student, teacher)
+        )
+        self._unexpanded = {}
+        print_log(describe_expansion(expanded), logger='current')
+        recorders = [
+            RecorderManager(expanded[f'{role}_recorders'])
+            for role in ('student', 'teacher')
+        ]
+        self.student_recorders, self.teacher_recorders = recorders
+        losses = expanded['distill_losses']
+        self.distill_losses = self.build_distill_losses(losses)
+        self.connectors = self.build_connectors(expanded.get('connectors'))
+        mappings = expanded['loss_forward_mappings']
+        self._check_loss_forward_mappings(
+            self.distill_losses, mappings, *recorders
+        )
+        self.loss_forward_mappings = mappings
+        self._check_mappings()
+        self.prepare_from_student(student)
 
     def build_connectors(
         self, connectors: Optional[Dict[str, Any]] = None
@@ -209,12 +283,14 @@ class FeatureDistiller(ConfigurableDistiller):
 
     def prepare_from_student(self, model: nn.Module) -> None:
         """Take the student; called before :meth:`prepare_from_teacher`."""
-        check_recorders(self, model, 'student')
-        super().prepare_from_student(model)
         self._student = [model]
+        if not self._unexpanded:  # which takes both networks
+            check_recorders(self, model, 'student')
+            super().prepare_from_student(model)
 
     def prepare_from_teacher(self, model: nn.Module) -> None:
         """Look at the maps of both models and build the connectors."""
+        self._expand_stages(self._student[0], model)
         check_recorders(self, model, 'teacher')
         super().prepare_from_teacher(model)
         student = self._student.pop()

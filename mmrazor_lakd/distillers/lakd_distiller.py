@@ -24,6 +24,7 @@ from .local_modules import (
     describe_modules,
 )
 from .local_teaching import LocalTeaching
+from .stage_expansion import expand_local_modules, stages_of_both
 from .student_step import StudentStep
 
 
@@ -46,8 +47,8 @@ class LAKDDistiller(FeatureDistiller):
     head, are ours: see docs/en/method.md.
 
     Args:
-        local_modules (list[dict], optional): The boundaries, from the input
-            to the output, with the keys
+        local_modules (list[dict] | dict, optional): The boundaries, from the
+            input to the output, with the keys
 
             - ``student`` (str): Name of the student's module after which
               the boundary lies. It must give one map (N, C, H, W).
@@ -59,6 +60,15 @@ class LAKDDistiller(FeatureDistiller):
 
             What follows the last boundary is the last module. An empty list
             leaves a :class:`FeatureDistiller`.
+
+            A dict stands for a boundary behind each stage but the last that
+            both networks declare: ``maps``, ``'preact'`` or ``'output'``, says
+            which map; ``rest`` is a dict with keys as above of all boundaries
+            but the first; with ``last``, such a dict of its own, the last
+            stage is taught, too; a number, counted from 0, has the keys of
+            one boundary alone, as ``--cfg-options`` of
+            ``local_modules.0.isolate`` writes it. :class:`FeatureDistiller`
+            tells what stages and their maps are.
         num_modules (int, optional): In place of ``local_modules``: the
             number of modules. Where the boundaries lie, and which maps of
             the teacher's they learn, is found by :func:`partition` and
@@ -121,7 +131,7 @@ class LAKDDistiller(FeatureDistiller):
 
     def __init__(
         self,
-        local_modules: Optional[List[Dict]] = None,
+        local_modules: Optional[Union[List[Dict], Dict]] = None,
         num_modules: Optional[int] = None,
         isolate: bool = True,
         connector: Optional[Dict] = dict(type='LocalModuleConnector'),
@@ -134,7 +144,8 @@ class LAKDDistiller(FeatureDistiller):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        check_local_modules(local_modules, num_modules)
+        if not isinstance(local_modules, dict) or num_modules is not None:
+            check_local_modules(local_modules, num_modules)
         self.local_modules = local_modules
         self.num_modules = num_modules
         self.defaults = dict(
@@ -164,6 +175,12 @@ class LAKDDistiller(FeatureDistiller):
     def prepare_from_teacher(self, model: nn.Module) -> None:
         """Set the boundaries, and build what each module is taught with."""
         student = self._student[0]
+        self._expand_stages(student, model)
+        if isinstance(self.local_modules, dict):
+            self.local_modules = expand_local_modules(
+                self.local_modules, *stages_of_both(student, model)
+            )
+            check_local_modules(self.local_modules, None)
         if self.num_modules is not None:
             chosen = partition(
                 student, model, self.num_modules, self.input_size

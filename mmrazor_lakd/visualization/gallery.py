@@ -6,16 +6,8 @@ from typing import Dict, Iterator, List, Sequence, Set, Union
 
 import numpy as np
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from ..cli import check_folder
+from ..cli import check_folder, make_progress
 from ..errors import SettingError
 from .image_table import ImageTable
 from .overview import draw_overview
@@ -124,16 +116,8 @@ def _samples(
     console: Console,
 ) -> Iterator[Sample]:
     """Read one image after the other, showing the time left."""
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn('images'),
-        TimeElapsedColumn(),
-        TextColumn('left'),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
+    done = '{task.completed}/{task.total} images'
+    with make_progress(console, done) as progress:
         task = progress.add_task('Drawing', total=len(chosen))
         for item in chosen:
             own = isinstance(item, Path)

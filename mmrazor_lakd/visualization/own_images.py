@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import nearest
 
@@ -13,8 +13,9 @@ from ..errors import nearest
 MAX_ASPECT = 50
 # Images are made smaller by a whole factor while their short side keeps this.
 ENOUGH_PIXELS = 1024
-ORIENTATION = 0x0112  # EXIF's
-WHITE = (255, 255, 255, 255)
+# What Pillow's modes are called.
+NAMES = {'1': 'black and white', 'L': 'grey', 'LA': 'grey'}
+NAMES.update(P='palette', PA='palette')
 
 
 class UnusableImage(ValueError):
@@ -136,33 +137,25 @@ def _convert(image: Image.Image) -> Tuple[np.ndarray, List[str]]:
     image.draft(image.mode, (2 * ENOUGH_PIXELS, 2 * ENOUGH_PIXELS))
     image.load()
     notes = []
-    if image.getexif().get(ORIENTATION, 1) != 1:
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
         image = ImageOps.exif_transpose(image)
         notes.append('turned upright')
     if image.mode == 'F' or image.mode[0] == 'I':
         image = _to_8_bits(image)
         notes.append('16 bits to 8')
-    if image.mode in ('P', 'PA'):
-        transparent = image.mode == 'PA' or 'transparency' in image.info
-        image = image.convert('RGBA' if transparent else 'RGB')
-        notes.append('palette to RGB')
-    elif image.mode != 'RGB':
-        notes.append(f'{_name(image.mode)} to RGB')
-    if image.mode == '1':
-        image = image.convert('L')  # single bits can't be averaged
+    if image.mode != 'RGB':
+        notes.append(f'{NAMES.get(image.mode, image.mode)} to RGB')
+    # Neither single bits nor places in a palette can be averaged.
+    image = image.convert('RGBA' if image.has_transparency_data else 'RGB')
     factor = min(image.size) // ENOUGH_PIXELS
     if factor > 1:
         image = image.reduce(factor)
     if (width, height) not in (image.size, image.size[::-1]):
         size = 'x'.join(map(str, image.size))
         notes.append(f'{width}x{height} to {size} pixels')
-    if image.mode in ('RGBA', 'LA', 'La', 'RGBa') or (
-        'transparency' in image.info
-    ):
-        image = image.convert('RGBA')
-        if image.getchannel('A').getextrema()[0] < 255:
-            notes.append('transparency laid on white')
-        page = Image.new('RGBA', image.size, WHITE)
+    if image.mode == 'RGBA' and image.getchannel('A').getextrema()[0] < 255:
+        notes.append('transparency laid on white')
+        page = Image.new('RGBA', image.size, 'white')
         image = Image.alpha_composite(page, image)
     return np.array(image.convert('RGB')), notes
 
@@ -178,7 +171,3 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
         )
     scaled = (values.astype(np.int64) * 255 + 32767) // 65535
     return Image.fromarray(scaled.astype(np.uint8))
-
-
-def _name(mode: str) -> str:
-    return {'1': 'black and white', 'L': 'grey', 'LA': 'grey'}.get(mode, mode)

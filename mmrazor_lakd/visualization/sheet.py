@@ -11,17 +11,27 @@ from ..analysis.map_figures import DIFFERENCE_COLORS, draw_overlay
 from ..analysis.module_ends import ModuleEnd
 from .canvas import (
     CELL,
-    FOOTER,
     GAP,
     HEADER,
     MARGIN,
-    Canvas,
+    ROW_TITLE,
+    draw_map_bars,
+    draw_predictions,
     elide,
+    make_cells,
     name_class,
+    write,
 )
 from .ndam_maps import Attention, match_map
 from .samples import Sample
 
+LEFT = dict(loc='left', parse_math=False)
+# Inches.
+BARS = 1.6
+NAME = 0.45
+FOOTER = 0.45
+# The widest that a picture gets for several modules; further ones go below.
+WIDEST = 16
 FOOTNOTE = (
     'Maps: NDAM, where the features are active. Each module has one colour '
     'scale for all networks.\n'
@@ -81,96 +91,70 @@ def draw_sheet(
     Returns:
         Figure: A row a network, two columns a module.
     """
-    canvas = Canvas(sheet.sample.image.shape, len(ends), len(sheet.attention))
-    canvas.text(
-        MARGIN,
-        MARGIN,
-        elide(sheet.sample.name, 44, end=8),
-        fontsize=11,
-        weight='bold',
+    height, width = sheet.sample.image.shape[:2]
+    cell = CELL * min(max(width / height, 0.6), 2.0)
+    left = cell + BARS + GAP + 2 * MARGIN
+    group = 2 * cell + GAP + 2 * MARGIN
+    lines = -(-len(ends) // max(1, int((WIDEST - left) / group)))
+    columns = -(-len(ends) // lines)
+    body = lines * (HEADER + len(sheet.attention) * (CELL + ROW_TITLE))
+    figure = Figure((left + columns * group, NAME + body + FOOTER))
+    top, middle, bottom = figure.subfigures(
+        3, 1, height_ratios=(NAME, body, FOOTER)
     )
-    for number, band in enumerate(canvas.bands):
-        for row, (label, own) in enumerate(sheet.attention.items()):
-            canvas.draw_network(
-                canvas.row_top(number, row),
-                label,
-                own.scores[0] if number == 0 else None,
-                sheet.sample.label,
-                classes,
+    name = elide(sheet.sample.name, 44, end=8)
+    write(top, MARGIN, name, fontsize=11, weight='bold')
+    write(bottom, 0.05, FOOTNOTE, fontsize=8, color='0.35')
+    widths = [left] + columns * [group]
+    parts = middle.subfigures(
+        lines, len(widths), squeeze=False, width_ratios=widths
+    )
+    for line, (part, *_) in enumerate(parts):
+        axes = make_cells(part, len(sheet.attention), [cell, BARS])
+        if line == 0:
+            truth = name_class(sheet.sample.label, classes)
+            axes[0, 0].imshow(sheet.sample.image, interpolation='nearest')
+            axes[0, 0].set_title(
+                f'true class\n{elide(truth, int(cell / 0.08))}',
+                y=0,
+                pad=-24,
+                fontsize=8.5,
+                **LEFT,
             )
-        for place, module in enumerate(band):
-            _draw_module(canvas, sheet, ends[module], module, number, place)
-    top = canvas.row_top(0, 0)
-    canvas.axes(MARGIN, top, canvas.cell_width, CELL).imshow(
-        sheet.sample.image, interpolation='nearest'
-    )
-    letters = int(canvas.cell_width / 0.08)
-    truth = elide(name_class(sheet.sample.label, classes), letters)
-    below = top + CELL + 0.06
-    canvas.text(MARGIN, below, 'true class', fontsize=8, color='0.35')
-    canvas.text(MARGIN, below + 0.15, truth, fontsize=9)
-    canvas.text(
-        MARGIN, canvas.height - FOOTER, FOOTNOTE, fontsize=8, color='0.35'
-    )
-    return canvas.figure
+        for axis, (label, own) in zip(axes[:, 1], sheet.attention.items()):
+            label = elide(label, 19, end=3)
+            axis.set_title(label, weight='bold', fontsize=9.5, **LEFT)
+            if line == 0:
+                scores, truth = own.scores[0], sheet.sample.label
+                draw_predictions(axis, scores, truth, classes)
+    for module, (end, part) in enumerate(zip(ends, parts[:, 1:].flat)):
+        _draw_module(part, sheet, end, module, cell)
+    return figure
 
 
-def _draw_module(canvas, sheet, end, module, band, place) -> None:
+def _draw_module(part, sheet, end, module: int, cell: float) -> None:
     """Draw one module's maps, differences and colour bars."""
-    x = canvas.module_left(place)
-    x_difference = x + canvas.cell_width + GAP
-    top = canvas.row_top(band, 0)
-    canvas.text(
-        x,
-        top - HEADER,
-        elide(end.title, 28),
-        fontsize=10,
-        weight='bold',
-    )
-    width = int((2 * canvas.cell_width + GAP) / 0.063)
-    canvas.text(
-        x,
-        top - HEADER + 0.19,
-        elide(end.describe(), width),
-        fontsize=8,
-        color='0.35',
-    )
+    write(part, 0, elide(end.title, 28), fontsize=10, weight='bold')
+    described = elide(end.describe(), int((2 * cell + GAP) / 0.063))
+    write(part, 0.19, described, fontsize=8, color='0.35')
     high = max(own.maps[module].max() for own in sheet.attention.values())
-    spread = max(
-        np.abs(sheet.difference(label, module)).max()
-        for label in sheet.students
-    )
-    spread = max(spread, 0.05)  # of equal maps all is rounding
-    for row, (label, own) in enumerate(sheet.attention.items()):
-        y = canvas.row_top(band, row)
-        axis = canvas.axes(x, y, canvas.cell_width, CELL)
-        shown = draw_overlay(
-            axis, sheet.sample.image, own.maps[module][0], (0, high)
-        )
-        if row == 0:
-            continue
-        axis = canvas.axes(x_difference, y, canvas.cell_width, CELL)
+    differences = [sheet.difference(label, module) for label in sheet.students]
+    # Of equal maps all is rounding.
+    spread = max(0.05, np.abs(differences).max())
+    axes = make_cells(part, len(sheet.attention), [cell, cell])
+    image = sheet.sample.image
+    for axis, own in zip(axes[:, 0], sheet.attention.values()):
+        shown = draw_overlay(axis, image, own.maps[module][0], (0, high))
+    for axis, label, values in zip(axes[1:, 1], sheet.students, differences):
         difference = draw_overlay(
-            axis,
-            sheet.sample.image,
-            sheet.difference(label, module),
-            (-spread, spread),
-            DIFFERENCE_COLORS,
+            axis, image, values, (-spread, spread), DIFFERENCE_COLORS
         )
         r = sheet.correlation(label, module)
-        canvas.text(
-            x_difference + canvas.cell_width / 2,
-            y - 0.18,
-            'a flat map' if np.isnan(r) else f'r = {r:.2f}',
-            fontsize=8.5,
-            ha='center',
-        )
+        title = 'a flat map' if np.isnan(r) else f'r = {r:.2f}'
+        axis.set_title(title, fontsize=8.5, pad=3)
     ticks = [0, 1] + ([high] if high >= 1.5 else [])
-    canvas.draw_bar(shown, x_difference, top + 0.1, 'map, 1 = its mean', ticks)
-    canvas.draw_bar(
-        difference,
-        x_difference,
-        top + 0.75,
-        'student − teacher',
-        [-spread, 0, spread],
+    bars = (
+        (shown, 'map, 1 = its mean', ticks),
+        (difference, 'student − teacher', [-spread, 0, spread]),
     )
+    draw_map_bars(part, axes[0, 1], bars)

@@ -11,6 +11,7 @@ from mmrazor_lakd.analysis.module_ends import (
     choose_module_ends,
 )
 from mmrazor_lakd.analysis.places import find_places
+from mmrazor_lakd.distillers.stage_expansion import expand_model
 from mmrazor_lakd.errors import SettingError
 
 MOBILENET = 'configs/kd/kd_vgg13_mobilenetv2_1xb64_cifar100.py'
@@ -91,7 +92,7 @@ def test_modules_that_the_program_chose():
 )
 def test_a_taught_last_stage_is_no_further_module(path, end):
     cfg = config(path)
-    entries = cfg.model.distiller.local_modules
+    entries = expand_model(cfg.model)['distiller']['local_modules']
     cfg.model.distiller.local_modules = [
         *entries,
         dict(student=f'backbone.{end}', teacher=f'backbone.{end}'),
@@ -111,8 +112,8 @@ def test_tools_and_hook_look_at_the_same_places(path):
     models = dict(teacher=teacher, student=student)
     places = find_places(cfg.model.distiller, models, size)
     assert places.ends == expected
-    distiller = cfg.model.distiller.get('local_modules')
-    assert find_module_ends(student, teacher, distiller, size) == expected
+    entries = expand_model(cfg.model)['distiller'].get('local_modules')
+    assert find_module_ends(student, teacher, entries, size) == expected
 
 
 def test_networks_without_taps():

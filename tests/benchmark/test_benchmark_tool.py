@@ -49,6 +49,17 @@ def unbroken(tmp_path_factory):
     return folder, out
 
 
+def read_lines(report):
+    """Results of a report, by method; it has one seed."""
+    lines = (report / 'results.jsonl').read_text().splitlines()
+    return {result['method']: result for result in map(json.loads, lines)}
+
+
+def write_lines(report, results):
+    text = ''.join(json.dumps(result) + '\n' for result in results.values())
+    (report / 'results.jsonl').write_text(text)
+
+
 def accuracies(folder):
     table = pandas.read_csv(folder / 'report' / 'report.csv')
     return table.drop(columns=['time', 'memory'])
@@ -67,12 +78,10 @@ def test_report(unbroken):
     text = (report / 'report.md').read_text()
     assert f'{table["last"][1]:.2f}' in text
     assert 'python tools/train.py configs/kd/kd_resnet20_resnet8' in text
-    page = (report / 'report.html').read_text()
-    assert page.count('data:image/png;base64,') == 2
-    assert 'href' not in page and 'http' not in page
     for name in ('accuracy', 'epochs'):
         picture = report / f'{name}-resnet20_resnet8_1xb64_digits.png'
         assert picture.read_bytes().startswith(b'\x89PNG')
+        assert f']({picture.name})' in text
 
 
 def test_report_of_some_methods(unbroken, tmp_path):
@@ -100,8 +109,8 @@ def test_cost_that_cannot_be_measured(unbroken, tmp_path):
 
 def test_result(unbroken):
     folder, out = unbroken
-    (path,) = (folder / 'report' / 'results').glob('*-kd-seed0-*.json')
-    result = json.loads(path.read_text())
+    results = read_lines(folder / 'report')
+    result = results['KD']
     assert len(result['top1']) == 3 and result['iterations'] == 3
     assert result['machine']['threads'] == 1
     assert result['precision'] in ('float32', 'bfloat16')
@@ -112,20 +121,59 @@ def test_result(unbroken):
     parts = losses['student.loss'] + losses['distill.loss_kd']
     assert losses['loss'] == pytest.approx(parts, rel=1e-5)
     # The teacher's accuracy is that of its own training.
-    (path,) = (folder / 'report' / 'results').glob('*-teacher-*.json')
-    teacher = json.loads(path.read_text())
+    teacher = results['teacher']
     assert result['teacher_top1'] is not None
     assert teacher['teacher'] is None and len(teacher['top1']) == 2
 
 
 def test_what_is_done_is_kept(unbroken):
     folder, _ = unbroken
-    files = sorted((folder / 'report' / 'results').iterdir())
-    before = [path.stat().st_mtime_ns for path in files]
+    kept = folder / 'report' / 'results.jsonl'
+    before = kept.stat().st_mtime_ns
     code, out, err = run(folder, *PART)
     assert code == 0, err
     assert '2 trainings, of which 2 are done' in out
-    assert [path.stat().st_mtime_ns for path in files] == before
+    assert kept.stat().st_mtime_ns == before
+
+
+def test_results_of_several_machines_and_of_earlier_versions(
+    unbroken, tmp_path
+):
+    report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    results = read_lines(report)
+    write_lines(report, {'teacher': results['teacher']})
+    other = report / 'results-elsewhere.jsonl'
+    other.write_text(json.dumps(results['KD']) + '\n')
+    old = report / 'results' / 'one_file_a_training.json'
+    old.parent.mkdir()
+    old.write_text(json.dumps(results['LAKD, no cuts'], indent=1))
+    code, out, err = run(tmp_path, *PART)
+    assert code == 0, err
+    assert '2 trainings, of which 2 are done' in out
+    pandas.testing.assert_frame_equal(
+        accuracies(tmp_path), accuracies(unbroken[0]), check_exact=True
+    )
+    # The same result twice is one; two that differ are not.
+    old.write_text(json.dumps(results['KD']))
+    assert run(tmp_path, '--report-only')[0] == 0
+    old.write_text(json.dumps({**results['KD'], 'top1': [1.0] * 3}))
+    code, out, err = run(tmp_path, '--report-only')
+    assert code == 2
+    assert f'is another result of the training of Line 1 of {other}' in (
+        ' '.join(err.split())
+    )
+
+
+def test_half_a_line_is_refused(unbroken, tmp_path):
+    report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    kept = report / 'results.jsonl'
+    kept.write_text(kept.read_text()[:-100])
+    for arguments in (PART, ['--report-only']):
+        before = kept.read_text()
+        code, out, err = run(tmp_path, *arguments)
+        assert code == 2 and 'Traceback' not in err
+        assert f'Line 3 of {kept} is damaged' in err
+        assert kept.read_text() == before
 
 
 def test_killed_three_times_it_ends_alike(unbroken, tmp_path):
@@ -175,11 +223,9 @@ def trainings_of(folder):
 
 def test_results_name_no_folder_of_the_machine(unbroken):
     folder = unbroken[0]
-    texts = [
-        path.read_text() for path in (folder / 'report/results').glob('*.json')
-    ]
-    assert any('model.teacher_ckpt=report/teachers/' in text for text in texts)
-    assert not any(str(folder) in text for text in texts)
+    text = (folder / 'report' / 'results.jsonl').read_text()
+    assert 'model.teacher_ckpt=report/teachers/' in text
+    assert str(folder) not in text
 
 
 def test_a_failure_does_not_stop_the_others(unbroken, tmp_path):
@@ -218,6 +264,19 @@ def test_another_teacher_is_refused(unbroken, tmp_path):
     assert 'Traceback' not in err
 
 
+def test_a_teacher_trained_anew_that_is_another(unbroken, tmp_path):
+    report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    shutil.rmtree(report / 'teachers')
+    results = read_lines(report)
+    results['KD']['teacher'] = 'another'
+    write_lines(report, results)
+    code, out, err = run(tmp_path, '--seeds', 1, '--methods', 'KD')
+    assert code == 1, err
+    assert 'was made with another teacher (weights another)' in out
+    lines = (report / 'results.jsonl').read_text().splitlines()
+    assert len(lines) == len(results) == len(read_lines(report))
+
+
 def test_a_training_begun_with_another_teacher_is_left_alone(
     unbroken, tmp_path
 ):
@@ -227,10 +286,9 @@ def test_a_training_begun_with_another_teacher_is_left_alone(
     weights = torch.load(teacher)
     weights['state_dict']['head.fc.bias'] += 1
     torch.save(weights, teacher)
-    (path,) = (report / 'results').glob('*-kd-seed0-*.json')
-    path.unlink()
     part = ('--seeds', 0, '--methods', 'KD')
-    (report / 'results').rename(folder / 'kept')  # LAKD's has the teacher, too
+    # LAKD's result has the teacher, too
+    (report / 'results.jsonl').rename(folder / 'kept')
     code, out, err = run(folder, *part)
     assert code == 1, err
     assert 'was begun with' in out and 'give another --work-dir' in out
@@ -238,9 +296,9 @@ def test_a_training_begun_with_another_teacher_is_left_alone(
 
 def test_the_commits_of_all_starts_are_kept(unbroken, tmp_path):
     folder = shutil.copytree(unbroken[0], tmp_path / 'work')
-    (path,) = (folder / 'report' / 'results').glob('*-kd-seed0-*.json')
-    last = json.loads(path.read_text())['commit']
-    path.unlink()
+    results = read_lines(folder / 'report')
+    last = results.pop('KD')['commit']
+    write_lines(folder / 'report', results)
     (begun,) = folder.glob('*-kd-seed0-*/made_with.json')
     made_with = json.loads(begun.read_text())
     assert [start['commit'] for start in made_with['starts']] == [last]
@@ -248,7 +306,7 @@ def test_the_commits_of_all_starts_are_kept(unbroken, tmp_path):
     begun.write_text(json.dumps(made_with))
     code, out, err = run(folder, '--seeds', 0, '--methods', 'KD')
     assert code == 0, err
-    result = json.loads(path.read_text())
+    result = read_lines(folder / 'report')['KD']
     assert result['commit'] == f'an earlier one, then {last}'
     assert result['dirty'] is True
     report = (folder / 'report' / 'report.md').read_text()
@@ -265,9 +323,9 @@ def test_another_teachers_settings_are_refused(unbroken, tmp_path):
 
 def test_another_precision_is_refused(unbroken, tmp_path):
     report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
-    (path,) = (report / 'results').glob('*-kd-seed0-*.json')
-    result = json.loads(path.read_text())
-    path.write_text(json.dumps({**result, 'precision': 'float8'}))
+    results = read_lines(report)
+    results['KD']['precision'] = 'float8'
+    write_lines(report, results)
     code, out, err = run(tmp_path, '--seeds', 1, '--methods', 'KD')
     assert code == 2
     assert 'was computed in float8, but on this machine the others' in err

@@ -102,7 +102,6 @@ def test_report(results, tmp_path):
         [*results, failed],
         'first',
         'what I typed',
-        tmp_path,
         console,
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -113,7 +112,8 @@ def test_report(results, tmp_path):
         'memory_over_time.png',
     ]
     report = json.loads((tmp_path / 'cost.json').read_text())
-    assert report['command'] == 'what I typed' and report['commit'] is None
+    assert report['command'] == 'what I typed'
+    assert report['commit'] == describe_commit()['commit']
     assert report['failures'] == [failed]
     assert len(report['results']) == 3
     with (tmp_path / 'cost.csv').open() as file:
@@ -133,7 +133,7 @@ def test_report(results, tmp_path):
 
 def test_report_when_all_failed(tmp_path):
     failed = [dict(label='a', reason='why', log='log')]
-    write_cost_report(tmp_path, failed, 'a', '', tmp_path, Console(quiet=True))
+    write_cost_report(tmp_path, failed, 'a', '', Console(quiet=True))
     assert 'a FAILED: why' in (tmp_path / 'cost.md').read_text()
     assert not (tmp_path / 'cost.png').exists()
 

@@ -11,9 +11,10 @@ from mmrazor_lakd.benchmark.suite.suite import find_suite, load_suite, select
 from mmrazor_lakd.errors import SettingError
 
 FOLDER = ROOT / 'configs' / 'benchmark'
+LAB = ROOT / 'docs' / 'lab' / 'suites'
 TINY = ROOT / 'tests' / 'benchmark' / 'tiny_suite.py'
 KD = ROOT / 'configs' / 'kd' / 'kd_resnet20_resnet8_1xb64_digits.py'
-SUITES = sorted(path.stem for path in FOLDER.glob('*.py'))
+SUITES = sorted([*FOLDER.glob('*.py'), *LAB.glob('*.py')])
 
 
 @pytest.fixture(scope='module')
@@ -21,9 +22,11 @@ def tiny():
     return load_suite(TINY, ROOT)
 
 
-@pytest.mark.parametrize('name', [s for s in SUITES if s != 'imagenet'])
-def test_every_suite_resolves(name):
-    suite = load_suite(find_suite(name, FOLDER), ROOT, {'seeds': [0]})
+@pytest.mark.parametrize(
+    'path', [s for s in SUITES if s.stem != 'imagenet'], ids=lambda p: p.stem
+)
+def test_every_suite_resolves(path):
+    suite = load_suite(path, ROOT, {'seeds': [0]})
     pairs, methods = suite.settings['pairs'], suite.settings['methods']
     assert len(suite.students) == len(pairs) * len(methods)
     assert len({t.name for t in suite.students}) == len(suite.students)
@@ -228,9 +231,14 @@ def test_teacher_that_is_named_and_not_there(tiny, tmp_path):
     assert find(None)[0].method == 'teacher'
 
 
-def test_unknown_suite():
-    with pytest.raises(SettingError, match="no suite 'cifar'; the nearest"):
-        find_suite('cifar', FOLDER)
+def test_finding_a_suite():
+    assert find_suite('smoke', FOLDER) == FOLDER / 'smoke.py'
+    path = LAB / 'cifar10_ablation.py'
+    assert find_suite(str(path), FOLDER) == path
+    with pytest.raises(
+        SettingError, match="no suite 'cifar10_ablation'; .* docs/lab/suites "
+    ):
+        find_suite('cifar10_ablation', FOLDER)
 
 
 @pytest.mark.parametrize('folder', ['work', 'report'])

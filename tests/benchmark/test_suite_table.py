@@ -66,7 +66,7 @@ def test_interval_by_hand():
 
 @pytest.fixture(scope='module')
 def table():
-    published = read_published(ROOT)
+    published = read_published(ROOT, [PAIR])
     return make_table(RESULTS, SETTINGS, COSTS, published)
 
 

@@ -22,8 +22,8 @@ from mmrazor_lakd.datasets.cifar_files import (
     CIFAR10_CONTENT,
     content_sha256,
     parse_batch,
+    pickled,
     records,
-    write_pickle,
 )
 
 REAL = Path(__file__).parents[2] / 'data' / 'cifar10'
@@ -106,7 +106,8 @@ def test_rebuilt_files_by_content(tmp_path, batches):
     folder = tmp_path / 'cifar-10-batches-py'
     folder.mkdir()
     for name, (data, labels) in batches.items():
-        write_pickle(folder / name, dict(data=data, labels=labels))
+        content = pickled(dict(data=data, labels=labels))
+        (folder / name).write_bytes(content)
     in_memory = small(InMemoryCIFAR10, batches=batches)
     per_image = small(ConvertedCIFAR10, batches=batches)
     for split in ('train', 'test'):

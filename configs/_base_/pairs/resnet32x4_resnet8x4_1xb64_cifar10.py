@@ -1,4 +1,5 @@
-# Teacher, student, data and schedule: all that the methods of this pair share.
+# Teacher, student, data and schedule: all that the methods of this pair share,
+# and what the literature says of the pair.
 _base_ = [
     '../networks/resnet32x4.py',
     '../networks/resnet8x4.py',
@@ -16,4 +17,14 @@ model = dict(
     teacher=_base_.resnet32x4,
     architecture=_base_.resnet8x4,
     teacher_ckpt='work_dirs/resnet32x4_1xb64_cifar10/epoch_240.pth',
+)
+
+# on top of configs/_base_/distillers
+method_settings = dict(
+    dkd_distiller=dict(
+        distill_losses=dict(loss_dkd=dict(loss=dict(beta=8.0)))
+    ),
+    reviewkd_distiller=dict(
+        distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
+    ),
 )

@@ -1,4 +1,5 @@
-# Teacher, student, data and schedule: all that the methods of this pair share.
+# Teacher, student, data and schedule: all that the methods of this pair share,
+# and what the literature says of the pair.
 _base_ = [
     '../networks/resnet32x4.py',
     '../networks/resnet8x4.py',
@@ -13,4 +14,28 @@ model = dict(
     teacher=_base_.resnet32x4,
     architecture=_base_.resnet8x4,
     teacher_ckpt='work_dirs/resnet32x4_1xb64_cifar100/epoch_240.pth',
+)
+
+# on top of configs/_base_/distillers
+method_settings = dict(
+    dkd_distiller=dict(
+        distill_losses=dict(loss_dkd=dict(loss=dict(beta=8.0)))
+    ),
+    reviewkd_distiller=dict(
+        distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
+    ),
+)
+
+# others' top-1 accuracies in %; docs/en/pairs.md names the sources
+published_top1 = dict(
+    teacher=79.42,
+    alone=72.5,
+    kd=73.33,
+    fitnet=73.5,
+    at=73.44,
+    rkd=71.9,
+    crd=75.51,
+    reviewkd=75.63,
+    dkd=76.32,
+    dist=75.79,
 )

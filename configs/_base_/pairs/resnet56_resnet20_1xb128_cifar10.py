@@ -1,4 +1,5 @@
-# Teacher, student, data and schedule: all that the methods of this pair share.
+# Teacher, student, data and schedule: all that the methods of this pair share,
+# and what the literature says of the pair.
 _base_ = [
     '../networks/resnet56.py',
     '../networks/resnet20.py',

@@ -1,4 +1,5 @@
-# Teacher, student, data and schedule: all that the methods of this pair share.
+# Teacher, student, data and schedule: all that the methods of this pair share,
+# and what the literature says of the pair.
 _base_ = [
     '../networks/vgg13.py',
     '../networks/vgg8.py',
@@ -16,4 +17,15 @@ model = dict(
     teacher=_base_.vgg13,
     architecture=_base_.vgg8,
     teacher_ckpt='work_dirs/vgg13_1xb64_cifar10/epoch_240.pth',
+)
+
+# on top of configs/_base_/distillers
+method_settings = dict(
+    dkd_distiller=dict(
+        distill_losses=dict(loss_dkd=dict(loss=dict(beta=6.0)))
+    ),
+    # the weight of most pairs; none was published for this one
+    reviewkd_distiller=dict(
+        distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
+    ),
 )

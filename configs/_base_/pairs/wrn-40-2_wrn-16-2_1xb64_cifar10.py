@@ -1,4 +1,5 @@
-# Teacher, student, data and schedule: all that the methods of this pair share.
+# Teacher, student, data and schedule: all that the methods of this pair share,
+# and what the literature says of the pair.
 _base_ = [
     '../networks/wrn-40-2.py',
     '../networks/wrn-16-2.py',
@@ -16,4 +17,14 @@ model = dict(
     teacher=_base_.wrn_40_2,
     architecture=_base_.wrn_16_2,
     teacher_ckpt='work_dirs/wrn-40-2_1xb64_cifar10/epoch_240.pth',
+)
+
+# on top of configs/_base_/distillers
+method_settings = dict(
+    dkd_distiller=dict(
+        distill_losses=dict(loss_dkd=dict(loss=dict(beta=6.0)))
+    ),
+    reviewkd_distiller=dict(
+        distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
+    ),
 )

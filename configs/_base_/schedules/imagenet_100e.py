@@ -14,3 +14,44 @@ custom_hooks = [
     # evaluates the teacher, if there is one, once
     dict(type='TeacherAccuracyHook'),
 ]
+
+# What the literature changes on ImageNet, for methods that it trains there:
+# mdistiller's configs/imagenet/r34_r18, and each method's authors.
+method_settings = dict(
+    # T 1, cross-entropy 0.5, KD 0.5
+    kd_distiller=dict(
+        distill_losses=dict(loss_kd=dict(tau=1.0, loss_weight=0.5))
+    ),
+    kd_architecture=dict(head=dict(loss=dict(loss_weight=0.5))),
+    # T 1 and a warm-up of one epoch; beta 0.5 for ResNet34 -> ResNet18
+    dkd_distiller=dict(
+        distill_losses=dict(
+            loss_dkd=dict(epochs=1, loss=dict(tau=1.0, beta=0.5))
+        )
+    ),
+    # as its authors have it, and MMRazor: T 1
+    dist_distiller=dict(distill_losses=dict(loss_dist=dict(tau=1.0))),
+    # CIFAR's, of more images
+    crd_distiller=dict(
+        distill_losses=dict(loss_crd=dict(num_samples=1281167)),
+        input_size=224,
+    ),
+    # none were published, these are CIFAR's
+    fitnet_distiller=dict(input_size=224),
+    # a tenth of CIFAR's weight (github.com/clovaai/overhaul-distillation)
+    ofd_distiller=dict(
+        distill_losses=dict(loss_ofd=dict(loss_weight=0.1)), input_size=224
+    ),
+    # The student's maps too are those before the ReLU; warm-up of one epoch;
+    # weight 1 for ResNet34 -> ResNet18.
+    reviewkd_distiller=dict(
+        stages=dict(student='preact'),
+        distill_losses=dict(
+            loss_review=dict(epochs=1, loss=dict(loss_weight=1.0))
+        ),
+        input_size=224,
+    ),
+    lakd_distiller=dict(input_size=224),
+    lakd_literal_distiller=dict(input_size=224),
+    lakd_pooled_distiller=dict(input_size=224),
+)

@@ -14,7 +14,7 @@ methods = [
     dict(title='LAKD', config='configs/lakd/lakd_{pair}.py'),
     dict(
         title='LAKD, literal',
-        config='configs/lakd_literal/lakd_literal_{pair}.py',
+        config='configs/lakd/lakd_{pair}_literal.py',
     ),
 ]
 # The others are compared with it.

@@ -13,7 +13,6 @@ from ...tracing.modules import forward_hooks
 class Pair(NamedTuple):
     """A convolution and the batch normalisation that follows it alone."""
 
-    conv_name: str
     norm_name: str
     conv: nn.Module
     norm: nn.Module
@@ -59,7 +58,7 @@ def find_pairs(model: nn.Module, forward: Callable[[], object]) -> List[Pair]:
         forward()
     uses = Counter(fed_by.values())
     return [
-        Pair(names[conv], names[norm], conv, norm)
+        Pair(names[norm], conv, norm)
         for norm, conv in fed_by.items()
         if calls[norm] == 1 and calls[conv] == 1 and uses[conv] == 1
     ]

@@ -40,18 +40,13 @@ def draw_bars(path: Path, results: Sequence[Dict[str, Any]]) -> None:
     begin = np.zeros(len(results))
     for category, color in COLORS.items():
         sizes = [r['memory']['at_peak'][category] / MIB for r in results]
-        left.barh(places, sizes, 0.7, begin, color=color, label=category)
+        bars = left.barh(
+            places, sizes, 0.7, begin, color=color, label=category
+        )
         begin += sizes
     peaks = [step_peak(result['memory']) / MIB for result in results]
-    for place, end, peak in zip(places, begin, peaks):
-        left.annotate(
-            f'{peak:,.1f}',
-            (max(end, peak), place),
-            (4, 0),
-            textcoords='offset points',
-            va='center',
-            fontsize=9,
-        )
+    written = [f'{peak:,.1f}' for peak in peaks]
+    left.bar_label(bars, written, padding=4, fontsize=9)
     left.set_xlim(0, 1.16 * max(*begin, *peaks))
     left.set_yticks(places, labels, fontsize=9)
     left.margins(y=0.02)
@@ -63,25 +58,16 @@ def draw_bars(path: Path, results: Sequence[Dict[str, Any]]) -> None:
     middle = np.array([np.median(ratio) for ratio in ratios])
     low = np.array([min(ratio) for ratio in ratios])
     high = np.array([max(ratio) for ratio in ratios])
-    right.barh(places, middle, 0.7, color=SKY_BLUE)
-    right.errorbar(
-        middle,
-        places,
-        xerr=[middle - low, high - middle],
-        fmt='none',
-        ecolor='black',
-        capsize=3,
+    spread = [middle - low, high - middle]
+    bars = right.barh(
+        places, middle, 0.7, color=SKY_BLUE, xerr=spread, capsize=3
     )
-    for place, end, ratio, result in zip(places, high, middle, results):
-        right.annotate(
-            f'{ratio:.2f}   {np.median(result["step_ms"]):,.1f} ms',
-            (end, place),
-            (5, 0),
-            textcoords='offset points',
-            va='center',
-            fontsize=9,
-            bbox=dict(facecolor='white', linewidth=0, pad=1),
-        )
+    written = [
+        f'{ratio:.2f}   {np.median(result["step_ms"]):,.1f} ms'
+        for ratio, result in zip(middle, results)
+    ]
+    white = dict(facecolor='white', linewidth=0, pad=1)
+    right.bar_label(bars, written, padding=5, fontsize=9, bbox=white)
     right.axvline(1, color='black', linestyle='--', linewidth=1)
     right.set_xlim(0, 1.32 * high.max())
     right.set_xlabel("step time / the bare loop's (dashed: 1), and step time")

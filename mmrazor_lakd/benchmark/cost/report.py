@@ -7,34 +7,24 @@ from typing import Any, Dict, List, Sequence
 from rich.console import Console
 
 from ...provenance import describe_commit, describe_origin
-from ...report import Report, Section, to_markdown
-from .table import TABLE_SECTIONS, format_row, make_rows, rich_tables
+from ...report import Report, Section, rich_table, to_markdown
+from .table import TABLE_SECTIONS, format_row, make_rows
 
 
-def write_markdown(path: Path, report: Dict[str, Any]) -> None:
-    """Write the tables with all that belongs to them.
-
-    Args:
-        path (Path): The file.
-        report (dict): As :func:`write_cost_report` makes it.
-    """
-    sections = [
+def make_sections(rows: Sequence[Dict[str, Any]]) -> List[Section]:
+    """Make the tables of rows that :func:`make_rows` has computed."""
+    return [
         Section(
             section.title,
             section.legend,
             ['config', *section.columns],
             [
                 [row['config'], *format_row(row, section.columns)]
-                for row in report['rows']
+                for row in rows
             ],
         )
         for section in TABLE_SECTIONS
     ]
-    title = 'What the configs cost'
-    text = to_markdown(
-        Report(title, '', sections, describe_measurements(report))
-    )
-    path.write_text(text, encoding='utf-8')
 
 
 def describe_measurements(report: Dict[str, Any]) -> List[str]:
@@ -52,19 +42,6 @@ def describe_measurements(report: Dict[str, Any]) -> List[str]:
     for failure in report['failures']:
         lines.append(f'{failure["label"]} FAILED: {failure["reason"]}')
     return lines
-
-
-def write_csv(path: Path, rows: Sequence[Dict[str, Any]]) -> None:
-    """Write the rows, unrounded."""
-    # A second that who only measures need not wait for.
-    import pandas
-
-    pandas.DataFrame(list(rows)).to_csv(path, index=False)
-
-
-def write_json(path: Path, report: Dict[str, Any]) -> None:
-    """Write everything."""
-    path.write_text(json.dumps(report, indent=1) + '\n')
 
 
 def write_cost_report(
@@ -87,6 +64,9 @@ def write_cost_report(
     """
     results = [result for result in found if 'reason' not in result]
     by_label = {result['label']: result for result in results}
+    # Seconds that who only measures, in a process of its own, need not wait.
+    import pandas
+
     rows = make_rows(results, by_label.get(reference))
     report = dict(
         command=command,
@@ -97,17 +77,18 @@ def write_cost_report(
         failures=[result for result in found if 'reason' in result],
         results=results,
     )
-    write_json(out / 'cost.json', report)
-    write_csv(out / 'cost.csv', rows)
-    write_markdown(out / 'cost.md', report)
+    (out / 'cost.json').write_text(json.dumps(report) + '\n')
+    pandas.DataFrame(rows).to_csv(out / 'cost.csv', index=False)
+    sections, lines = make_sections(rows), describe_measurements(report)
+    text = to_markdown(Report('What the configs cost', '', sections, lines))
+    (out / 'cost.md').write_text(text, encoding='utf-8')
     if results:
-        # Who measures in a process of its own need not load matplotlib.
         from .figures import draw_bars, draw_memory_over_time
 
         draw_bars(out / 'cost.png', results)
         draw_memory_over_time(out / 'memory_over_time.png', results)
-        for table in rich_tables(rows):
-            console.print(table)
-    for line in describe_measurements(report):
+        for section in sections:
+            console.print(rich_table(section, no_wrap=True))
+    for line in lines:
         console.print(line, highlight=False, markup=False)
     console.print(f'Tables and pictures are in {out}.', markup=False)

@@ -3,9 +3,6 @@
 from statistics import median
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from rich.markup import escape
-from rich.table import Table
-
 
 class TableSection(NamedTuple):
     """A section of the table, narrow enough for a screen."""
@@ -142,19 +139,3 @@ def format_row(row: Dict[str, Any], columns: Sequence[str]) -> List[str]:
         else:
             cells.append(f'{value:,.1f}')
     return cells
-
-
-def rich_tables(rows: Sequence[Dict[str, Any]]) -> List[Table]:
-    """Make the tables for the screen."""
-    tables = []
-    for section in TABLE_SECTIONS:
-        table = Table(title=section.title)
-        table.add_column('config', overflow='fold', min_width=10)
-        for name in section.columns:
-            table.add_column(name, justify='right', no_wrap=True)
-        for row in rows:
-            table.add_row(
-                escape(row['config']), *format_row(row, section.columns)
-            )
-        tables.append(table)
-    return tables

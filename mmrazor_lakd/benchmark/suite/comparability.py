@@ -1,11 +1,11 @@
 """Refuses to train what could not be compared with the results so far."""
 
 from pathlib import Path
-from typing import Any, Dict, Iterator, Sequence, Tuple
+from typing import Dict, Iterator, Sequence, Tuple
 
 from ...engine.optimizers.bfloat16_optim_wrapper import has_fast_bfloat16
 from ...errors import SettingError
-from .results import read_result, result_path
+from .results import Kept, read_kept
 from .suite import Suite, Training
 from .teachers import Teachers
 
@@ -22,25 +22,26 @@ def check_teachers(suite: Suite, report: Path, teachers: Teachers) -> None:
         SettingError: If the settings or the weights of a teacher differ.
     """
     given = suite.settings['teacher_checkpoints']
+    kept = read_kept(report)
     for name, teacher in suite.teachers.items():
         if teacher is None or given.get(name) is not None:
             continue
         stem = teacher.name.rpartition('-')[0]
-        kept = sorted((report / 'results').glob(f'{stem}-*.json'))
-        if kept and result_path(report, teacher) not in kept:
+        same = [n for n in sorted(kept) if n.rpartition('-')[0] == stem]
+        if same and teacher.name not in same:
             raise SettingError(
-                f'{kept[0]} is the result of a teacher with other settings '
-                f'(teacher_epochs, teacher_options or its config); go back to '
-                f'those, or give another --report.'
+                f'{kept[same[0]].place} is the result of a teacher with other '
+                f'settings (teacher_epochs, teacher_options or its config); '
+                f'go back to those, or give another --report.'
             )
-    for student, path, result in _known(suite, report):
+    for student, (place, result) in _known(suite, kept):
         name = student.teacher
         if teachers.is_given(name) or not teachers.find(name):
             continue
         known, found = result['teacher'], teachers.hash(name)
         if found != known:
             raise SettingError(
-                f'{path} was made with another teacher (weights {known}) '
+                f'{place} was made with another teacher (weights {known}) '
                 f'than {teachers.find(name)} (weights {found}); bring that '
                 f'one back, or give another --report.'
             )
@@ -61,11 +62,11 @@ def check_precision(
             results that the missing ones would be compared with.
     """
     pairs = {training.pair for training in missing}
-    for student, path, result in _known(suite, report):
+    for student, (place, result) in _known(suite, read_kept(report)):
         known, here = result['precision'], precision(student)
         if student.pair in pairs and here != known:
             raise SettingError(
-                f'{path} was computed in {known}, but on this machine the '
+                f'{place} was computed in {known}, but on this machine the '
                 f'others would be computed in {here}, and could not be '
                 f'compared; go on where {known} is computed (bfloat16 needs '
                 f'a GPU or a CPU with AVX-512), or give another --report.'
@@ -81,10 +82,9 @@ def precision(training: Training) -> str:
 
 
 def _known(
-    suite: Suite, report: Path
-) -> Iterator[Tuple[Training, Path, Dict[str, Any]]]:
-    """Yield the students that have a result, with its file."""
+    suite: Suite, kept: Dict[str, Kept]
+) -> Iterator[Tuple[Training, Kept]]:
+    """Yield the students that have a result, with it."""
     for student in suite.students:
-        path = result_path(report, student)
-        if path.is_file():
-            yield student, path, read_result(path)
+        if student.name in kept:
+            yield student, kept[student.name]

@@ -2,12 +2,17 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
-from typing import Any, Dict, List
+from tempfile import TemporaryDirectory
+from typing import Any, Dict, List, Optional, Tuple
 
 from mmengine.config import Config, DictAction
 
+from ...config_writer import choose, find_choice, write_config
+from ...distillers.stage_expansion import expand_model
 from ...errors import SettingError
+from ..cost.measure import load_training
 
 #: the parts of a config that the methods of a pair have in common
 SHARED = (
@@ -28,6 +33,45 @@ INCIDENTAL = (
     'num_workers',
     'persistent_workers',
 )
+
+
+def load_config_of(root: Path, config: str, options: Dict[str, Any]) -> Config:
+    """Read a config with options.
+
+    One that the tree lacks is read as :func:`place_config` would write it.
+    """
+    with TemporaryDirectory() as folder:
+        path = place_config(root, config, Path(folder))
+        return load_training(str(root / path), options)
+
+
+def place_config(root: Path, config: str, folder: Path) -> str:
+    """Find a suite's config, or write it as tools/make_config.py would.
+
+    Args:
+        root (Path): The folder to which the config's path is relative.
+        config (str): Path of the config.
+        folder (Path): Where one that the tree lacks is written.
+
+    Returns:
+        str: Path of the config, relative to ``root`` where it lies in it.
+    """
+    found = missing_config(root, config)
+    if found is None:
+        return config
+    path = folder.absolute() / Path(config).name
+    write_config(choose(root / 'configs', *found), path, overwrite=True)
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+def missing_config(root: Path, config: str) -> Optional[Tuple[str, str]]:
+    """Find method and pair of a config that the tree lacks; None if it has it.
+
+    Also None for one that is not named after a method and a pair.
+    """
+    if (root / config).is_file():
+        return None
+    return find_choice(root / 'configs', root / os.path.normpath(config))
 
 
 def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
@@ -65,8 +109,13 @@ def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
 
 
 def digest(cfg: Config) -> str:
-    """Hash the settings that decide what a training ends with."""
+    """Hash the settings that decide what a training ends with.
+
+    Stages are written out before: kept results belong to a config by its
+    digest, which says what is trained, and not in which form it is written.
+    """
     kept = {name: decisive_part(cfg, name) for name in DECISIVE}
+    kept['model'] = expand_model(kept['model'])
     # Only where they are used: digests of results are kept.
     if cfg.get('load_from'):
         kept['load_from'] = cfg.load_from

@@ -1,4 +1,4 @@
-"""The report of a suite: Markdown, CSV, one HTML page, pictures."""
+"""The report of a suite: Markdown, CSV, pictures."""
 
 import shlex
 import shutil
@@ -11,11 +11,11 @@ from rich.console import Console
 
 from ...config_check import reduce
 from ...errors import SettingError
-from ...report import Report, Section, rich_table, write_pages
+from ...report import Report, Section, rich_table, to_markdown
 from ..cost.jobs import Job
 from ..cost.measure import CostSettings
 from ..cost.run import measure_and_report
-from .configs import format_options
+from .configs import format_options, place_config
 from .figures import draw_accuracies, draw_curves, draw_peak_memory
 from .results import is_teacher, read_json, read_results
 from .suite import Suite
@@ -26,7 +26,7 @@ LEGEND = (
     'standard deviation of the seeds. "minus {reference}": mean difference, '
     'paired by seed, ± half of its 95 % interval (Student). "time", "memory": '
     'of a training step, beside {reference} in one run of '
-    'tools/analyze_cost.py. "published": by the metafiles of the configs, for '
+    'tools/analyze_cost.py. "published": by the files of the pairs, for '
     'the budget of the literature. An empty cell was not measured or not '
     'found. The best epoch is chosen by these accuracies themselves and is '
     'there only for comparison with the literature, which does so.'
@@ -43,7 +43,7 @@ def write_suite_report(
     root: Path,
     console: Console,
 ) -> List[Dict[str, str]]:
-    """Write report.md, report.csv, report.html and the pictures.
+    """Write report.md, report.csv and the pictures.
 
     Args:
         report (Path): The folder, with the results in it.
@@ -66,7 +66,7 @@ def write_suite_report(
     if not results and not failures:
         raise SettingError(
             f'There are no results of the suite {suite.name} in '
-            f'{report / "results"}; train some, without --report-only.'
+            f'{report}; train some, without --report-only.'
         )
     report.mkdir(parents=True, exist_ok=True)
     failures = list(failures)
@@ -80,7 +80,7 @@ def write_suite_report(
         results,
         suite.settings,
         {pair: rows for pair, rows in costs.items() if rows},
-        read_published(root),
+        read_published(root, suite.settings['pairs']),
     )
     table.to_csv(report / 'report.csv', index=False)
     sections = [
@@ -96,12 +96,12 @@ def write_suite_report(
     facts += [f'{f["name"]} FAILED: {f["reason"]}' for f in failures]
     legend = LEGEND.format(reference=suite.settings['reference'])
     whole = Report(suite.settings['title'], legend, sections, facts)
-    write_pages(whole, report, 'report')
+    page = report / 'report.md'
+    page.write_text(to_markdown(whole), encoding='utf-8')
     for section in sections:
         if any(result['pair'] == section.title for result in results):
             console.print(rich_table(section))
-    line = f'The report is {report / "report.html"}.'
-    console.print(line, markup=False, soft_wrap=True)
+    console.print(f'The report is {page}.', markup=False, soft_wrap=True)
     return failures
 
 
@@ -123,11 +123,14 @@ def measure_costs(
         for training in suite.students:
             if training.pair != pair or training.method in jobs:
                 continue
+            config = place_config(
+                root, training.config, report / 'cost' / 'configs'
+            )
             options = format_options(training.options)
-            job = Job(training.method, training.config, options)
+            job = Job(training.method, config, options)
             jobs[job.label] = job
             settings[job.label] = CostSettings(
-                config=str(root / job.config),
+                config=str(root / config),
                 options=training.options,
                 work_dir=str(out / 'work_dirs'),
             )

@@ -5,16 +5,19 @@ import json
 import os
 from pathlib import Path
 from statistics import mean, median
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 import torch
 
 from ...checkpoints.loading import read_checkpoint, read_state_dict
 from ...errors import SettingError
-from .suite import TEACHER, Suite, Training
+from .suite import TEACHER, Suite, Training, name_training
 
-#: what the reports read of a result
-RESULT_KEYS = ('pair', 'method', 'seed', 'teacher', 'top1', 'precision')
+RESULTS = 'results.jsonl'
+#: what tells results apart, and what the reports read of them
+RESULT_KEYS = (
+    'pair', 'method', 'seed', 'digest', 'teacher', 'top1', 'precision'
+)  # fmt: skip
 METRIC = 'accuracy/top1'
 
 
@@ -47,7 +50,9 @@ def _read_scalars(work_dir: Path) -> List[Dict[str, Any]]:
     for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
         # A process that was killed may have left half a line.
         lines = log.read_text().splitlines()
-        entries += [_parse(line, log) for line in lines if line.endswith('}')]
+        entries += [
+            _parse(line, str(log)) for line in lines if line.endswith('}')
+        ]
     return entries
 
 
@@ -103,32 +108,20 @@ def read_json(path: Path) -> Dict[str, Any]:
     Raises:
         SettingError: If it holds anything else.
     """
-    return _parse(path.read_text(errors='replace'), path)
+    return _parse(path.read_text(errors='replace'), str(path))
 
 
-def read_result(path: Path) -> Dict[str, Any]:
-    """Read a result; see :func:`read_json`."""
-    result = read_json(path)
-    missing = [name for name in RESULT_KEYS if name not in result]
-    if missing:
-        raise SettingError(
-            f'{path} is no result of a training, since it lacks '
-            f'{", ".join(missing)}; remove it, and the training is repeated.'
-        )
-    return result
-
-
-def _parse(text: str, path: Path) -> Dict[str, Any]:
+def _parse(text: str, place: str) -> Dict[str, Any]:
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
         raise SettingError(
-            f'{path} is damaged ({error}); remove it, and what it held is '
+            f'{place} is damaged ({error}); remove it, and what it held is '
             f'made anew.'
         ) from error
     if not isinstance(found, dict):
         raise SettingError(
-            f'{path} holds a {type(found).__name__} in place of a dict; '
+            f'{place} holds a {type(found).__name__} in place of a dict; '
             f'remove it, and what it held is made anew.'
         )
     return found
@@ -168,17 +161,78 @@ def save_weights(checkpoint: Path, path: Path) -> None:
     os.replace(part, path)
 
 
-def result_path(report: Path, training: Training) -> Path:
-    """Name the file of a training's result."""
-    return report / 'results' / f'{training.name}.json'
+class Kept(NamedTuple):
+    """A result that a report keeps.
+
+    Attributes:
+        place (str): Where it stands, as a sentence names it.
+        result (dict): The result.
+    """
+
+    place: str
+    result: Dict[str, Any]
 
 
-def write_result(path: Path, result: Dict[str, Any]) -> None:
-    """Write a result, wholly or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_result(report: Path, result: Dict[str, Any]) -> None:
+    """Add a result to a report's, wholly or not at all.
+
+    It takes the place of one of the same training: of a teacher whose weights
+    were lost. The lock of the folder keeps others from writing meanwhile.
+    """
+    path = report / RESULTS
+    report.mkdir(parents=True, exist_ok=True)
+    lines = path.read_text().splitlines() if path.is_file() else []
+    lines = [n for n in lines if _name(json.loads(n)) != _name(result)]
     part = path.with_suffix('.part')
-    part.write_text(json.dumps(result, indent=1) + '\n')
+    with part.open('w') as file:
+        file.writelines(f'{line}\n' for line in [*lines, json.dumps(result)])
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(part, path)
+
+
+def read_kept(report: Path) -> Dict[str, Kept]:
+    """Read all results of a report, by the names of their trainings.
+
+    They stand in results.jsonl, a line each, in files beside it that were
+    brought from other machines (results*.jsonl), and in results/, where
+    earlier versions kept one file each.
+
+    Raises:
+        SettingError: If one is damaged, or two of one training differ.
+    """
+    found: Dict[str, Kept] = {}
+    for kept in _read_all(report):
+        missing = [name for name in RESULT_KEYS if name not in kept.result]
+        if missing:
+            raise SettingError(
+                f'{kept.place} is no result of a training, since it lacks '
+                f'{", ".join(missing)}; remove it, and the training is '
+                f'repeated.'
+            )
+        other = found.setdefault(_name(kept.result), kept)
+        if other.result != kept.result:
+            raise SettingError(
+                f'{kept.place} is another result of the training of '
+                f'{other.place}; remove one of them.'
+            )
+    return found
+
+
+def _name(result: Dict[str, Any]) -> str:
+    """Name the training of a result, as :attr:`Training.name` does."""
+    key = ('pair', 'method', 'seed', 'digest')
+    return name_training(*(result[part] for part in key))
+
+
+def _read_all(report: Path) -> Iterator[Kept]:
+    for path in sorted(report.glob('results*.jsonl')):
+        lines = path.read_text(errors='replace').splitlines()
+        for number, line in enumerate(lines, 1):
+            place = f'Line {number} of {path}'
+            yield Kept(place, _parse(line, place))
+    for path in sorted((report / 'results').glob('*.json')):
+        yield Kept(str(path), read_json(path))
 
 
 def read_results(report: Path, suite: Suite) -> List[Dict[str, Any]]:
@@ -187,17 +241,19 @@ def read_results(report: Path, suite: Suite) -> List[Dict[str, Any]]:
     Results of other settings, such as another number of epochs, may lie in
     the same folder; they are not the suite's.
     """
-    wanted = [t for t in suite.teachers.values() if t] + suite.students
-    paths = [result_path(report, training) for training in wanted]
-    return [read_result(path) for path in paths if path.is_file()]
+    kept = read_kept(report)
+    names = [training.name for training in _wanted(suite)]
+    return [kept[name].result for name in names if name in kept]
 
 
 def count_others(report: Path, suite: Suite) -> int:
     """Count the results in a folder that are not the suite's."""
-    wanted = [t for t in suite.teachers.values() if t] + suite.students
-    names = {f'{training.name}.json' for training in wanted}
-    found = (report / 'results').glob('*.json')
-    return sum(path.name not in names for path in found)
+    names = {training.name for training in _wanted(suite)}
+    return len(read_kept(report).keys() - names)
+
+
+def _wanted(suite: Suite) -> List[Training]:
+    return [t for t in suite.teachers.values() if t] + suite.students
 
 
 def is_teacher(result: Dict[str, Any]) -> bool:

@@ -4,26 +4,27 @@ import json
 import shlex
 import subprocess
 import time
+from concurrent import futures
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Protocol, Sequence
+from typing import Any, Dict, Iterator, List, NamedTuple, Protocol, Sequence
 
 from ...engine.folder_lock import lock_folder
 from ...errors import SettingError
 from ...provenance import describe_commit, describe_machine
 from ..processes import explain_failure, start_python
 from .comparability import check_precision, check_teachers, precision
-from .configs import format_options
+from .configs import format_options, missing_config, place_config
 from .results import (
     checkpoint_path,
     count_iterations,
     find_start_epoch,
     read_accuracies,
     read_json,
+    read_kept,
     read_last_losses,
     read_step_seconds,
     read_teacher_accuracy,
-    result_path,
     save_weights,
     write_result,
 )
@@ -134,7 +135,8 @@ class SuiteRunner:
 
     def find_missing(self, students: Sequence[Training]) -> List[Training]:
         """List the students without a result, after teachers they lack."""
-        missing = [s for s in students if not self._result(s).is_file()]
+        kept = read_kept(self.report)
+        missing = [s for s in students if s.name not in kept]
         needed = {student.teacher for student in missing}
         return [
             teacher
@@ -144,34 +146,30 @@ class SuiteRunner:
 
     def _run(self, waiting: List[Training]) -> List[Dict[str, str]]:
         failures: List[Dict[str, str]] = []
-        running: List[Process] = []
-        try:
-            while waiting or running:
-                for process in [
-                    p for p in running if p.popen.poll() is not None
-                ]:
-                    running.remove(process)
-                    self._finish(process, failures)
-                self._start(waiting, running, failures)
-                self.watcher.update(running, len(waiting))
-                time.sleep(POLL_SECONDS)
-        finally:
-            for process in running:
-                process.popen.terminate()
-            for process in running:
-                process.popen.wait()
+        running: Dict[futures.Future, Process] = {}
+        with futures.ThreadPoolExecutor(self.jobs) as pool:
+            try:
+                while waiting or running:
+                    for process in self._start(waiting, running, failures):
+                        running[pool.submit(process.popen.wait)] = process
+                    self.watcher.update(list(running.values()), len(waiting))
+                    ended, _ = futures.wait(
+                        running, POLL_SECONDS, futures.FIRST_COMPLETED
+                    )
+                    for future in ended:
+                        self._finish(running.pop(future), failures)
+            finally:
+                for process in running.values():
+                    process.popen.terminate()
         return failures
-
-    def _result(self, training: Training) -> Path:
-        return result_path(self.report, training)
 
     def _start(
         self,
         waiting: List[Training],
-        running: List[Process],
+        running: Dict[futures.Future, Process],
         failures: List[Dict[str, str]],
-    ) -> None:
-        """Start what can be started."""
+    ) -> Iterator[Process]:
+        """Start what can be started; who asks puts it among what runs."""
         failed = {failure['name'] for failure in failures}
         for training in list(waiting):
             if len(running) >= self.jobs:
@@ -179,10 +177,10 @@ class SuiteRunner:
             teacher = self.suite.teachers.get(training.teacher)
             if not teacher or self.teachers.find(training.teacher):
                 waiting.remove(training)
-                slots = {process.slot for process in running}
+                slots = {process.slot for process in running.values()}
                 free = min(set(range(self.jobs)) - slots)
                 try:
-                    running.append(self._launch(training, free))
+                    yield self._launch(training, free)
                 except SettingError as error:
                     self._fail(training, str(error), failures)
             elif teacher.name in failed:
@@ -194,8 +192,11 @@ class SuiteRunner:
 
         Raises:
             SettingError: If it was begun with another teacher, or in another
-                precision.
+                precision, or the results so far have another teacher.
         """
+        # The teacher may have been trained just now, since its weights were
+        # lost.
+        check_teachers(self.suite, self.report, self.teachers)
         work_dir = self.work_dir / training.name
         start = find_start_epoch(work_dir)
         made_with = dict(
@@ -214,7 +215,9 @@ class SuiteRunner:
                 )
         checkpoint = checkpoint_path(work_dir, start)
         settings = dict(
-            config=training.config,
+            config=place_config(
+                self.root, training.config, self.work_dir / 'configs'
+            ),
             options=self._options(training),
             work_dir=str(work_dir),
             resume=str(checkpoint) if start else None,
@@ -257,13 +260,27 @@ class SuiteRunner:
             options['model.teacher_ckpt'] = str(path)
         return options
 
-    def _command(self, training: Training) -> str:
+    def _command(self, training: Training) -> List[str]:
         """Write the command that trains the same, but for its folder."""
         options = self._options(training, recorded=True)
-        return shlex.join(
-            ['python', 'tools/train.py', training.config, '--cfg-options']
-            + format_options(options)
-        )
+        return [
+            'tools/train.py',
+            training.config,
+            '--cfg-options',
+            *format_options(options),
+        ]
+
+    def _recorded_command(self, training: Training) -> str:
+        """Write the command of a training that repeats it anywhere."""
+        command = shlex.join(['python', *self._command(training)])
+        missing = missing_config(self.root, training.config)
+        if missing:
+            method, pair = missing
+            command = (
+                f'python tools/make_config.py --method {method} --pair {pair} '
+                f'--out {training.config} && {command}'
+            )
+        return command
 
     def _finish(
         self, process: Process, failures: List[Dict[str, str]]
@@ -290,14 +307,14 @@ class SuiteRunner:
         if training.method == TEACHER:
             save_weights(checkpoint, self.teachers.path(training.pair))
         write_result(
-            self._result(training),
+            self.report,
             dict(
                 pair=training.pair,
                 method=training.method,
                 seed=training.seed,
                 config=training.config,
                 digest=training.digest,
-                command=self._command(training),
+                command=self._recorded_command(training),
                 teacher=self.teachers.hash(training.teacher),
                 teacher_top1=read_teacher_accuracy(process.work_dir),
                 top1=accuracies,

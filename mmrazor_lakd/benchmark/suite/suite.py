@@ -17,7 +17,6 @@ from mmengine.config import Config
 
 from ...config_check import read_config_file
 from ...errors import SettingError, nearest
-from ..cost.measure import load_training
 from .configs import (
     SHARED,
     decisive_part,
@@ -25,6 +24,7 @@ from .configs import (
     fit_budget,
     flatten_options,
     format_options,
+    load_config_of,
 )
 
 #: what a suite says, with the type of each value
@@ -43,6 +43,12 @@ SETTINGS = dict(
 )
 METHOD_KEYS = {'title', 'config', 'options'}
 TEACHER = 'teacher'
+
+
+def name_training(pair: str, method: str, seed: int, digest: str) -> str:
+    """Name a training with its settings, for files and results."""
+    method = re.sub(r'[^a-z0-9]+', '-', method.lower()).strip('-')
+    return f'{pair}-{method}-seed{seed}-{digest[:8]}'
 
 
 class Training(NamedTuple):
@@ -75,8 +81,7 @@ class Training(NamedTuple):
     @property
     def name(self) -> str:
         """str: A name for files, of this training with these settings."""
-        method = re.sub(r'[^a-z0-9]+', '-', self.method.lower()).strip('-')
-        return f'{self.pair}-{method}-seed{self.seed}-{self.digest[:8]}'
+        return name_training(self.pair, self.method, self.seed, self.digest)
 
 
 class Suite(NamedTuple):
@@ -109,7 +114,8 @@ def find_suite(text: str, folder: Path) -> Path:
     known = sorted(path.stem for path in folder.glob('*.py'))
     raise SettingError(
         f"There is no suite '{text}'; the nearest ones in {folder} are: "
-        f'{nearest(text, known)}.'
+        f'{nearest(text, known)}; those of docs/lab/suites are named by their '
+        f'path.'
     )
 
 
@@ -305,11 +311,10 @@ def _trainings(
     """Read a config as its training will do it, for several seeds."""
     # The command line nests what a suite's file writes with dots.
     options = flatten_options(options)
-    path = str(root / config)
-    cfg = load_training(path, options)
+    cfg = load_config_of(root, config, options)
     if epochs is not None:
         options = {**options, **fit_budget(cfg, epochs)}
-        cfg = load_training(path, options)
+        cfg = load_config_of(root, config, options)
     format_options(options)  # which refuses what no command line has
     if cfg.get('val_cfg') is None or 'max_epochs' not in cfg.train_cfg:
         raise SettingError(

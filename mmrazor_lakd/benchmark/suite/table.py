@@ -5,8 +5,11 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 import pandas
-import yaml
+from mmengine.config import Config
 from scipy import stats
+
+from ...config_writer import config_path
+from ...config_writer.choose import PAIRS
 
 CONFIDENCE = 0.95
 
@@ -123,19 +126,27 @@ def _std(values: Dict[int, float]) -> Optional[float]:
     return float(np.std(list(values.values()), ddof=1))
 
 
-def read_published(root: Path) -> Dict[str, float]:
-    """Read the published accuracies that the metafiles of the configs tell.
+def read_published(root: Path, pairs: Sequence[str]) -> Dict[str, float]:
+    """Read the published accuracies that the files of the pairs tell.
+
+    Args:
+        root (Path): The folder of ``configs``.
+        pairs (Sequence[str]): Names of pairs.
 
     Returns:
         dict[str, float]: Top-1 accuracy in % by path of the config.
     """
     found = {}
-    for path in sorted((root / 'configs').glob('*/metafile.yml')):
-        for model in yaml.safe_load(path.read_text())['Models']:
-            for result in model.get('Results', ()):
-                value = result['Metrics'].get('Published Top 1 Accuracy')
-                if value is not None:
-                    found[model['Config']] = value
+    configs = root / 'configs'
+    for pair in pairs:
+        path = configs / PAIRS / f'{pair}.py'
+        if not path.is_file():
+            continue
+        published = dict(Config.fromfile(path).get('published_top1', {}))
+        published.pop('teacher', None)
+        for method, value in published.items():
+            config = config_path(configs, method, pair).relative_to(root)
+            found[config.as_posix()] = value
     return found
 
 

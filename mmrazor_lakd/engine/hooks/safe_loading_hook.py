@@ -24,7 +24,7 @@ class SafeLoadingHook(Hook):
     the training, holds NaN, or is another network's is refused.
 
     ``load_from`` may be a checkpoint in any form that
-    :func:`~mmrazor_lakd.weights.take_weights` knows, and one of the student's
+    :func:`take_weights` knows, and one of the student's
     plain training or of its distillation, whichever this is not. How many
     weights fit is logged; a checkpoint of which none fits is refused.
 

@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/resnet32x4_resnet8x4_1xb64_cifar10.py',
-    '../_base_/distillers/at.py',
-]
-
-model = dict(distiller=_base_.at_distiller)

@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/wrn-40-2_wrn-16-2_1xb64_cifar100.py',
-    '../_base_/distillers/at_wrn.py',
-]
-
-model = dict(distiller=_base_.at_distiller)

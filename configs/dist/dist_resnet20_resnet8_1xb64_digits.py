@@ -1,3 +1,0 @@
-_base_ = ['../_base_/pairs/resnet20_resnet8_1xb64_digits.py', '../_base_/distillers/dist.py']
-
-model = dict(distiller=_base_.dist_distiller)

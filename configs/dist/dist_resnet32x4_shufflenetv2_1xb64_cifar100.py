@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/resnet32x4_shufflenetv2_1xb64_cifar100.py',
-    '../_base_/distillers/dist.py',
-]
-
-model = dict(distiller=_base_.dist_distiller)

@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/resnet34_resnet18_8xb32_imagenet.py',
-    '../_base_/distillers/dist_imagenet.py',
-]
-
-model = dict(distiller=_base_.dist_distiller)

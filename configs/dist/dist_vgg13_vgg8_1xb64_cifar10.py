@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/vgg13_vgg8_1xb64_cifar10.py',
-    '../_base_/distillers/dist.py',
-]
-
-model = dict(distiller=_base_.dist_distiller)

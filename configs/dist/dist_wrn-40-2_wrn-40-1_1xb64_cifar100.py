@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/wrn-40-2_wrn-40-1_1xb64_cifar100.py',
-    '../_base_/distillers/dist.py',
-]
-
-model = dict(distiller=_base_.dist_distiller)

@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/resnet32x4_shufflenetv1_1xb64_cifar100.py',
-    '../_base_/distillers/fitnet.py',
-]
-
-model = dict(distiller=_base_.fitnet_distiller)

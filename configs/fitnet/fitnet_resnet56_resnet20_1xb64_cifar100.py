@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/resnet56_resnet20_1xb64_cifar100.py',
-    '../_base_/distillers/fitnet.py',
-]
-
-model = dict(distiller=_base_.fitnet_distiller)

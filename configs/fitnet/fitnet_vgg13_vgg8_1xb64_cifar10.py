@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/vgg13_vgg8_1xb64_cifar10.py',
-    '../_base_/distillers/fitnet.py',
-]
-
-model = dict(distiller=_base_.fitnet_distiller)

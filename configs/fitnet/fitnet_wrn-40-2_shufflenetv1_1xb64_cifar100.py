@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/wrn-40-2_shufflenetv1_1xb64_cifar100.py',
-    '../_base_/distillers/fitnet_wrn_teacher.py',
-]
-
-model = dict(distiller=_base_.fitnet_distiller)

@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/wrn-40-2_wrn-40-1_1xb64_cifar10.py',
-    '../_base_/distillers/fitnet_wrn.py',
-]
-
-model = dict(distiller=_base_.fitnet_distiller)

@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/resnet32x4_resnet8x4_1xb64_cifar100.py',
-    '../_base_/distillers/lakd_literal.py',
-]
-
-model = dict(distiller=_base_.lakd_literal_distiller)

@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/vgg13_vgg8_1xb64_cifar100.py',
-    '../_base_/distillers/ofd_4stages.py',
-]
-
-model = dict(distiller=_base_.ofd_distiller)

@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/resnet50_mobilenetv1_8xb32_imagenet.py',
-    '../_base_/distillers/rkd.py',
-]
-
-model = dict(distiller=_base_.rkd_distiller)

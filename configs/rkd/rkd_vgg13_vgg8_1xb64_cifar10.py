@@ -1,6 +1,0 @@
-_base_ = [
-    '../_base_/pairs/vgg13_vgg8_1xb64_cifar10.py',
-    '../_base_/distillers/rkd.py',
-]
-
-model = dict(distiller=_base_.rkd_distiller)

@@ -1,0 +1,72 @@
+"""How a config is written: as a person would, over files that exist."""
+
+import os
+from pathlib import Path
+
+from ..errors import SettingError
+from .choose import Choice
+
+
+def config_text(choice: Choice, folder: Path) -> str:
+    """Write a config.
+
+    Args:
+        choice (Choice): What it consists of.
+        folder (Path): Where it shall lie, to which its ``_base_`` is relative.
+    """
+    lines = ['_base_ = [']
+    for base in choice.bases:
+        # Both may lie behind links, and `..` means what is behind them.
+        path = os.path.relpath(base.resolve(), folder.resolve())
+        lines.append(f"    '{Path(path).as_posix()}',")
+    lines += [']', '']
+    for variable, setting in choice.changes:
+        line = f'_base_.{variable}.update(_base_.method_settings.{setting})'
+        if len(line) > 79:
+            head, _, tail = line.partition('(')
+            lines += [f'{head}(', f'    {tail[:-1]}', ')']
+        else:
+            lines.append(line)
+    if not choice.parts:
+        lines.append(
+            'model = dict(_delete_=True, **_base_.model.architecture)'
+        )
+        return '\n'.join(lines) + '\n'
+    values = [f'{part}=_base_.{name}' for part, name in choice.parts.items()]
+    line = f'model = dict({", ".join(values)})'
+    if len(line) > 79:
+        lines += ['model = dict(', *(f'    {v},' for v in values), ')']
+    else:
+        lines.append(line)
+    return '\n'.join(lines) + '\n'
+
+
+def write_config(choice: Choice, path: Path, overwrite: bool = False) -> str:
+    """Write a config to a file.
+
+    Args:
+        choice (Choice): What it consists of.
+        path (Path): The file.
+        overwrite (bool): Whether to replace another config. Defaults to
+            False.
+
+    Returns:
+        str: The text.
+
+    Raises:
+        SettingError: If the file is no Python file, or is there with
+            another text.
+    """
+    if path.suffix != '.py':
+        raise SettingError(
+            f"A config ends in .py, but --out is '{path}'; add the ending."
+        )
+    text = config_text(choice, path.parent)
+    if path.is_file() and not overwrite and path.read_text() != text:
+        raise SettingError(
+            f"There is another config '{path}'; add --overwrite to replace "
+            f'it, or name another file.'
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return text

@@ -1,0 +1,359 @@
+"""What ``stages`` in a distiller's config stands for, written out.
+
+A config that names stages is expanded, once the networks are known, to the
+recorders, losses and mappings of MMRazor. The expansion depends on configs
+and declared stages alone, so that the digest of a suite's training, which is
+taken of it, is the same whichever of the two forms a config has.
+"""
+
+from pprint import pformat
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from mmpretrain.registry import MODELS
+
+from ..backbones.stages import Stages
+from ..errors import SettingError, nearest
+
+#: the parts of a config in which stages are written out
+PARTS = (
+    'student_recorders',
+    'teacher_recorders',
+    'connectors',
+    'distill_losses',
+    'loss_forward_mappings',
+)
+MAPS = ('preact', 'output')
+ROLES = ('student', 'teacher')
+STAGES_KEYS = (
+    'maps',
+    *ROLES,
+    'first',
+    'last',
+    'pooled',
+    'together',
+    'decay',
+    'connector',
+    'teacher_connector',
+)
+LOCAL_KEYS = ('maps', 'rest', 'last')
+
+
+def names_stages(distiller: Dict[str, Any]) -> bool:
+    """Check whether a distiller's config has something to expand."""
+    return distiller.get('stages') is not None or isinstance(
+        distiller.get('local_modules'), dict
+    )
+
+
+def expand_stages(
+    distiller: Dict[str, Any], student: Stages, teacher: Stages
+) -> Dict[str, Any]:
+    """Write out the config of a distiller that names stages.
+
+    Args:
+        distiller (dict): Config of a :class:`FeatureDistiller` or of an
+            :class:`LAKDDistiller`, which say what it may have.
+        student (Stages): Those of the student.
+        teacher (Stages): Those of the teacher.
+
+    Returns:
+        dict: The config with recorders and mappings in place of ``stages``,
+        and with a list in place of a dict as ``local_modules``; a config
+        without either as it is.
+
+    Raises:
+        SettingError: If a value is of no use, a name is taken, or the
+            networks' stages have nothing in common.
+    """
+    expanded = dict(distiller)
+    if isinstance(distiller.get('local_modules'), dict):
+        expanded['local_modules'] = expand_local_modules(
+            distiller['local_modules'], student, teacher
+        )
+    stages = expanded.pop('stages', None)
+    if stages is None:
+        return expanded
+    spec = read_stages(stages)
+    mappings = distiller.get('loss_forward_mappings') or {}
+    losses = {
+        name: loss
+        for name, loss in (distiller.get('distill_losses') or {}).items()
+        if name not in mappings
+    }
+    if not losses:
+        raise SettingError(
+            f'stages={stages!r} has no loss to compare the maps; give '
+            f'distill_losses one without an entry in loss_forward_mappings, '
+            f"dict(loss_at=dict(type='AttentionTransferLoss')), for example."
+        )
+    sources = _sources(spec, list(losses), student, teacher)
+    added = _recorders(sources)
+    added.update(_losses(spec, losses, list(sources), distiller))
+    for kind, parts in added.items():
+        templates = {*losses, *_connectors(spec).values()}
+        kept = {
+            name: part
+            for name, part in (distiller.get(kind) or {}).items()
+            if name not in templates
+        }
+        twice = sorted(set(kept) & set(parts))
+        if twice:
+            raise SettingError(
+                f"{kind} has '{twice[0]}', which stages={stages!r} adds, "
+                f'too; rename it, or leave one of the two out.'
+            )
+        if kept or parts:
+            expanded[kind] = {**kept, **parts}
+    # Nothing is left that MMRazor's own distiller can't do.
+    ours = ('connectors', 'input_size')
+    if distiller.get('type') == 'FeatureDistiller' and not any(
+        expanded.get(name) for name in ours
+    ):
+        expanded['type'] = 'ConfigurableDistiller'
+    return expanded
+
+
+def expand_model(model: Dict[str, Any]) -> Dict[str, Any]:
+    """Write out the distiller in the config of an algorithm.
+
+    Args:
+        model (dict): With ``architecture`` and ``teacher``, whose backbones
+            are of registered classes.
+
+    Returns:
+        dict: The config, whose distiller names no stages.
+
+    Raises:
+        SettingError: As :func:`expand_stages`, or if a backbone declares no
+            stages.
+    """
+    distiller = model.get('distiller') or {}
+    if not names_stages(distiller):
+        return model
+    stages = {}
+    for role, key in zip(ROLES, ('architecture', 'teacher')):
+        backbone = (model.get(key) or {}).get('backbone') or {}
+        kind = backbone.get('type')
+        stages[role] = stages_of(kind and MODELS.get(kind), role)
+    return {**model, 'distiller': expand_stages(distiller, **stages)}
+
+
+def stages_of(backbone: Optional[type], role: str) -> Stages:
+    """Get the stages that a class of backbones declares.
+
+    Raises:
+        SettingError: If it declares none.
+    """
+    stages = getattr(backbone, 'map_stages', None)
+    if stages is None:
+        name = getattr(backbone, '__name__', 'none is known')
+        raise SettingError(
+            f"The distiller names stages, but the {role}'s backbone "
+            f'({name}) declares none; use one of mmrazor_lakd.backbones, '
+            f'or name modules: student_recorders and teacher_recorders, or '
+            f'the list local_modules.'
+        )
+    return stages
+
+
+def stages_of_both(student: Any, teacher: Any) -> Tuple[Stages, Stages]:
+    """Get the stages of two models; see :func:`stages_of`."""
+    kinds = [
+        type(getattr(model, 'backbone', None)) for model in (student, teacher)
+    ]
+    return stages_of(kinds[0], ROLES[0]), stages_of(kinds[1], ROLES[1])
+
+
+def describe_expansion(expanded: Dict[str, Any]) -> str:
+    """Write an expanded config in a form that can be pasted."""
+    text = pformat(expanded, width=76, sort_dicts=False)
+    return f'The distiller, with its stages written out:\n{text}'
+
+
+def expand_local_modules(
+    entries: Dict[str, Any], student: Stages, teacher: Stages
+) -> List[Dict]:
+    """List the boundaries of LAKD behind the stages that both networks have.
+
+    Args:
+        entries (dict): With ``maps``, and perhaps ``rest``, ``last`` and
+            numbers; see :class:`LAKDDistiller`.
+        student (Stages): Those of the student.
+        teacher (Stages): Those of the teacher.
+
+    Raises:
+        SettingError: If a key or the kind of maps is unknown, or the last
+            stages have different names.
+    """
+    own = {key: entries[key] for key in entries if str(key).isdigit()}
+    common = {key: entries[key] for key in entries if key not in own}
+    _check_keys('local_modules', common, LOCAL_KEYS)
+    maps = entries.get('maps')
+    _check_maps('local_modules', 'maps', maps)
+    names = _common(student.names, teacher.names)
+    if 'last' not in entries:
+        names.pop()
+    listed: List[Dict] = [
+        dict(
+            student=_source(student, name, maps),
+            teacher=_source(teacher, name, maps),
+        )
+        for name in names
+    ]
+    for entry in listed[1:]:
+        entry.update(entries.get('rest') or {})
+    if 'last' in entries:
+        listed[-1].update(entries['last'] or {})
+    for key, entry in own.items():
+        if int(key) >= len(listed):
+            raise SettingError(
+                f'local_modules has an entry {key}, but there are '
+                f'{len(listed)} boundaries, counted from 0; name one of them.'
+            )
+        listed[int(key)].update(entry)
+    return listed
+
+
+def read_stages(stages: Any) -> Dict[str, Any]:
+    """Bring ``stages`` to the form of a dict, and check it."""
+    spec = dict(maps=stages) if isinstance(stages, str) else stages
+    if not isinstance(spec, dict):
+        raise SettingError(
+            f"FeatureDistiller has stages={stages!r}; write 'preact', "
+            f"'output', or dict(student='output', teacher='preact')."
+        )
+    _check_keys('stages', spec, STAGES_KEYS)
+    spec = {**{role: spec.get('maps') for role in ROLES}, **spec}
+    for role in ROLES:
+        _check_maps('stages', role, spec[role])
+    return spec
+
+
+def _check_maps(where: str, key: str, value: Any) -> None:
+    """Raise if a kind of map is unknown."""
+    if value not in MAPS:
+        raise SettingError(
+            f"{where} has {key}={value!r}; write 'preact', the maps before "
+            f"the last ReLU of the stages, or 'output'."
+        )
+
+
+def _check_keys(where: str, given: Dict, known: Tuple[str, ...]) -> None:
+    """Raise if a dict has an unknown key."""
+    for key in given:
+        if key not in known:
+            raise SettingError(
+                f"{where} has an unknown key '{key}'; the nearest ones are: "
+                f'{nearest(key, known)}.'
+            )
+
+
+def _common(student: Sequence[str], teacher: Sequence[str]) -> List[str]:
+    """List the stages that two networks have, which must end alike."""
+    if student[-1] != teacher[-1]:
+        raise SettingError(
+            f'The student ends with the stage {student[-1]} and the teacher '
+            f'with {teacher[-1]}, so that stages of equal names are of '
+            f'different depths; name the modules to compare, in recorders or '
+            f'in the list local_modules.'
+        )
+    return [name for name in student if name in teacher]
+
+
+def _source(stages: Stages, name: str, maps: str) -> str:
+    """Name the module of a model that gives a stage's map."""
+    tap = 'preact' if maps == 'preact' else stages.output
+    return '.'.join(filter(None, ('backbone', name, tap)))
+
+
+def _sources(
+    spec: Dict[str, Any], losses: List[str], student: Stages, teacher: Stages
+) -> Dict[str, Tuple[str, str]]:
+    """Name the student's and the teacher's module of each recorder."""
+    names = [
+        name
+        for name in _common(student.names, teacher.names)
+        if name not in student.skipped + teacher.skipped
+    ]
+    first, last = spec.get('first', 1), spec.get('last', len(names))
+    if not 1 <= first <= last <= len(names):
+        raise SettingError(
+            f'stages has first={first} and last={last}, but the networks '
+            f'have the stages 1 to {len(names)}; name some of them.'
+        )
+    sources = {
+        f'stage{number}': (
+            _source(student, name, spec['student']),
+            _source(teacher, name, spec['teacher']),
+        )
+        for number, name in enumerate(names, 1)
+        if first <= number <= last
+    }
+    if spec.get('pooled'):
+        sources['pooled'] = ('neck.gap', 'neck.gap')
+    elif first == last:
+        # One map is called what its loss is: `hint` of `loss_hint`.
+        sources = {losses[0].replace('loss_', '', 1): sources.popitem()[1]}
+    return sources
+
+
+def _recorders(sources: Dict[str, Tuple[str, str]]) -> Dict[str, Dict]:
+    """Write the recorders of both models."""
+    return {
+        f'{role}_recorders': {
+            name: dict(type='ModuleOutputs', source=source[index])
+            for name, source in sources.items()
+        }
+        for index, role in enumerate(ROLES)
+    }
+
+
+def _connectors(spec: Dict[str, Any]) -> Dict[str, str]:
+    """Name the connector of each role that has one."""
+    keys = dict(zip(ROLES, ('connector', 'teacher_connector')))
+    return {role: spec[key] for role, key in keys.items() if spec.get(key)}
+
+
+def _losses(
+    spec: Dict[str, Any],
+    losses: Dict[str, Dict],
+    recorders: List[str],
+    distiller: Dict[str, Any],
+) -> Dict[str, Dict]:
+    """Write connectors, losses and mappings: one each, or one of all maps."""
+    together = bool(spec.get('together'))
+    if together:
+        rows: List[Tuple[str, Any]] = [('', recorders)]
+    else:
+        # `stage2` gives `loss_at2`; a map that is no stage has no number.
+        rows = [(name.replace('stage', ''), name) for name in recorders]
+        if len(rows) == 1:
+            rows = [('', recorders[0])]
+    plural = 's' if together else ''
+    added: Dict[str, Dict[str, Any]] = dict(
+        connectors={}, distill_losses={}, loss_forward_mappings={}
+    )
+    for place, (number, recorder) in enumerate(rows):
+        mapping = {}
+        for role in ROLES:
+            record = dict(recorder=recorder, from_student=role == 'student')
+            name = _connectors(spec).get(role)
+            if name:
+                given = distiller.get('connectors') or {}
+                if name not in given:
+                    raise SettingError(
+                        f"stages has the connector '{name}', which is not "
+                        f'among connectors; the nearest ones are: '
+                        f'{nearest(name, given)}.'
+                    )
+                record['connector'] = f'{name}{number}'
+                added['connectors'][f'{name}{number}'] = given[name]
+            mapping[f'{role[0]}_feature{plural}'] = record
+        for name, loss in losses.items():
+            if spec.get('decay') is not None:
+                weight = loss.get('loss_weight', 1.0)
+                weight *= spec['decay'] ** (len(rows) - 1 - place)
+                loss = {**loss, 'loss_weight': weight}
+            added['distill_losses'][f'{name}{number}'] = loss
+            added['loss_forward_mappings'][f'{name}{number}'] = mapping
+    return added

@@ -1,0 +1,90 @@
+"""Configs that the command writes, wherever they are to lie.
+
+tests/test_configs.py writes and reads all of them.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from mmengine.config import Config
+
+from mmrazor_lakd import SettingError
+from mmrazor_lakd.config_writer import (
+    choose,
+    config_path,
+    config_text,
+    find_choice,
+    write_config,
+)
+
+CONFIGS = ROOT / 'configs'
+PAIR = 'vgg13_vgg8_1xb64_cifar100'
+ENV = {**os.environ, 'PYTHONPATH': str(ROOT)}
+
+
+def command(*args, cwd):
+    """Call the tool; what it ends with, and its last line."""
+    done = subprocess.run(
+        [sys.executable, ROOT / 'tools/make_config.py', *args],
+        cwd=cwd,
+        env=ENV,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.returncode, done.stdout.splitlines()[-1]
+
+
+def test_a_config_is_what_a_person_would_write():
+    choice = choose(CONFIGS, 'lakd', PAIR)
+    assert config_text(choice, CONFIGS / 'lakd').splitlines() == [
+        '_base_ = [',
+        "    '../_base_/pairs/vgg13_vgg8_1xb64_cifar100.py',",
+        "    '../_base_/distillers/lakd.py',",
+        ']',
+        '',
+        '_base_.lakd_distiller.update(_base_.method_settings.dkd_distiller)',
+        'model = dict(distiller=_base_.lakd_distiller)',
+    ]
+
+
+def test_the_command_writes_anywhere_and_replaces_nothing(tmp_path):
+    (tmp_path / 'link').symlink_to(tmp_path / 'a', target_is_directory=True)
+    (tmp_path / 'a').mkdir()
+    args = ('--method', 'ofd', '--pair', PAIR, '--out', 'link/mine.py')
+    code, line = command(*args, cwd=tmp_path)
+    assert (code, line) == (0, 'python tools/train.py link/mine.py')
+    mine = tmp_path / 'a' / 'mine.py'
+    cfg = Config.fromfile(mine)
+    assert cfg.model.distiller.distill_losses.loss_ofd.loss_weight == 1.0
+    assert command(*args, cwd=tmp_path)[0] == 0  # the same text
+    mine.write_text('changed = True\n')
+    code, line = command(*args, cwd=tmp_path)
+    assert code == 2 and 'add --overwrite to replace it' in line
+    assert mine.read_text() == 'changed = True\n'
+    assert command(*args, '--overwrite', cwd=tmp_path)[0] == 0
+    assert Config.fromfile(mine).model == cfg.model
+
+
+@pytest.mark.parametrize(
+    ('method', 'pair', 'out', 'message'),
+    [
+        ('reviewdk', PAIR, 'a.py', "no method 'reviewdk'; .*: reviewkd"),
+        ('kd', 'vgg13_vgg8', 'a.py', "no pair 'vgg13_vgg8'; .* are: vgg13_"),
+        ('kd', PAIR, 'a.yml', "--out is '.*a.yml'; add the ending"),
+    ],
+)
+def test_refusals(tmp_path, method, pair, out, message):
+    with pytest.raises(SettingError, match=message):
+        write_config(choose(CONFIGS, method, pair), tmp_path / out)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('method', ['alone', 'kd', 'lakd', 'lakd_literal'])
+def test_a_path_says_method_and_pair(method):
+    path = config_path(CONFIGS, method, PAIR)
+    assert find_choice(CONFIGS, path) == (method, PAIR)
+    assert find_choice(CONFIGS, path.with_name('kd_mine.py')) is None
