@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmrazor_lakd.analysis.report import write_report
+from mmrazor_lakd.analysis.report import write_analysis_report
 from mmrazor_lakd.analysis.run import analyze
 from mmrazor_lakd.checkpoints.networks import load_networks
 from mmrazor_lakd.cli import (
@@ -132,7 +132,7 @@ def main(args: argparse.Namespace) -> None:
         **found,
     )
     args.out.mkdir(parents=True, exist_ok=True)
-    write_report(args.out, report, console)
+    write_analysis_report(args.out, report, console)
 
 
 if __name__ == '__main__':

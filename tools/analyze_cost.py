@@ -68,7 +68,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--batch-size', type=positive)
     parser.add_argument(
-        '--made-data',
+        '--synthetic-data',
         action='store_true',
         help='train on random images in memory: no data set is needed',
     )
@@ -88,8 +88,8 @@ def parse_args() -> argparse.Namespace:
     )
     add_debug_argument(parser)
     args = parser.parse_args()
-    if args.image_size and not args.made_data:
-        parser.error('--image-size is for --made-data')
+    if args.image_size and not args.synthetic_data:
+        parser.error('--image-size is for --synthetic-data')
     return args
 
 

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from mmrazor_lakd.benchmark.suite.compare import compare
 from mmrazor_lakd.benchmark.suite.live_view import SuiteView
-from mmrazor_lakd.benchmark.suite.report import write_report
+from mmrazor_lakd.benchmark.suite.report import write_suite_report
 from mmrazor_lakd.benchmark.suite.results import count_others
 from mmrazor_lakd.benchmark.suite.runner import SuiteRunner
 from mmrazor_lakd.benchmark.suite.suite import (
@@ -141,7 +141,7 @@ def main(args: argparse.Namespace) -> None:
                 failures = runner.run(missing, view)
         except KeyboardInterrupt:
             sys.exit('Stopped; the same command goes on from here.')
-    if write_report(
+    if write_suite_report(
         report,
         suite,
         failures,

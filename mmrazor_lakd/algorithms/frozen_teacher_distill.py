@@ -1,6 +1,7 @@
 """Distillation from a teacher that stays as it is."""
 
 import logging
+from contextlib import nullcontext
 from functools import partial
 from typing import Dict, List, Optional, Union
 
@@ -21,7 +22,11 @@ from torch.backends import cudnn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.profiler import record_function
 
-from ..checkpoints.loading import TEACHER_PREFIX, fit_weights, load_teacher
+from ..checkpoints.loading import (
+    TEACHER_PREFIX,
+    fit_weights,
+    load_teacher_weights,
+)
 from ..distillers.class_counts import check_class_counts
 from ..errors import SettingError, check_choice, check_number
 from ..losses import check_losses, check_map
@@ -94,6 +99,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         fuse_teacher (bool): Whether to fold the teacher's batch
             normalisation, to activate in place, and to compute channels last
             on a CPU. Defaults to True.
+        predict_teacher (bool): Whether predictions carry the teacher's as
+            well, as ``teacher_score``, (K,), for :class:`TeacherAgreement`.
+            It costs the teacher's forward pass, and testing then needs its
+            checkpoint. Defaults to False.
         kwargs: Arguments of :class:`SingleTeacherDistill`.
 
     Raises:
@@ -114,6 +123,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         teacher_mode: str = 'tensor',
         teacher_train_mode: bool = False,
         fuse_teacher: bool = True,
+        predict_teacher: bool = False,
         **kwargs,
     ) -> None:
         owner = type(self).__name__
@@ -163,6 +173,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.teacher_mode = teacher_mode
         self.fuse_teacher = fuse_teacher
         self.teacher_train_mode = teacher_train_mode
+        self.predict_teacher = predict_teacher
+        # Whether the teacher has the weights that it is to have.
+        self._initialised = False
         # Whether the first step has come.
         self._prepared = False
         # Of the student's activations, those that its config has in place.
@@ -187,8 +200,13 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 of another architecture.
         """
         super().init_weights()
+        self._init_teacher()
+
+    def _init_teacher(self) -> None:
+        """Initialise or load the teacher."""
+        self._initialised = True
         if self.teacher_ckpt:
-            load_teacher(self.teacher, self.teacher_ckpt)
+            load_teacher_weights(self.teacher, self.teacher_ckpt)
         elif not getattr(self.teacher, 'is_init', False):
             self.teacher.init_weights()
             print_log(
@@ -216,6 +234,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         fit_weights(self, state_dict, 'The checkpoint', prefix)
         if weights and not (self.teacher_ckpt or self._prepared):
             self.teacher.load_state_dict(weights)
+            self._initialised = True
 
     def loss(
         self,
@@ -242,17 +261,38 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             self._run_teacher(batch_inputs, data_samples)
         if first_step:
             self._check_maps()
-        self.distiller.set_deliveries_override(True)
-        with recording(self.distiller.student_recorders):
-            with self.distiller.deliveries:
-                losses = self._student_losses(batch_inputs, data_samples)
-        check_unchanged(self.distiller.student_recorders, 'student')
-        if first_step:
-            check_class_counts(self.distiller)
-        distill_losses = self.distiller.compute_distill_losses()
+        if hasattr(self.distiller, 'student_step'):
+            step = self.distiller.student_step()
+        else:  # MMRazor's distillers have no state of a step
+            step = nullcontext(self.distiller.set_deliveries_override(True))
+        with step:
+            with recording(self.distiller.student_recorders):
+                with self.distiller.deliveries:
+                    losses = self._student_losses(batch_inputs, data_samples)
+            check_unchanged(self.distiller.student_recorders, 'student')
+            if first_step:
+                check_class_counts(self.distiller)
+            distill_losses = self.distiller.compute_distill_losses()
         losses.update(add_prefix(distill_losses, 'distill'))
         release_records(self.distiller)
         return losses
+
+    @torch.no_grad()
+    def _predict(
+        self,
+        inputs: torch.Tensor,
+        data_samples: Optional[List[BaseDataElement]] = None,
+    ) -> List[BaseDataElement]:
+        """Predict with the student and, where asked for, the teacher."""
+        predictions = super()._predict(inputs, data_samples)
+        if self.predict_teacher:
+            # A Runner that tests initialises no weights.
+            if not (self._initialised or self._prepared):
+                self._init_teacher()
+            taught = self.teacher(inputs, mode='predict')
+            for own, other in zip(predictions, taught):
+                own.teacher_score = other.pred_score
+        return predictions
 
     def _run_teacher(self, batch_inputs, data_samples) -> None:
         """Fill the teacher's recorders."""

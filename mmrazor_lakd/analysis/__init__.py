@@ -1,7 +1,7 @@
 """How alike teacher and student are, and what each module knows."""
 
 from ..tracing.features import read_maps
-from .agreement import Answers
+from .agreement import Agreement
 from .cka import LinearCKA, cells, linear_cka
 from .cross_product import CrossProduct
 from .features import Comparison, compare_modules
@@ -11,7 +11,7 @@ from .map_correlation import map_correlation
 from .module_ends import ModuleEnd, find_module_ends
 
 __all__ = [
-    'Answers',
+    'Agreement',
     'Comparison',
     'CrossProduct',
     'LinearCKA',

@@ -1,4 +1,4 @@
-"""What several classifiers answer, and where they differ."""
+"""What several classifiers predict, and where they differ."""
 
 from typing import Dict
 
@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import kl_div
 
 
-class Answers:
+class Agreement:
     """Counts over all images of who answered what together with whom.
 
     Args:
@@ -57,29 +57,24 @@ class Answers:
         only = right[:, None] & ~right
         self.only.index_add_(2, labels, only.long())
 
-    def accuracy(self, model: int) -> float:
-        """Tell a model's share of right answers, 0 to 1."""
-        return (self.right[model].sum() / self.images.sum()).item()
-
-    def agreement(self, model: int, other: int) -> Dict[str, float]:
-        """Tell how often a model answers as another does.
+    def compute(self) -> Dict[str, torch.Tensor]:
+        """Compute the shares over all images so far, each from 0 to 1.
 
         Returns:
-            dict: ``all``: the share of images with equal answers; ``right``:
-            the same where the other one is right, ``wrong``: where it is
-            wrong; nan where there is no such image. ``divergence``: mean of
-            KL(other || model) over the images, in nats.
+            dict[str, torch.Tensor]: ``accuracy``, (M,): of right answers;
+            and of shape (M, M), at [i, j], ``all``: of images on which model
+            i answers as model j; ``right``: of those where j is right,
+            ``wrong``: where it is wrong; nan where there is no such image.
+            ``divergence``: mean of KL(p_j || p_i) over the images, in nats.
         """
-        images, right = self.images.sum(), self.right[other].sum()
-        same = self.same[model, other]
-        wrong = self.same_wrong[model, other]
-        shares = dict(
-            all=same / images,
-            right=(same - wrong) / right,
-            wrong=wrong / (images - right),
-            divergence=self.divergence[model, other] / images,
+        images, right = self.images.sum(), self.right.sum(1)
+        return dict(
+            accuracy=right / images,
+            all=self.same / images,
+            right=(self.same - self.same_wrong) / right,
+            wrong=self.same_wrong / (images - right),
+            divergence=self.divergence / images,
         )
-        return {name: share.item() for name, share in shares.items()}
 
     def gain(self, model: int, other: int, label: int) -> Dict[str, float]:
         """Compare two models on the images of one class.

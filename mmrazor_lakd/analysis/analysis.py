@@ -9,10 +9,10 @@ from torch.utils.data import DataLoader
 from ..checkpoints.networks import Network
 from ..errors import SettingError
 from ..tracing.features import read_maps
-from .agreement import Answers
+from .agreement import Agreement
 from .cka import LinearCKA
 from .data import class_names, labels_of
-from .features import correlate, look_at
+from .features import correlate, map_features
 from .linear_probe import LinearReadout, RidgeProbe, probe_features
 from .places import Places
 
@@ -20,8 +20,8 @@ from .places import Places
 Readouts = List[List[LinearReadout]]
 
 
-class _EndSums:
-    """Sums over the images, at the ends of the modules.
+class EndMetrics:
+    """Attention and probes at the ends of the modules, over all images.
 
     Args:
         ends (Sequence): For each network the names of its maps there; the
@@ -39,30 +39,36 @@ class _EndSums:
         # Images that have a correlation.
         self._r_count = torch.zeros(shape, dtype=torch.long)
         self._right = torch.zeros(shape, dtype=torch.long)
+        self._images = 0
 
-    def update(self, looks, labels: torch.Tensor) -> None:
+    def update(self, features, labels: torch.Tensor) -> None:
         """Add a batch: what was found in each network, and the labels."""
+        self._images += len(labels)
         for place in range(len(self.ends[0])):
             own = [
-                found[names[place]] for found, names in zip(looks, self.ends)
+                found[names[place]]
+                for found, names in zip(features, self.ends)
             ]
-            for index, look in enumerate(own):
-                r = correlate(look, own[0])
+            for index, end in enumerate(own):
+                r = correlate(end, own[0])
                 self._r[index, place] += r.nansum().cpu()
                 self._r_count[index, place] += (~r.isnan()).sum().cpu()
                 if self.readouts is not None:
-                    told = self.readouts[index][place].predict(look.pooled)
+                    told = self.readouts[index][place].predict(end.pooled)
                     self._right[index, place] += (told == labels).sum().cpu()
 
-    def correlation(self, index: int, place: int) -> float:
-        """Mean correlation with the teacher's NDAM maps; nan for none."""
-        return (self._r[index, place] / self._r_count[index, place]).item()
+    def compute(self) -> Dict[str, List]:
+        """Compute what is told of each network (a row) and each place.
 
-    def probe(self, index: int, place: int, images: int) -> Optional[float]:
-        """A probe's share of right answers, None without probes."""
-        if self.readouts is None:
-            return None
-        return self._right[index, place].item() / images
+        Returns:
+            dict[str, list]: ``ndam_r``: mean correlation with the teacher's
+            NDAM maps, nan for none; ``probe``: a probe's share of right
+            answers, None without probes.
+        """
+        probe = [[None] * len(own) for own in self.ends]
+        if self.readouts is not None:
+            probe = (self._right.double() / self._images).tolist()
+        return dict(ndam_r=(self._r / self._r_count).tolist(), probe=probe)
 
 
 class Analysis:
@@ -125,7 +131,7 @@ class Analysis:
             for names, row, features in zip(self.ends, probes, found):
                 for name, probe in zip(names, row):
                     probe.update(features[name], labels)
-        return [[probe.solve() for probe in row] for row in probes]
+        return [[probe.compute() for probe in row] for row in probes]
 
     def measure(
         self, loader: DataLoader, readouts: Optional[Readouts] = None
@@ -142,37 +148,41 @@ class Analysis:
             are from 0 to 1.
         """
         cka = LinearCKA()
-        sums = _EndSums(self.ends, readouts)
-        answers: Optional[Answers] = None
+        end_metrics = EndMetrics(self.ends, readouts)
+        agreement: Optional[Agreement] = None
         for batch in loader:
-            labels, logits, looks = self._run_all(batch)
-            if answers is None:
-                answers = Answers(len(self.networks), logits[0].shape[1])
-            answers.update(torch.stack(logits), labels)
+            labels, logits, features = self._run_all(batch)
+            if agreement is None:
+                agreement = Agreement(len(self.networks), logits[0].shape[1])
+            agreement.update(torch.stack(logits), labels)
             own, *others = (
                 [found[name].cells for name in names]
-                for found, names in zip(looks, self.names)
+                for found, names in zip(features, self.names)
             )
             cka.update(own, sum(others, []))
-            sums.update(looks, labels)
-        images = int(answers.images.sum())
+            end_metrics.update(features, labels)
+        shares = agreement.compute()
         by_name = self._by_name(cka.compute())
         return dict(
-            images=images,
-            accuracies=[
-                answers.accuracy(i) for i in range(len(self.networks))
-            ],
-            modules=self._modules(by_name, sums, images),
+            images=int(agreement.images.sum()),
+            accuracies=shares.pop('accuracy').tolist(),
+            modules=self._modules(by_name, end_metrics.compute()),
             matrices=[
                 self._matrix(student, values)
                 for student, values in enumerate(by_name, 1)
             ],
             agreement=[
-                dict(student=n.label, **answers.agreement(i, 0))
+                dict(
+                    student=n.label,
+                    **{
+                        name: share[i, 0].item()
+                        for name, share in shares.items()
+                    },
+                )
                 for i, n in enumerate(self.networks)
                 if i > 0
             ],
-            gains=self._gains(answers, loader),
+            gains=self._gains(agreement, loader),
         )
 
     def _run_all(self, batch, probing: bool = False) -> Tuple:
@@ -196,7 +206,9 @@ class Analysis:
         else:
             wanted = {
                 name: partial(
-                    look_at, grid=self.grid, is_end=name in self.ends[index]
+                    map_features,
+                    grid=self.grid,
+                    is_end=name in self.ends[index],
                 )
                 for name in self.names[index]
             }
@@ -247,7 +259,9 @@ class Analysis:
             cka=[[values[row, column] for column in columns] for row in rows],
         )
 
-    def _modules(self, by_name, sums, images: int) -> List[Dict[str, Any]]:
+    def _modules(
+        self, by_name, found: Dict[str, List]
+    ) -> List[Dict[str, Any]]:
         """Make the rows of the table, a row for each module of a student."""
         return [
             dict(
@@ -256,9 +270,9 @@ class Analysis:
                 student_map=s_map,
                 teacher_map=t_map,
                 cka=values[s_map, t_map],
-                ndam_r=sums.correlation(student, place),
-                probe_student=sums.probe(student, place, images),
-                probe_teacher=sums.probe(0, place, images),
+                ndam_r=found['ndam_r'][student][place],
+                probe_student=found['probe'][student][place],
+                probe_teacher=found['probe'][0][place],
             )
             for student, values in enumerate(by_name, 1)
             for place, (s_map, t_map) in enumerate(
@@ -266,24 +280,24 @@ class Analysis:
             )
         ]
 
-    def _gains(self, answers: Answers, loader) -> List[Dict[str, Any]]:
+    def _gains(self, agreement: Agreement, loader) -> List[Dict[str, Any]]:
         """Compare the analysed student with each other one, by class."""
-        names = class_names(loader, len(answers.images))
+        names = class_names(loader, len(agreement.images))
         return [
             dict(
                 against=self.networks[other].label,
                 label=names[label],
-                images=answers.images[label].item(),
-                teacher=self._share(answers, 0, label),
-                student=self._share(answers, 1, label),
-                other=self._share(answers, other, label),
-                **answers.gain(1, other, label),
+                images=agreement.images[label].item(),
+                teacher=self._share(agreement, 0, label),
+                student=self._share(agreement, 1, label),
+                other=self._share(agreement, other, label),
+                **agreement.gain(1, other, label),
             )
             for other in range(2, len(self.networks))
             for label in range(len(names))
         ]
 
     @staticmethod
-    def _share(answers: Answers, model: int, label: int) -> float:
+    def _share(agreement: Agreement, model: int, label: int) -> float:
         """A model's right answers on one class; nan where it has no image."""
-        return (answers.right[model, label] / answers.images[label]).item()
+        return (agreement.right[model, label] / agreement.images[label]).item()

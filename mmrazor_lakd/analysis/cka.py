@@ -110,7 +110,7 @@ class LinearCKA:
             that is zero for all samples.
         """
         sizes = [
-            [len(product.total) for product in products]
+            [len(product.compute()) for product in products]
             for products in (self._rows, self._columns)
         ]
         across = torch.stack(
@@ -118,11 +118,11 @@ class LinearCKA:
                 torch.stack(
                     [block.square().sum() for block in row.split(sizes[1], 1)]
                 )
-                for row in self._across.total.split(sizes[0])
+                for row in self._across.compute().split(sizes[0])
             ]
         )
         norms = [
-            torch.stack([product.total.norm() for product in products])
+            torch.stack([product.compute().norm() for product in products])
             for products in (self._rows, self._columns)
         ]
         # 0 / 0 is nan, as it should be.

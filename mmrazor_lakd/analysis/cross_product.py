@@ -24,7 +24,6 @@ class CrossProduct:
         count (int): Number of samples.
         x_mean (torch.Tensor): (D,), float64.
         y_mean (torch.Tensor): (E,), float64.
-        total (torch.Tensor): The product, (D, E), float64.
 
     Examples:
         >>> import torch
@@ -32,7 +31,7 @@ class CrossProduct:
         >>> product = CrossProduct()
         >>> product.update(torch.tensor([[1.0]]), torch.tensor([[1.0]]))
         >>> product.update(torch.tensor([[3.0]]), torch.tensor([[5.0]]))
-        >>> product.total
+        >>> product.compute()
         tensor([[4.]], dtype=torch.float64)
     """
 
@@ -40,7 +39,7 @@ class CrossProduct:
         self.count = 0
         self.x_mean: Optional[torch.Tensor] = None
         self.y_mean: Optional[torch.Tensor] = None
-        self.total: Optional[torch.Tensor] = None
+        self._total: Optional[torch.Tensor] = None
 
     def update(self, x: torch.Tensor, y: torch.Tensor) -> None:
         """Add a batch.
@@ -55,12 +54,16 @@ class CrossProduct:
         total = (x - x_mean).T @ (y - y_mean)
         if self.count == 0:
             self.count = count
-            self.x_mean, self.y_mean, self.total = x_mean, y_mean, total
+            self.x_mean, self.y_mean, self._total = x_mean, y_mean, total
             return
         x_step, y_step = x_mean - self.x_mean, y_mean - self.y_mean
         share = count / (self.count + count)
-        self.total += total
-        self.total.addr_(x_step, y_step, alpha=self.count * share)
+        self._total += total
+        self._total.addr_(x_step, y_step, alpha=self.count * share)
         self.x_mean = self.x_mean + share * x_step
         self.y_mean = self.y_mean + share * y_step
         self.count += count
+
+    def compute(self) -> torch.Tensor:
+        """Return the product over all samples so far, (D, E), float64."""
+        return self._total

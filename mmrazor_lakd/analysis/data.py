@@ -17,6 +17,21 @@ def evenly_spaced(count: int, total: int) -> torch.Tensor:
     return torch.arange(count) * total // count
 
 
+def find_test_loader(cfg: Config) -> Optional[Dict[str, Any]]:
+    """Return a config's settings of the test images, or else None.
+
+    A config without some has those of the validation.
+    """
+    return cfg.get('test_dataloader') or cfg.get('val_dataloader')
+
+
+def find_pipeline_owner(dataset: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a data set's config, or that of the one in it with a pipeline."""
+    while not dataset.get('pipeline') and dataset.get('dataset'):
+        dataset = dataset['dataset']  # of RepeatDataset
+    return dataset
+
+
 def make_test_loader(
     cfg: Config, num_images: Optional[int] = None
 ) -> DataLoader:
@@ -56,29 +71,20 @@ def make_probe_loader(
         )
     settings = _loader_settings(cfg)
     dataset = copy.deepcopy(cfg.train_dataloader.dataset)
-    inner = dataset
-    while 'pipeline' not in inner and 'dataset' in inner:  # RepeatDataset
-        inner = inner.dataset
-    inner.pipeline = _pipeline(settings['dataset'])
+    pipeline = find_pipeline_owner(settings['dataset']).get('pipeline', [])
+    find_pipeline_owner(dataset)['pipeline'] = copy.deepcopy(pipeline)
     return _make_loader(settings, dataset, num_images)
 
 
 def _loader_settings(cfg: Config) -> Dict[str, Any]:
     """Find out how the test images are loaded."""
-    settings = cfg.get('test_dataloader') or cfg.get('val_dataloader')
+    settings = find_test_loader(cfg)
     if settings is None:
         raise SettingError(
             'The config has neither test_dataloader nor val_dataloader, so '
             'that there are no images to analyse; add one.'
         )
     return settings
-
-
-def _pipeline(dataset) -> list:
-    """Look up a data set's pipeline, or that of the one in it."""
-    while 'pipeline' not in dataset and 'dataset' in dataset:
-        dataset = dataset.dataset
-    return copy.deepcopy(dataset.get('pipeline', []))
 
 
 def _make_loader(settings, dataset, num_images) -> DataLoader:
@@ -140,7 +146,7 @@ def list_classes(cfg: Config, checkpoint: Dict[str, Any]) -> List[str]:
     Returns:
         list[str]: Empty if they are nowhere.
     """
-    loader = cfg.get('test_dataloader') or cfg.get('val_dataloader') or {}
+    loader = find_test_loader(cfg) or {}
     dataset = loader.get('dataset', {})
     kind = dataset.get('type')
     known = DATASETS.get(kind) if isinstance(kind, str) else kind

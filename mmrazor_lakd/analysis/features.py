@@ -14,7 +14,7 @@ from .map_correlation import map_correlation
 from .module_ends import ModuleEnd
 
 
-class Look(NamedTuple):
+class MapFeatures(NamedTuple):
     """What is kept of a map.
 
     Attributes:
@@ -29,7 +29,9 @@ class Look(NamedTuple):
     pooled: Optional[torch.Tensor] = None
 
 
-def look_at(feature: torch.Tensor, grid: int = 4, is_end: bool = True) -> Look:
+def map_features(
+    feature: torch.Tensor, grid: int = 4, is_end: bool = True
+) -> MapFeatures:
     """Take of a map what is wanted of it.
 
     Args:
@@ -39,13 +41,13 @@ def look_at(feature: torch.Tensor, grid: int = 4, is_end: bool = True) -> Look:
             True.
     """
     if not is_end:
-        return Look(cells(feature, grid))
-    return Look(
+        return MapFeatures(cells(feature, grid))
+    return MapFeatures(
         cells(feature, grid), ndam_map(feature), probe_features(feature)
     )
 
 
-def correlate(student: Look, teacher: Look) -> torch.Tensor:
+def correlate(student: MapFeatures, teacher: MapFeatures) -> torch.Tensor:
     """Correlate the NDAM maps of each image at the end of a module.
 
     A student's map of another size is brought to the teacher's.
@@ -88,17 +90,17 @@ def compare_modules(
         ends (Sequence[ModuleEnd]): Where the modules end.
         images (torch.Tensor): Preprocessed images, (N, C, H, W).
     """
-    looks: Dict[str, Dict[str, Look]] = {}
+    features: Dict[str, Dict[str, MapFeatures]] = {}
     for role, model in (('student', student), ('teacher', teacher)):
         names = [getattr(end, role) for end in ends]
-        looks[role] = read_maps(model, images, dict.fromkeys(names, look_at))[
-            1
-        ]
+        features[role] = read_maps(
+            model, images, dict.fromkeys(names, map_features)
+        )[1]
     found = []
     for end in ends:
         own, taught = (
-            looks['student'][end.student],
-            looks['teacher'][end.teacher],
+            features['student'][end.student],
+            features['teacher'][end.teacher],
         )
         found.append(
             Comparison(

@@ -21,7 +21,7 @@ from ..plotting import (
 from .module_ends import short_name
 
 # The shapes tell the students apart without any colour.
-TEACHER = dict(color=BLACK, marker='X', markeredgecolor='white')
+TEACHER_STYLE = dict(color=BLACK, marker='X', markeredgecolor='white')
 STUDENTS = [
     dict(color=BLUE, marker='o'),
     dict(color=ORANGE, marker='s'),
@@ -39,12 +39,12 @@ MOST_VALUES = 200
 
 def student_style(number: int) -> Dict[str, Any]:
     """Choose how a student's line is drawn."""
-    look = STUDENTS[number % len(STUDENTS)]
+    marking = STUDENTS[number % len(STUDENTS)]
     again = number >= len(STUDENTS)
     return dict(
-        line_style(look['color'], again),
-        marker=look['marker'],
-        markeredgecolor=look['color'] if again else 'white',
+        line_style(marking['color'], again),
+        marker=marking['marker'],
+        markeredgecolor=marking['color'] if again else 'white',
     )
 
 
@@ -158,7 +158,7 @@ def draw_modules(path: Path, modules: Sequence[Dict[str, Any]]) -> Figure:
             for number, student in enumerate(students)
         ]
         if factor == 100:
-            lines.append((students[0], TEACHER, 'probe_teacher'))
+            lines.append((students[0], TEACHER_STYLE, 'probe_teacher'))
         for number, (student, style, column) in enumerate(lines):
             rows = [row for row in modules if row['student'] == student]
             # Side by side, so that equal values don't hide each other.
@@ -168,7 +168,9 @@ def draw_modules(path: Path, modules: Sequence[Dict[str, Any]]) -> Figure:
                 [factor * row[column] for row in rows],
                 linewidth=1.2,
                 markersize=7,
-                label='teacher' if style is TEACHER else wrap(student, 60),
+                label='teacher'
+                if style is TEACHER_STYLE
+                else wrap(student, 60),
                 **style,
             )
         numbers = sorted({row['module'] for row in modules})

@@ -73,7 +73,7 @@ class RidgeProbe:
         >>> probe = RidgeProbe(num_classes=2)
         >>> features = torch.tensor([[0.0], [0.1], [0.9], [1.0]])
         >>> probe.update(features, torch.tensor([0, 0, 1, 1]))
-        >>> probe.solve().predict(torch.tensor([[0.2], [0.7]]))
+        >>> probe.compute().predict(torch.tensor([[0.2], [0.7]]))
         tensor([0, 1])
     """
 
@@ -93,10 +93,10 @@ class RidgeProbe:
         self._features.update(features, features)
         self._classes.update(features, F.one_hot(labels, self.num_classes))
 
-    def solve(self) -> LinearReadout:
+    def compute(self) -> LinearReadout:
         """Find the classifier that fits all samples so far."""
         count = self._features.count
-        covariance = self._features.total / count
+        covariance = self._features.compute() / count
         mean = self._features.x_mean
         deviation = covariance.diagonal().sqrt()
         # What changes by float32's rounding only, is not to be blown up.
@@ -104,7 +104,7 @@ class RidgeProbe:
         deviation = deviation.masked_fill(still, float('inf'))[:, None]
         system = covariance / (deviation * deviation.T)
         system.diagonal().add_(self.ridge)
-        wanted = self._classes.total / count / deviation
+        wanted = self._classes.compute() / count / deviation
         weight = torch.linalg.solve(system, wanted) / deviation
         bias = self._classes.y_mean - mean @ weight
         return LinearReadout(weight, bias)

@@ -202,7 +202,7 @@ def _models(runner) -> Tuple[nn.Module, nn.Module, nn.Module]:
     return model, model.architecture, teacher
 
 
-def number(value: Any) -> float:
+def to_float(value: Any) -> float:
     """Make a number of a logged value, which may be a tensor."""
     return value.item() if hasattr(value, 'item') else float(value)
 
@@ -223,8 +223,8 @@ def module_losses(log: Dict[str, Any], count: int) -> Dict[str, float]:
     for name, value in log.items():
         match = re.fullmatch(r'distill\.module(\d+)\.(.+)', name)
         if match:
-            found[f'module{match[1]}/{match[2]}'] = number(value)
+            found[f'module{match[1]}/{match[2]}'] = to_float(value)
     if found and 'loss' in log:
         others = (found.get(f'module{n}/loss', 0.0) for n in range(1, count))
-        found[f'module{count}/loss'] = number(log['loss']) - sum(others)
+        found[f'module{count}/loss'] = to_float(log['loss']) - sum(others)
     return found

@@ -5,7 +5,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from torch import nn
 
-from ..distillers.local_modules import check_entries
+from ..distillers.local_modules import check_local_modules
 from ..distillers.stage_expansion import expand_local_modules, stages_of_both
 from ..errors import SettingError, nearest
 from ..partition.pairing import pair_blocks
@@ -16,7 +16,7 @@ from ..tracing.dry_run import dry_run
 
 BACKBONE = 'backbone.'
 # What this project's networks call a stage's map before its last ReLU.
-TAP = '.preact'
+PREACT = '.preact'
 
 
 class ModuleEnd(NamedTuple):
@@ -100,23 +100,23 @@ def find_module_ends(
 def _stage_ends(student, teacher, input_size) -> List[ModuleEnd]:
     """Pair the ends of both networks' stages.
 
-    These are the taps that both networks have: LAKD teaches maps before the
-    last ReLU of a stage, so that its losses are there, and that other
-    methods are compared with it in the same places. Networks without taps
-    have the last blocks of the student's stages (blocks whose maps have one
-    size), and the teacher's blocks of the same depth.
+    These are the maps before the last ReLU of a stage, where both networks
+    give them: LAKD teaches these, so that its losses are there, and that
+    other methods are compared with it in the same places. Networks without
+    them have the last blocks of the student's stages (blocks whose maps have
+    one size), and the teacher's blocks of the same depth.
     """
-    taps = []
+    names = []
     for role, model in (('student', student), ('teacher', teacher)):
         run = graph_run(model, role, input_size)
-        taps.append(
+        names.append(
             [
                 name
                 for name, output in run.outputs.items()
-                if name.endswith(TAP) and getattr(output, 'ndim', 0) == 4
+                if name.endswith(PREACT) and getattr(output, 'ndim', 0) == 4
             ]
         )
-    pairs = [(name, name) for name in taps[0] if name in taps[1]]
+    pairs = [(name, name) for name in names[0] if name in names[1]]
     if not pairs:
         s_blocks = find_blocks(student, 'student', input_size)
         t_blocks = find_blocks(teacher, 'teacher', input_size)
@@ -184,7 +184,7 @@ def _local_modules(distiller, student, teacher) -> List[Dict]:
         entries = expand_local_modules(
             entries, *stages_of_both(student, teacher)
         )
-    check_entries(entries, count)
+    check_local_modules(entries, count)
     if count is None:
         return entries
     # Not of the size of the images at hand: the training chose them so.

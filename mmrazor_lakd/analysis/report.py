@@ -11,7 +11,9 @@ from ..provenance import describe_origin
 from ..report import Report, Section, rich_table, write_pages
 
 
-def number(value: Optional[float], digits: int = 2, factor: float = 1) -> str:
+def format_number(
+    value: Optional[float], digits: int = 2, factor: float = 1
+) -> str:
     """Write a number; nothing for None and nan."""
     if value is None or math.isnan(value):
         return ''
@@ -32,7 +34,7 @@ def make_sections(report: Dict[str, Any]) -> List[Section]:
             ['network', 'config', 'checkpoint', 'top-1'],
             [
                 [n['label'], n['config'], n['checkpoint']]
-                + [number(accuracy, 2, 100)]
+                + [format_number(accuracy, 2, 100)]
                 for n, accuracy in zip(
                     report['networks'], report['accuracies']
                 )
@@ -48,7 +50,7 @@ def make_sections(report: Dict[str, Any]) -> List[Section]:
             pictures=[('cka.png', 'CKA of all blocks')],
         ),
         Section(
-            'Answers',
+            'Agreement',
             "In % of the images: the student's answer is the teacher's on all "
             'images, on those that the teacher answers rightly, and on those '
             'that it answers wrongly (the same wrong class). KL: how far the '
@@ -57,8 +59,11 @@ def make_sections(report: Dict[str, Any]) -> List[Section]:
             ['student', 'all', 'teacher right', 'teacher wrong', 'KL'],
             [
                 [row['student']]
-                + [number(row[k], 1, 100) for k in ('all', 'right', 'wrong')]
-                + [number(row['divergence'], 3)]
+                + [
+                    format_number(row[k], 1, 100)
+                    for k in ('all', 'right', 'wrong')
+                ]
+                + [format_number(row['divergence'], 3)]
                 for row in report['agreement']
             ],
         ),
@@ -92,10 +97,13 @@ def _modules(report: Dict[str, Any]) -> Section:
     for row in report['modules']:
         cells = [row['student'], str(row['module'])]
         cells += [row['student_map'], row['teacher_map']]
-        cells += [number(row['cka'], 3), number(row['ndam_r'], 3)]
+        cells += [
+            format_number(row['cka'], 3),
+            format_number(row['ndam_r'], 3),
+        ]
         if probe:
             cells += [
-                number(row[f'probe_{role}'], 1, 100)
+                format_number(row[f'probe_{role}'], 1, 100)
                 for role in ('student', 'teacher')
             ]
         rows.append(cells)
@@ -128,17 +136,19 @@ def _gains(report: Dict[str, Any], other: str) -> Section:
         [
             [row['label'], str(row['images'])]
             + [
-                number(row[key], 1, 100)
+                format_number(row[key], 1, 100)
                 for key in ('teacher', 'student', 'other', 'gain')
             ]
             + [str(row['only_model']), str(row['only_other'])]
-            + [number(row['p'], 3)]
+            + [format_number(row['p'], 3)]
             for row in sorted(rows, key=lambda row: -row['gain'])
         ],
     )
 
 
-def write_report(out: Path, report: Dict[str, Any], console: Console) -> None:
+def write_analysis_report(
+    out: Path, report: Dict[str, Any], console: Console
+) -> None:
     """Write all files of an analysis, and print its tables.
 
     Args:

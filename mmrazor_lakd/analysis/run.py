@@ -37,7 +37,7 @@ def analyze(
         progress (Progress): Shows how far it is.
 
     Returns:
-        dict: What :func:`write_report` takes.
+        dict: What :func:`write_analysis_report` takes.
 
     Raises:
         SettingError: If the data, a module or a network is wrong.

@@ -7,7 +7,7 @@ from .cifar_shufflenet_v2 import CIFARShuffleNetV2
 from .cifar_vgg import CIFARVGG
 from .cifar_wide_resnet import CIFARWideResNet
 from .mobilenet_v1 import MobileNetV1
-from .networks import NETWORKS, Network, build_network
+from .networks import NETWORKS, Architecture, build_network
 from .tapped_resnet import TappedResNet, TappedResNet_CIFAR
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     'CIFARWideResNet',
     'MobileNetV1',
     'NETWORKS',
-    'Network',
+    'Architecture',
     'TappedResNet',
     'TappedResNet_CIFAR',
     'build_network',

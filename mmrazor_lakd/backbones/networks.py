@@ -6,7 +6,7 @@ from mmpretrain.registry import MODELS
 from torch import nn
 
 
-class Network(NamedTuple):
+class Architecture(NamedTuple):
     """A network of the literature.
 
     Attributes:
@@ -20,34 +20,34 @@ class Network(NamedTuple):
     num_classes: int = 100
 
 
-def _imagenet(**backbone) -> Network:
-    return Network(backbone, image_size=224, num_classes=1000)
+def _imagenet(**backbone) -> Architecture:
+    return Architecture(backbone, image_size=224, num_classes=1000)
 
 
 # The names are RepDistiller's and mdistiller's; those for ImageNet have the
 # ending of their data.
-NETWORKS: Dict[str, Network] = {
+NETWORKS: Dict[str, Architecture] = {
     **{
-        f'resnet{depth}': Network(dict(type='CIFARResNet', depth=depth))
+        f'resnet{depth}': Architecture(dict(type='CIFARResNet', depth=depth))
         for depth in (8, 14, 20, 32, 44, 56, 110, '8x4', '32x4')
     },
     **{
-        f'wrn_{depth}_{factor}': Network(
+        f'wrn_{depth}_{factor}': Architecture(
             dict(type='CIFARWideResNet', depth=depth, widen_factor=factor)
         )
         for depth in (16, 40)
         for factor in (1, 2)
     },
     **{
-        f'vgg{depth}': Network(dict(type='CIFARVGG', depth=depth))
+        f'vgg{depth}': Architecture(dict(type='CIFARVGG', depth=depth))
         for depth in (8, 11, 13, 16, 19)
     },
-    'MobileNetV2': Network(dict(type='CIFARMobileNetV2')),
-    'ShuffleV1': Network(dict(type='CIFARShuffleNetV1')),
-    'ShuffleV2': Network(dict(type='CIFARShuffleNetV2')),
+    'MobileNetV2': Architecture(dict(type='CIFARMobileNetV2')),
+    'ShuffleV1': Architecture(dict(type='CIFARShuffleNetV1')),
+    'ShuffleV2': Architecture(dict(type='CIFARShuffleNetV2')),
     # The literature begins with every BN's weight at 1.
     **{
-        f'ResNet{depth}': Network(
+        f'ResNet{depth}': Architecture(
             dict(
                 type='TappedResNet_CIFAR',
                 depth=depth,

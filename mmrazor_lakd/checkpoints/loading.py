@@ -11,7 +11,13 @@ from torch import nn
 
 from ..errors import SettingError, nearest
 from ..tracing.modules import unwrap_model
-from .weights import explain_unreadable, not_finite, part_of, take_weights
+from .weights import (
+    compare_keys,
+    explain_unreadable,
+    not_finite,
+    part_of,
+    take_weights,
+)
 
 # Where a distilled student lies in the checkpoint of its training.
 STUDENT_PREFIX = 'architecture.'
@@ -91,28 +97,12 @@ def check_state_dict(
     Raises:
         SettingError: Which keys differ, and how many.
     """
-    expected = model.state_dict()
-    # Written since PyTorch 0.4.1 only, and without meaning for the output.
-    missing = [
-        key
-        for key in expected
-        if key not in state_dict and 'num_batches_tracked' not in key
-    ]
-    unexpected = [key for key in state_dict if key not in expected]
-    other = [
-        f'{key} {tuple(state_dict[key].shape)} for {tuple(value.shape)}'
-        for key, value in expected.items()
-        if key in state_dict and state_dict[key].shape != value.shape
-    ]
-    problems = [
-        f'{len(keys)} {kind} (first: {"; ".join(keys[:3])})'
-        for kind, keys in (
-            ('missing', missing),
-            ('unexpected', unexpected),
-            ('of another shape', other),
-        )
-        if keys
-    ]
+    expected = {k: v.shape for k, v in model.state_dict().items()}
+    problems = []
+    for kind, keys in compare_keys(expected, state_dict).items():
+        if keys:
+            first = [f'{key}{text}' for key, text in list(keys.items())[:3]]
+            problems.append(f'{len(keys)} {kind} (first: {"; ".join(first)})')
     if problems:
         raise SettingError(
             f"{option}='{path}' is the checkpoint of another architecture "
@@ -166,12 +156,7 @@ def fit_weights(
     Raises:
         SettingError: If no weight is the model's, by name and shape.
     """
-    start = len(prefix)
-    weights = {
-        key[start:]: value
-        for key, value in state_dict.items()
-        if key.startswith(prefix)
-    }
+    weights = part_of(state_dict, prefix)
     if not weights:
         return
     own = {
@@ -245,7 +230,7 @@ def _without_head(network: nn.Module, state_dict: Dict, role: str) -> Dict:
     return kept
 
 
-def load_teacher(teacher: nn.Module, path: str) -> None:
+def load_teacher_weights(teacher: nn.Module, path: str) -> None:
     """Load a teacher, from its own checkpoint or that of its distillation.
 
     Raises:

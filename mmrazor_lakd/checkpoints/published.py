@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from ..backbones import cifar_mobilenet_v2, mobilenet_v1
 from ..backbones.networks import NETWORKS, build_network
 from ..errors import SettingError
-from .weights import few, part_of, take_weights
+from .weights import compare_keys, few, part_of, take_weights
 
 # A pattern that matches the beginning of a name, and what to write instead.
-Rule = Tuple[str, Union[str, Callable[[re.Match], str]]]
+RenameRule = Tuple[str, Union[str, Callable[[re.Match], str]]]
 
 
 class Family(NamedTuple):
@@ -21,12 +21,13 @@ class Family(NamedTuple):
 
     Attributes:
         sign (str): A beginning that the names of this family alone have.
-        rules (Sequence[Rule]): The first one that matches a name is used.
+        rules (Sequence[RenameRule]): The first one that matches a name is
+            used.
         networks (list[str]): Names in :data:`NETWORKS`.
     """
 
     sign: str
-    rules: Sequence[Rule]
+    rules: Sequence[RenameRule]
     networks: List[str]
 
 
@@ -84,7 +85,7 @@ def _mobilenet_v1_layer(match) -> str:
 PADDED = [name for name in _names('resnet') if name[6:].isdigit()]
 EPS = nn.BatchNorm2d(1).eps
 
-HEAD: Rule = (r'(?:fc|linear|classifier(?:\.0)?)\.', 'head.fc.')
+HEAD: RenameRule = (r'(?:fc|linear|classifier(?:\.0)?)\.', 'head.fc.')
 FAMILIES = (
     Family(
         r'block1\.layer\.',
@@ -197,7 +198,7 @@ def convert_published(checkpoint: object, source: str) -> Converted:
         expected = _shapes(network, num_classes)
         shortcuts = padded and network in PADDED
         found = {**_unwritten(expected, shortcuts), **renamed}
-        problems = _differences(expected, found, origin)
+        problems = compare_keys(expected, found)
         if not any(problems.values()):
             ordered = {name: found[name] for name in expected}
             return Converted(network, num_classes, ordered)
@@ -206,7 +207,8 @@ def convert_published(checkpoint: object, source: str) -> Converted:
             nearest = count, network, problems
     _, network, problems = nearest
     listed = '; '.join(
-        f'{len(names)} {kind} ({few(names)})'
+        f'{len(names)} {kind} '
+        f'({few([origin.get(name, name) + names[name] for name in names])})'
         for kind, names in problems.items()
         if names
     )
@@ -216,7 +218,7 @@ def convert_published(checkpoint: object, source: str) -> Converted:
     )
 
 
-def _rename(name: str, rules: Sequence[Rule]) -> str:
+def _rename(name: str, rules: Sequence[RenameRule]) -> str:
     """Apply the first rule that matches the beginning of a name."""
     for pattern, replacement in rules:
         if re.match(pattern, name):
@@ -261,16 +263,3 @@ def _shapes(network: str, num_classes: int) -> Dict[str, torch.Size]:
     """List the names and shapes of a network's tensors."""
     state_dict = build_network(network, num_classes).state_dict()
     return {name: value.shape for name, value in state_dict.items()}
-
-
-def _differences(expected, found, origin) -> Dict[str, List[str]]:
-    """List what differs, published tensors by their published names."""
-    return {
-        'missing': [name for name in expected if name not in found],
-        'unexpected': [origin[name] for name in found if name not in expected],
-        'of another shape': [
-            f'{origin[name]} {tuple(found[name].shape)} for {tuple(shape)}'
-            for name, shape in expected.items()
-            if name in found and found[name].shape != shape
-        ],
-    }

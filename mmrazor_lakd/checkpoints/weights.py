@@ -103,6 +103,37 @@ def part_of(state_dict: Dict, prefix: str) -> Dict[str, torch.Tensor]:
     }
 
 
+def compare_keys(
+    expected: Dict[str, torch.Size], found: Dict[str, Tensor]
+) -> Dict[str, Dict[str, str]]:
+    """List how weights differ from those that a network has.
+
+    BN's counters may be missing: they are written since PyTorch 0.4.1 only,
+    and without meaning for the output.
+
+    Args:
+        expected (dict[str, torch.Size]): The shapes of the network's weights.
+        found (dict[str, Tensor]): The weights at hand.
+
+    Returns:
+        dict[str, dict[str, str]]: For each kind of difference, by the name
+        of the weight, what to write after it.
+    """
+    return {
+        'missing': {
+            name: ''
+            for name in expected
+            if name not in found and 'num_batches_tracked' not in name
+        },
+        'unexpected': {name: '' for name in found if name not in expected},
+        'of another shape': {
+            name: f' {tuple(found[name].shape)} for {tuple(shape)}'
+            for name, shape in expected.items()
+            if name in found and found[name].shape != shape
+        },
+    }
+
+
 def explain_unreadable(name: str, error: Exception) -> SettingError:
     """Tell in one sentence why weights could not be read.
 

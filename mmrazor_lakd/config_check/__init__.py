@@ -5,7 +5,7 @@ from typing import Optional, Sequence
 from mmengine.config import Config
 
 from .failures import add_key, explain
-from .names import check_entries, check_names
+from .names import check_names, check_section_entries
 from .reading import configs_near, read_config_file
 from .reduction import reduce, sentence_of
 from .registered import check_parts
@@ -52,5 +52,5 @@ def check_config(
     }
     check_names(settings, cfg.text)
     check_values(settings, needed)
-    check_entries(settings)
+    check_section_entries(settings)
     check_parts(settings, scope)

@@ -23,7 +23,7 @@ from .signatures import parameters_of
 
 HINT = '; add --debug for the traceback.'
 #: what the methods of MMEngine's Runner, and what they call, are about
-SECTIONS = dict(
+METHOD_SECTIONS = dict(
     _check_scheduler_cfg='param_scheduler',
     _init_model_weights='model',
     _maybe_compile='compile',
@@ -169,9 +169,11 @@ def _find_culprit(frames: Frames, cfg: Dict) -> Optional[Culprit]:
             path = _find_hook(cfg, type(values['hook']))
             if path:
                 return Culprit(path, cls=type(values['hook']))
-        elif name in SECTIONS and 'mmengine' in frame.f_code.co_filename:
-            if SECTIONS[name] in cfg:
-                return Culprit(SECTIONS[name], registry=registry)
+        elif (
+            name in METHOD_SECTIONS and 'mmengine' in frame.f_code.co_filename
+        ):
+            if METHOD_SECTIONS[name] in cfg:
+                return Culprit(METHOD_SECTIONS[name], registry=registry)
     return None
 
 

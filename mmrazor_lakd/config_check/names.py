@@ -84,7 +84,7 @@ def check_names(cfg: Dict, text: str) -> None:
             )
 
 
-def check_entries(cfg: Dict) -> None:
+def check_section_entries(cfg: Dict) -> None:
     """Refuse entries of data loaders and other sections that nobody reads.
 
     Raises:

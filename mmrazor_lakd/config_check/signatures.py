@@ -95,14 +95,14 @@ def _hands_on(init) -> bool:
         isinstance(node, ast.Name) and node.id == name
         for node in ast.walk(tree)
     )
-    handed_on = sum(
+    passed_on = sum(
         isinstance(keyword.value, ast.Name) and keyword.value.id == name
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and _is_super_init(node.func)
         for keyword in node.keywords
         if keyword.arg is None
     )
-    return used == handed_on == 1
+    return used == passed_on == 1
 
 
 def _is_super_init(function: ast.expr) -> bool:

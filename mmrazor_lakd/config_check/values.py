@@ -31,7 +31,7 @@ def is_whole(value: Any, least: int) -> bool:
     return is_number(value) and value == int(value) and value >= least
 
 
-class Rule(NamedTuple):
+class ValueRule(NamedTuple):
     """What the values at some paths have to be."""
 
     paths: str
@@ -53,7 +53,7 @@ PATH = (
     'the path of a checkpoint, or None,',
 )
 RULES = tuple(
-    Rule(paths, *rest)
+    ValueRule(paths, *rest)
     for paths, *rest in (
         (r'\w+_dataloader\.batch_size', *COUNT),
         (r'\w+_dataloader\.num_workers', *NATURAL),
@@ -140,7 +140,7 @@ def check_values(cfg: Dict, needed: Sequence[str] = ()) -> None:
             'train_cfg has max_epochs, but neither by_epoch nor a type, and '
             'would count iterations; add by_epoch=True.'
         )
-    for path, value in flatten(cfg):
+    for path, value in walk_values(cfg):
         _check_value(path, value)
     _check_normalisation(cfg)
     _check_log_level(cfg.get('log_level', 'INFO'))
@@ -152,21 +152,23 @@ def _is_built(value: Any, kind: Any) -> bool:
     return isinstance(value, kind) or not isinstance(value, plain)
 
 
-def flatten(value: Any, path: str = '') -> Iterator[Tuple[str, Any]]:
+def walk_values(value: Any, path: str = '') -> Iterator[Tuple[str, Any]]:
     """Yield all values that are no dicts, with their paths.
 
     Examples:
-        >>> list(flatten(dict(a=[1, dict(b=2)])))
+        >>> list(walk_values(dict(a=[1, dict(b=2)])))
         [('a', [1, {'b': 2}]), ('a[0]', 1), ('a[1].b', 2)]
     """
     if isinstance(value, dict):
         for name, item in value.items():
-            yield from flatten(item, f'{path}.{name}' if path else str(name))
+            yield from walk_values(
+                item, f'{path}.{name}' if path else str(name)
+            )
         return
     yield path, value
     if isinstance(value, (list, tuple)):
         for number, item in enumerate(value):
-            yield from flatten(item, f'{path}[{number}]')
+            yield from walk_values(item, f'{path}[{number}]')
 
 
 def _check_value(path: str, value: Any) -> None:

@@ -91,5 +91,5 @@ class Curriculum:
         return opening(self._opening.factor(), index, count)
 
     def share(self) -> float:
-        """Compute the student's share of the maps that are handed on."""
+        """Compute the student's share of the maps that are passed on."""
         return 0.0 if self._turning is None else self._turning.factor()

@@ -22,7 +22,6 @@ from ..tracing.dry_run import find_image
 from ..tracing.modules import eval_mode
 from ..tracing.recorders import check_recorders
 from ..tracing.records import release_records
-from .boundary_watch import TakenRecord
 from .checkpointing import renew_checkpoints
 from .class_counts import check_class_counts
 from .parts import Shape, fill_in, shape_arguments
@@ -33,6 +32,7 @@ from .stage_expansion import (
     read_stages,
     stages_of_both,
 )
+from .student_step import TakenRecord
 
 
 @MODELS.register_module()
@@ -296,7 +296,7 @@ class FeatureDistiller(ConfigurableDistiller):
         student = self._student.pop()
         # Recorders inside of what the older kind hides would hold no graph.
         renew_checkpoints(student)
-        if not self._needs_look():
+        if not self._needs_dry_run():
             return
         self._run(student, self.student_recorders, 'student')
         image = self._run(model, self.teacher_recorders, 'teacher')
@@ -312,7 +312,7 @@ class FeatureDistiller(ConfigurableDistiller):
                 self._show_teacher(name, record, model, image)
         release_records(self)
 
-    def _needs_look(self) -> bool:
+    def _needs_dry_run(self) -> bool:
         """Tell whether the models are to be run on an image first."""
         return bool(self._connector_cfgs)
 

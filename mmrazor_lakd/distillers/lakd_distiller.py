@@ -1,7 +1,8 @@
 """The LAKD distiller: local modules, each taught by one teacher map."""
 
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, Iterator, List, Optional, Union
 
 import torch
 from mmengine.logging import print_log
@@ -12,19 +13,19 @@ from torch.profiler import record_function
 from ..errors import SettingError
 from ..partition.partition import partition
 from ..tracing.modules import find_modules
-from ..tracing.records import RecordWatch, release_records
-from .boundary_watch import BoundaryWatch
+from ..tracing.records import release_records
 from .checkpointing import check_inside, renew_checkpoints
 from .curriculum import Curriculum
 from .feature_distiller import FeatureDistiller
 from .local_modules import (
-    check_entries,
+    check_local_modules,
     check_models,
     check_options,
-    describe,
+    describe_modules,
 )
 from .local_teaching import LocalTeaching
 from .stage_expansion import expand_local_modules, stages_of_both
+from .student_step import StudentStep
 
 
 @MODELS.register_module()
@@ -93,7 +94,7 @@ class LAKDDistiller(FeatureDistiller):
             by weights of their losses that grow from 0 to 1 one after
             another, such as ``dict(fraction=0.5)`` in the first half of the
             training. See :class:`Curriculum`. Defaults to None: no weights.
-        feed (str | dict): What a boundary hands on in training:
+        feed (str | dict): What a boundary passes on in training:
             ``'student'``, the student's own map; ``'teacher'``, the
             teacher's; or a mixture that turns from the teacher's to the
             student's. See :class:`Curriculum`. Defaults to ``'student'``.
@@ -144,7 +145,7 @@ class LAKDDistiller(FeatureDistiller):
     ) -> None:
         super().__init__(**kwargs)
         if not isinstance(local_modules, dict) or num_modules is not None:
-            check_entries(local_modules, num_modules)
+            check_local_modules(local_modules, num_modules)
         self.local_modules = local_modules
         self.num_modules = num_modules
         self.defaults = dict(
@@ -161,17 +162,15 @@ class LAKDDistiller(FeatureDistiller):
         self.curriculum = Curriculum(progressive, feed)
         self.early_backward = early_backward
         self.teachings = nn.ModuleList()
-        # Whether a student's forward pass belongs to a training loss. The
-        # algorithm says so by set_deliveries_override(True) before it and by
-        # compute_distill_losses() after it.
-        self._collecting = False
+        # The modules after which boundaries lie.
+        self._names: List[str] = []
+        # The step under way: the student's forward passes outside of one
+        # belong to no training loss.
+        self._step: Optional[StudentStep] = None
+        # Whether no step has come to the student's losses yet.
+        self._first = True
+        # Whether an algorithm of MMRazor's asks for no losses any more.
         self._stopped = False
-        self._local_losses: Dict[str, torch.Tensor] = {}
-        # How many losses wait for a cut.
-        self._pending = 0
-        self._boundaries = BoundaryWatch()
-        # Tells whether a stock loss will need the module that now ends.
-        self._watch = RecordWatch()
 
     def prepare_from_teacher(self, model: nn.Module) -> None:
         """Set the boundaries, and build what each module is taught with."""
@@ -181,7 +180,7 @@ class LAKDDistiller(FeatureDistiller):
             self.local_modules = expand_local_modules(
                 self.local_modules, *stages_of_both(student, model)
             )
-            check_entries(self.local_modules, None)
+            check_local_modules(self.local_modules, None)
         if self.num_modules is not None:
             chosen = partition(
                 student, model, self.num_modules, self.input_size
@@ -192,7 +191,7 @@ class LAKDDistiller(FeatureDistiller):
             {**self.defaults, **entry} for entry in self.local_modules
         ]
         names = [entry['student'] for entry in self.local_modules]
-        self._boundaries.names = names
+        self._names = names
         # After the partition, which measures what autograd saves.
         renew_checkpoints(student)
         check_inside(student, names)
@@ -218,108 +217,121 @@ class LAKDDistiller(FeatureDistiller):
         student.register_forward_pre_hook(self._before_student)
         student.register_forward_hook(self._after_student)
         if self.local_modules and self.num_modules is None:
-            print_log(describe(self.local_modules, shapes), logger='current')
+            print_log(
+                describe_modules(self.local_modules, shapes), logger='current'
+            )
 
-    def _needs_look(self) -> bool:
+    def _needs_dry_run(self) -> bool:
         """Tell whether the models are to be run on an image first."""
         return True
+
+    @contextmanager
+    def student_step(self) -> Iterator[Optional[StudentStep]]:
+        """Teach the local modules of the student that is run inside.
+
+        :meth:`compute_distill_losses` is to be called inside as well. What
+        the step holds is let go of, also where an error ends it.
+        """
+        self.set_deliveries_override(True)
+        try:
+            yield self._step
+        finally:
+            self._end_step()
 
     def set_deliveries_override(self, override: bool) -> None:
         """Note the student's turn; MMRazor calls this before each forward.
 
-        An algorithm whose distillation has been stopped (``StopDistillHook``)
-        goes on forwarding but never asks for the losses: from then on the
-        student must not be cut.
+        So MMRazor's own algorithms, which don't know :meth:`student_step`,
+        begin a step that :meth:`compute_distill_losses` ends. If one has its
+        distillation stopped (``StopDistillHook``), it goes on forwarding but
+        never asks for the losses: from then on the student must not be cut.
         """
         super().set_deliveries_override(override)
-        if override:
-            self._collecting = not self._stopped
-        elif self._collecting:
+        if override and not self._stopped:
+            self._step = StudentStep(
+                self._names, self.student_recorders, self._first
+            )
+        elif not override and self._step is not None:
             self._stopped = True
-            self._reset()
+            self._end_step()
+
+    def _current_step(self) -> Optional[StudentStep]:
+        """Look up the step under way; None in evaluation."""
+        return self._step if self.training else None
 
     def _at_boundary(
         self, index: int, module: nn.Module, inputs, output: torch.Tensor
     ) -> Optional[torch.Tensor]:
-        """Compute a module's loss, and hand on its output without graph."""
-        if not (self._collecting and self.training):
+        """Compute a module's loss, and pass on its output without graph."""
+        step = self._current_step()
+        if step is None:
             return None
-        self._boundaries.arrive(index, module)
+        step.arrive(index, module)
         name = f'module{index + 1}'
         teaching = self.teachings[index]
         with record_function(f'lakd/{name}.loss'):
-            loss = self._module_loss(index, output)
+            loss = self._module_loss(index, output, step)
         if loss is not None:
-            self._pending += 1
+            step.pending += 1
         if self.local_modules[index]['isolate']:
-            recorders = self.student_recorders
-            observed = self._watch.sees_new(recorders)
-            if output.requires_grad and not (self._pending or observed):
+            observed = step.is_observed()
+            if output.requires_grad and not (step.pending or observed):
                 raise SettingError(
                     f'local_modules[{index}] is cut off and nothing teaches '
                     f'it; give it a loss, or write isolate=False.'
                 )
-            if not observed and self._may_go_early(loss):
+            # No stock loss and no other local one needs the module's graph.
+            alone = not observed and step.pending == 1 and loss is not None
+            if self.early_backward and alone and loss.requires_grad:
                 with record_function(f'lakd/{name}.backward'):
                     loss = teaching.early_backward(loss)
-            self._pending = 0
+            step.pending = 0
             if output.requires_grad:
-                self._boundaries.note_cut(
-                    index, output, self.student_recorders
-                )
+                step.note_cut(index, output)
             output = output.detach()
         if loss is not None:
-            self._local_losses[f'{name}.loss'] = loss
+            step.losses[f'{name}.loss'] = loss
         if self.curriculum.feeds:
             share = self.curriculum.share()
-            self._log('student_share', share, output.device)
-            output = teaching.hand_on(output, self.teacher_recorders, share)
+            step.log('student_share', share, output.device)
+            output = teaching.pass_on(output, self.teacher_recorders, share)
         if self.local_modules[index]['isolate']:
-            self._boundaries.note_map(output)
+            step.note_map(output)
         return output
 
     def _before_student(self, student: nn.Module, inputs) -> None:
         """Find out, in the first step, what has become of the student."""
-        self._boundaries.begin()
-        if self._collecting and self.training and self._boundaries.first:
+        step = self._current_step()
+        if step is None:
+            return
+        step.begin()
+        if step.first:
             # MMEngine's activation_checkpointing comes after the build.
             renew_checkpoints(student)
-            check_inside(student, self._boundaries.names)
+            check_inside(student, step.names)
 
     def _after_student(self, student: nn.Module, inputs, losses: Any) -> None:
         """Check, in the first step, where the student's losses come from."""
-        first = self._collecting and self.training and self._boundaries.first
-        if first and isinstance(losses, dict):
-            self._boundaries.check_losses(losses)
+        step = self._current_step()
+        if step is not None and step.first and isinstance(losses, dict):
+            step.check_losses(losses)
+            self._first = step.first
 
     def _module_loss(
-        self, index: int, output: torch.Tensor
+        self, index: int, output: torch.Tensor, step: StudentStep
     ) -> Optional[torch.Tensor]:
         """Compute the weighted sum of a module's losses, and log each."""
         name = f'module{index + 1}'
         values = self.teachings[index](output, self.teacher_recorders)
         for kind, value in values.items():
             # Without 'loss' in its name, MMEngine logs it and no more.
-            self._local_losses[f'{name}.{kind}'] = value.detach()
+            step.losses[f'{name}.{kind}'] = value.detach()
         loss = sum(values.values()) if values else None
         weight = self.curriculum.weight(index, len(self.teachings))
         if loss is not None and weight is not None:
-            self._log(f'{name}.open', weight, output.device)
+            step.log(f'{name}.open', weight, output.device)
             loss = weight * loss
         return loss
-
-    def _log(self, name: str, value: float, device: torch.device) -> None:
-        """Log a number beside the losses."""
-        self._local_losses[name] = torch.full((), value, device=device)
-
-    def _may_go_early(self, loss: Optional[torch.Tensor]) -> bool:
-        """Tell whether no other local loss will need a module's graph."""
-        return (
-            self.early_backward
-            and self._pending == 1
-            and loss is not None
-            and loss.requires_grad
-        )
 
     def compute_distill_losses(self) -> Dict[str, torch.Tensor]:
         """Return the stock losses and those of the local modules.
@@ -333,18 +345,16 @@ class LAKDDistiller(FeatureDistiller):
         # Whoever asks has not stopped the distillation: a forward pass that
         # an error ended looked like that.
         self._stopped = False
-        if self._collecting and self.training:
-            self._boundaries.check_passed()
-            self._boundaries.check_records(list(self.student_records()))
-        losses = {**super().compute_distill_losses(), **self._local_losses}
-        self._reset()
+        step = self._current_step()
+        local_losses = {} if step is None else step.losses
+        if step is not None:
+            step.check_reached()
+            step.check_records(list(self.student_records()))
+        losses = {**super().compute_distill_losses(), **local_losses}
+        self._end_step()
         return losses
 
-    def _reset(self) -> None:
+    def _end_step(self) -> None:
         """Let go of the step's losses and maps."""
-        self._collecting = False
-        self._local_losses = {}
-        self._pending = 0
-        self._boundaries.reset()
-        self._watch = RecordWatch()
+        self._step = None
         release_records(self)

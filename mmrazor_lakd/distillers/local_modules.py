@@ -44,7 +44,7 @@ def check_options(where: str, options: Dict) -> None:
         raise SettingError(f'{where} has {name}={value!r}; write {cure}.')
 
 
-def check_entries(
+def check_local_modules(
     local_modules: Optional[List[Dict]], num_modules: Optional[int]
 ) -> None:
     """Refuse boundaries that can be seen to be wrong without the models.
@@ -122,7 +122,7 @@ def check_models(
     return shapes, classes
 
 
-def describe(local_modules: List[Dict], shapes: List[Tuple]) -> str:
+def describe_modules(local_modules: List[Dict], shapes: List[Tuple]) -> str:
     """Say which module learns what.
 
     Args:

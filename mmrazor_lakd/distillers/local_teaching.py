@@ -1,4 +1,4 @@
-"""What happens at one boundary: the losses, and what is handed on."""
+"""What happens at one boundary: the losses, and what is passed on."""
 
 from typing import Dict, Optional, Tuple
 
@@ -22,7 +22,7 @@ from .parts import build_connector, build_part
 
 # Losses between two maps; the third kind is one of the student's map alone.
 MAP_KINDS = ('feature', 'attention')
-KINDS = (*MAP_KINDS, 'classifier')
+LOSS_KINDS = (*MAP_KINDS, 'classifier')
 
 
 class LocalTeaching(nn.Module):
@@ -35,7 +35,7 @@ class LocalTeaching(nn.Module):
             the teacher's, (N, C, H, W).
         classes (tuple[int, int]): Numbers of classes of both networks; None
             for one that isn't known.
-        feeds (bool): Whether :meth:`hand_on` will be called.
+        feeds (bool): Whether :meth:`pass_on` will be called.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class LocalTeaching(nn.Module):
     ) -> None:
         super().__init__()
         s_shape, t_shape = shapes
-        cfgs = {kind: entry[f'{kind}_loss'] for kind in KINDS}
+        cfgs = {kind: entry[f'{kind}_loss'] for kind in LOSS_KINDS}
         self.early_backward = EarlyBackward()
         self.compares_maps = any(cfgs[kind] is not None for kind in MAP_KINDS)
         self.classifies = cfgs['classifier'] is not None
@@ -163,7 +163,7 @@ class LocalTeaching(nn.Module):
     ) -> Dict[str, torch.Tensor]:
         """Compute each loss, a scalar, and let go of the teacher's map.
 
-        Where it is still to be fed, :meth:`hand_on` lets go of it.
+        Where it is still to be fed, :meth:`pass_on` lets go of it.
 
         Args:
             output (torch.Tensor): The student's map, (N, C, H, W).
@@ -194,7 +194,7 @@ class LocalTeaching(nn.Module):
             )
         return values
 
-    def hand_on(
+    def pass_on(
         self, output: torch.Tensor, recorders: RecorderManager, share: float
     ) -> torch.Tensor:
         """Mix the teacher's map into what the next module is fed.

@@ -1,4 +1,4 @@
-"""What MMEngine's Runner takes from us: an optimizer wrapper and hooks."""
+"""What MMEngine's Runner takes: hooks, a metric and an optimizer wrapper."""
 
 from .hooks.channels_last_hook import ChannelsLastHook
 from .hooks.class_count_hook import ClassCountHook
@@ -8,6 +8,7 @@ from .hooks.safe_checkpoint_hook import SafeCheckpointHook, use_safe_hooks
 from .hooks.safe_loading_hook import SafeLoadingHook
 from .hooks.sample_labels_hook import SampleLabelsHook
 from .hooks.teacher_accuracy_hook import TeacherAccuracyHook
+from .metrics.teacher_agreement import TeacherAgreement
 from .optimizers.bfloat16_optim_wrapper import Bfloat16OptimWrapper
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     'SafeLoadingHook',
     'SampleLabelsHook',
     'TeacherAccuracyHook',
+    'TeacherAgreement',
     'use_safe_hooks',
 ]

@@ -13,7 +13,7 @@ WEIGHTS = (
     'channel_weight', 'spatial_weight', 'nonloacl_weight',  # as MMRazor has it
 )  # fmt: skip
 # Attributes of our losses and of MMRazor's, with what check_number is told.
-SETTINGS = {
+LOSS_SETTINGS = {
     **{name: dict(minimum=0, example=1.0) for name in WEIGHTS},
     'tau': dict(above=0, example=4.0),
     'temperature': dict(above=0, example=0.07),
@@ -38,7 +38,7 @@ def check_settings(loss: nn.Module, owner: str = '') -> None:
     Raises:
         SettingError: If a setting is no finite number in its range.
     """
-    for name, bounds in SETTINGS.items():
+    for name, bounds in LOSS_SETTINGS.items():
         if hasattr(loss, name):
             value = getattr(loss, name)
             check_number(owner or type(loss).__name__, name, value, **bounds)

@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from ..errors import SettingError, check_number
 from .checks import check_settings
 from .memory_bank import MemoryBank, gather_batch
-from .negative_sampler import NegativeSampler, mix_seed
+from .negative_sampler import NegativeSampler, mix_torch_seed
 
 
 class _SoftplusOfScores(torch.autograd.Function):
@@ -231,7 +231,7 @@ class ContrastiveLoss(nn.Module):
         check_settings(self)
         self.sampler = NegativeSampler(num_samples, num_negatives, seed)
         generator = torch.Generator().manual_seed(
-            mix_seed(int(self.sampler.seed))
+            mix_torch_seed(int(self.sampler.seed))
         )
         self.student_bank = MemoryBank(num_samples, dim, momentum, generator)
         self.teacher_bank = MemoryBank(num_samples, dim, momentum, generator)

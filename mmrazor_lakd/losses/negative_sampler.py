@@ -9,7 +9,7 @@ from torch import nn
 from ..errors import SettingError
 
 
-def mix_seed(*numbers: int) -> int:
+def mix_torch_seed(*numbers: int) -> int:
     """Make one seed of several numbers, unlike that of any neighbours."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))  # torch's seeds are signed
@@ -128,7 +128,7 @@ class NegativeSampler(nn.Module):
             )
         device = indices.device
         generator = torch.Generator(device=device)
-        generator.manual_seed(mix_seed(int(self.seed), int(self.step)))
+        generator.manual_seed(mix_torch_seed(int(self.seed), int(self.step)))
         order = torch.randperm(
             self.num_samples, generator=generator, device=device
         )

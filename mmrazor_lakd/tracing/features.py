@@ -34,10 +34,10 @@ def read_maps(
     found: Dict[str, Any] = {}
 
     def hook(name):
-        def look(module, inputs, output):
+        def read(module, inputs, output):
             found[name] = wanted[name](output)
 
-        return look
+        return read
 
     modules = dict(model.named_modules())
     with forward_hooks((modules[name], hook(name)) for name in wanted):

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from ..cli import check_folder, make_progress
 from ..errors import SettingError
-from .agreement import Agreement
+from .image_table import ImageTable
 from .overview import draw_overview
 from .own_images import UnusableImage, find_images
 from .samples import Reader, Sample, draw
@@ -44,14 +44,14 @@ def make_gallery(settings: GallerySettings, console: Console) -> bool:
         _say(console, f'{network.label}: {network.checkpoint}')
     refused: Dict[str, str] = {}
     chosen = _choose(settings, subjects.reader, refused, console)
-    agreement = Agreement(subjects.ends, subjects.classes)
+    table = ImageTable(subjects.ends, subjects.classes)
     first: List[Sheet] = []
     names: Set[str] = set()
     for sample in _samples(subjects.reader, chosen, refused, console):
-        sheet = subjects.look(sample)
+        sheet = subjects.make_sheet(sample)
         name = _file_name(sample.name, names)
         _write_sheet(out, name, sheet, subjects)
-        agreement.add(sheet, name)
+        table.update(sheet, name)
         if len(first) < settings.overview:
             first.append(sheet)
     if not names:
@@ -63,8 +63,8 @@ def make_gallery(settings: GallerySettings, console: Console) -> bool:
     if first:
         overview = draw_overview(first, subjects.ends, subjects.classes)
         overview.savefig(out / 'overview.png', dpi=DPI)
-    agreement.write(out)
-    agreement.print(console)
+    table.write(out)
+    table.print(console)
     _say(console, f'Pictures, maps and tables are in {out}.')
     if refused:
         _say(console, f'{len(refused)} could not be shown; see above.')
@@ -152,12 +152,14 @@ def _write_sheet(
     figure = draw_sheet(sheet, subjects.ends, subjects.classes)
     arrays = dict(
         image=sheet.sample.image,
-        networks=list(sheet.looks),
+        networks=list(sheet.attention),
         modules=[end.title for end in subjects.ends],
-        scores=np.concatenate([look.scores for look in sheet.looks.values()]),
+        scores=np.concatenate(
+            [own.scores for own in sheet.attention.values()]
+        ),
     )
-    for place, look in enumerate(sheet.looks.values()):
-        for number, values in enumerate(look.maps, 1):
+    for place, own in enumerate(sheet.attention.values()):
+        for number, values in enumerate(own.maps, 1):
             arrays[f'map_{place}_{number}'] = values[0]
     for folder in ('sheets', 'maps'):
         (out / folder).mkdir(parents=True, exist_ok=True)

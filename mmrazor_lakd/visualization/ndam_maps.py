@@ -11,7 +11,7 @@ from ..losses import ndam_map
 from ..tracing.features import read_maps
 
 
-class Look(NamedTuple):
+class Attention(NamedTuple):
     """What a model shows of some images.
 
     Attributes:
@@ -24,9 +24,9 @@ class Look(NamedTuple):
     scores: np.ndarray
 
 
-def look(
+def read_attention(
     model: nn.Module, images: torch.Tensor, sources: Sequence[str]
-) -> Look:
+) -> Attention:
     """Compute a classifier's NDAM maps and predictions in one forward pass.
 
     Args:
@@ -35,14 +35,14 @@ def look(
         sources (Sequence[str]): Names of modules that give feature maps.
 
     Returns:
-        Look: The maps with :func:`ndam_map`'s default settings.
+        Attention: The maps with :func:`ndam_map`'s default settings.
     """
 
     def read(feature: torch.Tensor) -> np.ndarray:
         return ndam_map(feature)[:, 0].cpu().numpy()
 
     logits, maps = read_maps(model, images, dict.fromkeys(sources, read))
-    return Look(
+    return Attention(
         [maps[name] for name in sources], logits.softmax(1).cpu().numpy()
     )
 
@@ -50,12 +50,12 @@ def look(
 def collect_ndam_maps(
     model: nn.Module, images: torch.Tensor, sources: Sequence[str]
 ) -> List[np.ndarray]:
-    """Compute a classifier's NDAM maps; see :func:`look`.
+    """Compute a classifier's NDAM maps; see :func:`read_attention`.
 
     Returns:
         list[np.ndarray]: For each source (N, H', W'), of spatial mean 1.
     """
-    return look(model, images, sources).maps
+    return read_attention(model, images, sources).maps
 
 
 def match_map(maps: np.ndarray, like: np.ndarray) -> np.ndarray:

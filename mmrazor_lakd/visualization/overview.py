@@ -29,13 +29,13 @@ def draw_overview(
         ends (Sequence[ModuleEnd]): The modules.
         classes (Sequence[str]): Names of the classes, or none.
     """
-    labels = list(sheets[0].looks)
+    labels = list(sheets[0].attention)
     titles = [elide(label, 12, end=3) for label in labels]
     if len(set(titles)) < len(labels):  # what tells them apart is left out
         titles = [f'{n}: {title}' for n, title in enumerate(titles, 1)]
     modules = {
         end.title: {
-            title: [sheet.looks[label].maps[index][0] for sheet in sheets]
+            title: [sheet.attention[label].maps[index][0] for sheet in sheets]
             for title, label in zip(titles, labels)
         }
         for index, end in enumerate(ends)
@@ -69,7 +69,7 @@ def _describe(sheet: Sheet, classes: Sequence[str]) -> str:
     if sheet.sample.label is not None:
         truth = elide(name_class(sheet.sample.label, classes), 16)
         lines.append(f'true: {truth}')
-    for label, look in sheet.looks.items():
-        predicted = name_class(int(look.scores[0].argmax()), classes)
+    for label, own in sheet.attention.items():
+        predicted = name_class(int(own.scores[0].argmax()), classes)
         lines.append(f'{elide(label, 10, end=3)}: {elide(predicted, 14)}')
     return '\n'.join(lines)

@@ -10,6 +10,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TRANSFORMS
 from PIL import Image, ImageOps
 
+from ..analysis.data import find_pipeline_owner, find_test_loader
 from ..checkpoints.networks import Network
 from ..errors import SettingError
 from ..tracing.dry_run import find_image
@@ -44,7 +45,7 @@ def dataset_config(cfg: Config, path: str) -> Dict[str, Any]:
     Raises:
         SettingError: If there is none.
     """
-    loader = cfg.get('test_dataloader') or cfg.get('val_dataloader')
+    loader = find_test_loader(cfg)
     if not loader:
         raise SettingError(
             f"The config '{path}' has no test_dataloader, from which images "
@@ -55,9 +56,7 @@ def dataset_config(cfg: Config, path: str) -> Dict[str, Any]:
 
 def _pipeline_config(dataset: Dict[str, Any]) -> List[Dict[str, Any]]:
     """Find the pipeline for single images, also in a wrapped data set."""
-    while not dataset.get('pipeline') and dataset.get('dataset'):
-        dataset = dataset['dataset']
-    return list(dataset.get('pipeline') or [])
+    return list(find_pipeline_owner(dataset).get('pipeline') or [])
 
 
 def _kind(transform: Dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from .canvas import (
     name_class,
     write,
 )
-from .ndam_maps import Look, match_map
+from .ndam_maps import Attention, match_map
 from .samples import Sample
 
 LEFT = dict(loc='left', parse_math=False)
@@ -45,22 +45,22 @@ class Sheet(NamedTuple):
 
     Attributes:
         sample (Sample): The image.
-        looks (dict): For each network's label its maps and scores, of this
+        attention (dict): For each network's label its maps and scores, of this
             image only; the teacher first.
     """
 
     sample: Sample
-    looks: Dict[str, Look]
+    attention: Dict[str, Attention]
 
     @property
-    def teacher(self) -> Look:
+    def teacher(self) -> Attention:
         """The first network's."""
-        return next(iter(self.looks.values()))
+        return next(iter(self.attention.values()))
 
     @property
-    def students(self) -> Dict[str, Look]:
+    def students(self) -> Dict[str, Attention]:
         """All but the first network's."""
-        return dict(list(self.looks.items())[1:])
+        return dict(list(self.attention.items())[1:])
 
     def difference(self, label: str, module: int) -> np.ndarray:
         """A student's map less the teacher's, in the teacher's size."""
@@ -74,7 +74,7 @@ class Sheet(NamedTuple):
 
     def _matched(self, label: str, module: int) -> np.ndarray:
         """A student's map, (H, W), in the teacher's size."""
-        student = self.looks[label].maps[module]
+        student = self.attention[label].maps[module]
         return match_map(student, self.teacher.maps[module])[0]
 
 
@@ -97,7 +97,7 @@ def draw_sheet(
     group = 2 * cell + GAP + 2 * MARGIN
     lines = -(-len(ends) // max(1, int((WIDEST - left) / group)))
     columns = -(-len(ends) // lines)
-    body = lines * (HEADER + len(sheet.looks) * (CELL + ROW_TITLE))
+    body = lines * (HEADER + len(sheet.attention) * (CELL + ROW_TITLE))
     figure = Figure((left + columns * group, NAME + body + FOOTER))
     top, middle, bottom = figure.subfigures(
         3, 1, height_ratios=(NAME, body, FOOTER)
@@ -110,7 +110,7 @@ def draw_sheet(
         lines, len(widths), squeeze=False, width_ratios=widths
     )
     for line, (part, *_) in enumerate(parts):
-        axes = make_cells(part, len(sheet.looks), [cell, BARS])
+        axes = make_cells(part, len(sheet.attention), [cell, BARS])
         if line == 0:
             truth = name_class(sheet.sample.label, classes)
             axes[0, 0].imshow(sheet.sample.image, interpolation='nearest')
@@ -121,11 +121,11 @@ def draw_sheet(
                 fontsize=8.5,
                 **LEFT,
             )
-        for axis, (label, look) in zip(axes[:, 1], sheet.looks.items()):
+        for axis, (label, own) in zip(axes[:, 1], sheet.attention.items()):
             label = elide(label, 19, end=3)
             axis.set_title(label, weight='bold', fontsize=9.5, **LEFT)
             if line == 0:
-                scores, truth = look.scores[0], sheet.sample.label
+                scores, truth = own.scores[0], sheet.sample.label
                 draw_predictions(axis, scores, truth, classes)
     for module, (end, part) in enumerate(zip(ends, parts[:, 1:].flat)):
         _draw_module(part, sheet, end, module, cell)
@@ -137,14 +137,14 @@ def _draw_module(part, sheet, end, module: int, cell: float) -> None:
     write(part, 0, elide(end.title, 28), fontsize=10, weight='bold')
     described = elide(end.describe(), int((2 * cell + GAP) / 0.063))
     write(part, 0.19, described, fontsize=8, color='0.35')
-    high = max(look.maps[module].max() for look in sheet.looks.values())
+    high = max(own.maps[module].max() for own in sheet.attention.values())
     differences = [sheet.difference(label, module) for label in sheet.students]
     # Of equal maps all is rounding.
     spread = max(0.05, np.abs(differences).max())
-    axes = make_cells(part, len(sheet.looks), [cell, cell])
+    axes = make_cells(part, len(sheet.attention), [cell, cell])
     image = sheet.sample.image
-    for axis, look in zip(axes[:, 0], sheet.looks.values()):
-        shown = draw_overlay(axis, image, look.maps[module][0], (0, high))
+    for axis, own in zip(axes[:, 0], sheet.attention.values()):
+        shown = draw_overlay(axis, image, own.maps[module][0], (0, high))
     for axis, label, values in zip(axes[1:, 1], sheet.students, differences):
         difference = draw_overlay(
             axis, image, values, (-spread, spread), DIFFERENCE_COLORS

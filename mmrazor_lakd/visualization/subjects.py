@@ -12,7 +12,7 @@ from ..analysis.module_ends import (
 )
 from ..checkpoints.networks import Network, load_networks
 from ..config_check.first_iteration import explained
-from .ndam_maps import look
+from .ndam_maps import read_attention
 from .samples import Reader, Sample
 from .sheet import Sheet
 
@@ -32,18 +32,18 @@ class Subjects(NamedTuple):
     classes: List[str]
     reader: Reader
 
-    def look(self, sample: Sample) -> Sheet:
+    def make_sheet(self, sample: Sample) -> Sheet:
         """Show an image to all networks."""
-        looks = {}
+        attention = {}
         for network in self.networks:
-            role = 'student' if looks else 'teacher'
+            role = 'student' if attention else 'teacher'
             batch = network.preprocessor(dict(inputs=sample.inputs[None]))
-            looks[network.label] = look(
+            attention[network.label] = read_attention(
                 network.model,
                 batch['inputs'],
                 [getattr(end, role) for end in self.ends],
             )
-        return Sheet(sample, looks)
+        return Sheet(sample, attention)
 
 
 @dataclass(frozen=True)

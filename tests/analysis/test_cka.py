@@ -107,7 +107,7 @@ def test_cross_product_of_known_numbers():
     assert product.count == 3
     assert product.x_mean.tolist() == [2, 2] and product.y_mean.item() == 4
     # (-2, 2, 0) . (-2, 2, 0) and (-1, -1, 2) . (-2, 2, 0)
-    assert product.total.tolist() == [[8.0], [0.0]]
+    assert product.compute().tolist() == [[8.0], [0.0]]
 
 
 def test_nothing_grows_with_the_images():

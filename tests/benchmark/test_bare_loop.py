@@ -8,7 +8,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from mmrazor_lakd.benchmark.cost.bare_loop import (
-    Floor,
+    BareLoop,
     copy_bare,
     memory_format,
 )
@@ -31,8 +31,8 @@ def count_norms(model):
 def test_networks_are_copied_before_the_training_changes_them(build, batch):
     model = build(KD, teacher=classifier(8))
     norms = count_norms(model.teacher)
-    floor = Floor(model)
-    assert not floor.teacher.training and floor.student.training
+    bare_loop = BareLoop(model)
+    assert not bare_loop.teacher.training and bare_loop.student.training
     wrapper = OptimWrapper(
         torch.optim.SGD(
             model.architecture.parameters(),
@@ -42,26 +42,26 @@ def test_networks_are_copied_before_the_training_changes_them(build, batch):
         )
     )
     model.train_step(make_batch(*batch), wrapper)  # may fold the teacher
-    floor.prepare(model, wrapper, make_batch(*batch))
-    assert count_norms(floor.teacher) == norms
-    assert not any(m._forward_hooks for m in floor.student.modules())
-    settings = floor.optimizer.param_groups[0]
-    assert type(floor.optimizer) is torch.optim.SGD
+    bare_loop.prepare(model, wrapper, make_batch(*batch))
+    assert count_norms(bare_loop.teacher) == norms
+    assert not any(m._forward_hooks for m in bare_loop.student.modules())
+    settings = bare_loop.optimizer.param_groups[0]
+    assert type(bare_loop.optimizer) is torch.optim.SGD
     assert (settings['momentum'], settings['weight_decay']) == (0.9, 5e-4)
     before = {
         name: [p.clone() for p in network.parameters()]
         for name, network in (
-            ('own', floor.student),
-            ('teacher', floor.teacher),
+            ('own', bare_loop.student),
+            ('teacher', bare_loop.teacher),
             ('model', model.architecture),
         )
     }
-    floor.step()
+    bare_loop.step()
     same = {
         name: all(map(torch.equal, before[name], network.parameters()))
         for name, network in (
-            ('own', floor.student),
-            ('teacher', floor.teacher),
+            ('own', bare_loop.student),
+            ('teacher', bare_loop.teacher),
             ('model', model.architecture),
         )
     }
@@ -72,13 +72,15 @@ def test_step_is_that_of_a_plain_loop(batch):
     model = MODELS.build(classifier(8))
     model.train()
     images, samples = batch
-    floor = Floor(model)
-    assert floor.teacher is None
+    bare_loop = BareLoop(model)
+    assert bare_loop.teacher is None
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
-    floor.prepare(model, wrapper, make_batch(images, samples))
-    floor.step()
+    bare_loop.prepare(model, wrapper, make_batch(images, samples))
+    bare_loop.step()
     model.train_step(make_batch(images, samples), wrapper)
-    for own, expected in zip(floor.student.parameters(), model.parameters()):
+    for own, expected in zip(
+        bare_loop.student.parameters(), model.parameters()
+    ):
         torch.testing.assert_close(own, expected)
 
 
@@ -86,19 +88,19 @@ def test_step_is_that_of_a_plain_loop(batch):
 def test_precision_and_layout_are_the_training_s(kind, batch):
     model = MODELS.build(classifier(8))
     model.to(memory_format=torch.channels_last)
-    floor = Floor(model)
+    bare_loop = BareLoop(model)
     wrapper = kind(torch.optim.SGD(model.parameters(), lr=0.1))
-    floor.prepare(model, wrapper, make_batch(*batch))
+    bare_loop.prepare(model, wrapper, make_batch(*batch))
     seen = []
-    floor.student.backbone.register_forward_hook(
+    bare_loop.student.backbone.register_forward_hook(
         lambda module, inputs, output: seen.append(output[0])
     )
-    floor.step()
+    bare_loop.step()
     (found,) = seen
     bfloat16 = getattr(wrapper, 'enabled', False)
     assert found.dtype == (torch.bfloat16 if bfloat16 else torch.float32)
-    assert memory_format(floor.student) is torch.channels_last
-    assert floor.describe() == (
+    assert memory_format(bare_loop.student) is torch.channels_last
+    assert bare_loop.describe() == (
         f'student of 78,042 parameters, batch 4x3x32x32, SGD, '
         f'{kind.__name__}, channels_last'
     )
@@ -106,15 +108,15 @@ def test_precision_and_layout_are_the_training_s(kind, batch):
 
 def test_mixed_labels(batch):
     model = MODELS.build(classifier(8))
-    floor = Floor(model)
+    bare_loop = BareLoop(model)
     images, _ = batch
     samples = [
         DataSample().set_gt_score(torch.full((10,), 0.1)) for _ in images
     ]
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
-    floor.prepare(model, wrapper, make_batch(images, samples))
-    assert floor.target.shape == (4, 10)
-    floor.step()
+    bare_loop.prepare(model, wrapper, make_batch(images, samples))
+    assert bare_loop.target.shape == (4, 10)
+    bare_loop.step()
 
 
 def test_hooks_of_the_original_stay(build):

@@ -49,7 +49,7 @@ class PausingHook(Hook):
     ],
     ids=['epochs', 'workers', 'iterations'],
 )
-def test_hooks_and_loading_count_and_the_floor_does_not(
+def test_hooks_and_loading_count_and_the_bare_loop_does_not(
     loop, workers, place, tmp_path, monkeypatch
 ):
     PausingHook.calls = 0
@@ -64,7 +64,7 @@ def test_hooks_and_loading_count_and_the_floor_does_not(
         options={'train_dataloader.num_workers': workers},
         work_dir=str(tmp_path),
         batch_size=8,
-        made_data=False,
+        synthetic_data=False,
         image_size=None,
         rounds=2,
         steps=2,

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mmrazor_lakd.benchmark.cost.report import write_report
-from mmrazor_lakd.benchmark.cost.table import PARTS, format_row, make_rows
+from mmrazor_lakd.benchmark.cost.report import write_cost_report
+from mmrazor_lakd.benchmark.cost.table import (
+    TABLE_SECTIONS,
+    format_row,
+    make_rows,
+)
 from mmrazor_lakd.plotting import wrap
 from mmrazor_lakd.provenance import describe_commit
 
@@ -48,7 +52,7 @@ def result(label, step_ms, floor_ms, floor='a', scale=1, **memory):
 @pytest.fixture
 def results():
     return [
-        # rounds of 2, 3 and 2.5 times the floor
+        # rounds of 2, 3 and 2.5 times the bare loop
         result('first', [20.0, 60.0, 25.0], [10.0, 20.0, 10.0]),
         # 3, 3 and 4 times
         result('same', [30.0, 30.0, 40.0], [10.0, 10.0, 10.0], scale=0.5),
@@ -66,7 +70,7 @@ def test_figures(results):
     assert same['time/floor'] == 3
     assert first['time/reference'] == 1
     assert same['time/reference'] == pytest.approx(3 / 2.5)
-    # floors of other work: the plain medians
+    # bare loops of other work: the plain medians
     assert other['time/reference'] == pytest.approx(50 / 25)
     assert (same['same floor'], other['same floor']) == (True, False)
     assert first['peak MiB'] == 8 and same['peak MiB'] == 4
@@ -74,8 +78,8 @@ def test_figures(results):
     assert same['total/reference'] == pytest.approx((4 + 2) / (8 + 2))
     assert same['student graph max'] == 3.5 and same['teacher max'] == 3
     assert same['resting MiB'] == 2
-    assert format_row(other, PARTS[0].columns)[-1] == '2.000*'
-    assert format_row(same, PARTS[0].columns)[-1] == '1.200'
+    assert format_row(other, TABLE_SECTIONS[0].columns)[-1] == '2.000*'
+    assert format_row(same, TABLE_SECTIONS[0].columns)[-1] == '1.200'
     assert format_row(first, ['spread', 'images/s']) == ['20.0-60.0', '2,000']
 
 
@@ -93,7 +97,7 @@ def test_without_the_reference_there_are_no_ratios_to_it(results):
 def test_report(results, tmp_path):
     failed = dict(label='[red]wrong', reason='error: no [/] luck.', log='log')
     console = Console(width=80, record=True)
-    write_report(
+    write_cost_report(
         tmp_path,
         [*results, failed],
         'first',
@@ -129,7 +133,7 @@ def test_report(results, tmp_path):
 
 def test_report_when_all_failed(tmp_path):
     failed = [dict(label='a', reason='why', log='log')]
-    write_report(tmp_path, failed, 'a', '', Console(quiet=True))
+    write_cost_report(tmp_path, failed, 'a', '', Console(quiet=True))
     assert 'a FAILED: why' in (tmp_path / 'cost.md').read_text()
     assert not (tmp_path / 'cost.png').exists()
 

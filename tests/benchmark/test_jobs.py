@@ -25,7 +25,7 @@ def arguments(**others):
         cfg_options=None,
         out=Path('out'),
         batch_size=None,
-        made_data=False,
+        synthetic_data=False,
         image_size=None,
         rounds=1,
         steps=1,

@@ -38,7 +38,7 @@ PER_IMAGE = [
 
 @pytest.fixture
 def batches():
-    """Six batches of six made images: their pixels and labels by name."""
+    """Six batches of six synthetic images: their pixels and labels by name."""
     rng = np.random.default_rng(0)
     return {
         name: (

@@ -15,7 +15,7 @@ from mmrazor_lakd.datasets.cifar_files import (
 
 @pytest.fixture
 def batch():
-    """Six made images and their labels."""
+    """Six synthetic images and their labels."""
     rng = np.random.default_rng(0)
     data = rng.integers(256, size=(6, 3072), dtype=np.uint8)
     return data, rng.integers(10, size=6).tolist()

@@ -29,7 +29,7 @@ CROP = dict(type='BatchRandomCrop', padding=4)
 FLIP = dict(type='BatchRandomFlip', prob=0.5)
 
 
-class MadeImages(InMemoryDataset):
+class ToyImages(InMemoryDataset):
     """Twenty random images in four classes."""
 
     METAINFO = {'classes': ('a', 'b', 'c', 'd')}
@@ -45,7 +45,7 @@ class MadeImages(InMemoryDataset):
 
 @pytest.fixture
 def made():
-    return MadeImages(ann_file='')
+    return ToyImages(ann_file='')
 
 
 def loader_config(workers=0, collate='default_collate', **dataset):
@@ -104,7 +104,7 @@ def test_samples_are_new_for_every_batch(made):
 
 
 def test_augmentation_is_drawn_for_each_image_and_seeded():
-    dataset = MadeImages(ann_file='', pipeline=[CROP, FLIP])
+    dataset = ToyImages(ann_file='', pipeline=[CROP, FLIP])
     torch.manual_seed(0)
     batch = torch.stack([s['inputs'] for s in dataset.__getitems__([2] * 64)])
     # 81 windows, mirrored or not
@@ -132,7 +132,7 @@ def test_mmpretrains_questions(made):
     [(3, [0, 1, 2]), (-3, [17, 18, 19]), ([5, 2, 5], [5, 2, 5]), (0, [])],
 )
 def test_subsets(made, indices, expected):
-    chosen = MadeImages(ann_file='', indices=indices)
+    chosen = ToyImages(ann_file='', indices=indices)
     subset = made.get_subset(indices)
     for dataset in (chosen, subset):
         assert len(dataset) == len(expected)
@@ -142,7 +142,7 @@ def test_subsets(made, indices, expected):
 
 
 def test_lazy_init_loads_at_first_use():
-    dataset = MadeImages(ann_file='', lazy_init=True)
+    dataset = ToyImages(ann_file='', lazy_init=True)
     assert not hasattr(dataset, 'images')
     assert 'initialized' in repr(dataset)
     assert len(dataset) == 20
@@ -155,7 +155,7 @@ def test_wrappers_of_mmengine(made):
     assert torch.equal(dataset[25]['inputs'], made.images[5])
 
 
-class NoSingleSamples(MadeImages):
+class NoSingleSamples(ToyImages):
     """Gives whole batches and nothing else."""
 
     def __getitem__(self, idx):

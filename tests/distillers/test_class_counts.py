@@ -161,7 +161,7 @@ def soft(batch):
 
 
 @pytest.mark.parametrize('type', ['DecoupledKDLoss', 'LogitsKDLoss'])
-def test_soft_labels_behind_a_cut(build, batch, type):
+def test_soft_labels_after_a_cut(build, batch, type):
     """They reach every loss, and one that needs indices says so."""
     student = classifier(8)
     student['head']['loss'] = dict(type='CrossEntropyLoss', use_soft=True)
@@ -213,7 +213,7 @@ def inputs_of(source, data_idx=0):
         ('', False),
     ],
 )
-def test_inputs_behind_a_cut(build, batch, source, cut_off):
+def test_inputs_after_a_cut(build, batch, source, cut_off):
     """Refused where they are a map that no weight of the module has made."""
     model = build(lakd(LOCAL_MODULES[:1], **inputs_of(source)))
     if cut_off:

@@ -145,7 +145,7 @@ def looks_at(source):
     )
 
 
-def test_a_stock_loss_right_behind_a_cut(build, batch):
+def test_a_stock_loss_right_after_a_cut(build, batch):
     with pytest.raises(SettingError, match="'loss_at' looks at 'backbone.la"):
         step(build(looks_at('backbone.layer1')), batch)
     for source in ('backbone.layer1.preact', 'backbone.layer2'):

@@ -44,7 +44,7 @@ class HeadWithAuxiliary(MODELS.get('LinearClsHead')):
 
 @MODELS.register_module()
 class PoolLast(nn.Module):
-    """A neck that hands on the levels, and pools the last one."""
+    """A neck that passes on the levels, and pools the last one."""
 
     def forward(self, maps):
         return (*maps[:-1], maps[-1].mean((2, 3)))

@@ -226,7 +226,7 @@ def test_stock_can_not_be_copied_and_ours_can():
     assert torch.equal(value, ours(*embeddings(3, seed=1), samples(1, 2, 3)))
 
 
-def test_stock_sampling_stays_behind_and_ours_moves():
+def test_stock_sampling_lags_and_ours_moves():
     """'meta' is a device that every machine has."""
     stock = CRDLoss(neg_num=12, sample_n=40, dim_out=6).to('meta')
     assert stock.contrast.memory_v1.device.type == 'meta'

@@ -9,8 +9,8 @@ from slow_maps import features_of, slow_ndam
 
 from mmrazor_lakd.visualization.ndam_maps import (
     collect_ndam_maps,
-    look,
     match_map,
+    read_attention,
 )
 
 NAMES = ['backbone.layer1.preact', 'backbone.layer3.preact']
@@ -35,7 +35,7 @@ def images():
 
 
 def test_maps_are_those_of_the_recorded_features(model, images):
-    found = look(model, images, NAMES)
+    found = read_attention(model, images, NAMES)
     for name, maps in zip(NAMES, found.maps):
         for values, feature in zip(maps, features_of(model, images, name)):
             np.testing.assert_allclose(values, slow_ndam(feature), atol=2e-6)
@@ -44,7 +44,7 @@ def test_maps_are_those_of_the_recorded_features(model, images):
 
 
 def test_predictions_are_those_of_the_model(model, images):
-    scores = look(model, images, NAMES).scores
+    scores = read_attention(model, images, NAMES).scores
     with torch.no_grad():
         expected = model(images, mode='tensor').softmax(1).numpy()
     np.testing.assert_allclose(scores, expected, atol=1e-6)
@@ -62,16 +62,16 @@ def test_features_that_are_overwritten_later_are_shown_as_they_were(images):
         )
     ).eval()
     assert model.backbone.relu.inplace
-    found = look(model, images, ['backbone.bn1']).maps[0]
+    found = read_attention(model, images, ['backbone.bn1']).maps[0]
     model.backbone.relu.inplace = False
-    expected = look(model, images, ['backbone.bn1']).maps[0]
+    expected = read_attention(model, images, ['backbone.bn1']).maps[0]
     assert (found == expected).all()
 
 
 def test_no_hook_is_left(model, images):
-    look(model, images, NAMES)
+    read_attention(model, images, NAMES)
     with pytest.raises(RuntimeError):
-        look(model, images[:, :2], NAMES)
+        read_attention(model, images[:, :2], NAMES)
     assert not any(module._forward_hooks for module in model.modules())
 
 

@@ -15,9 +15,9 @@ from mmrazor_lakd.analysis.map_figures import (
     DIFFERENCE_COLORS,
     MAP_COLORS,
 )
-from mmrazor_lakd.visualization.agreement import Agreement
 from mmrazor_lakd.visualization.canvas import elide, name_class
-from mmrazor_lakd.visualization.ndam_maps import Look
+from mmrazor_lakd.visualization.image_table import ImageTable
+from mmrazor_lakd.visualization.ndam_maps import Attention
 from mmrazor_lakd.visualization.overview import draw_overview
 from mmrazor_lakd.visualization.samples import Sample
 from mmrazor_lakd.visualization.sheet import Sheet, draw_sheet
@@ -31,7 +31,7 @@ def make_sheet(
     truth=0, t_sizes=(32, 16, 8), s_sizes=(32, 16, 8), seed=0,
 ):  # fmt: skip
     rng = np.random.default_rng(seed)
-    looks = {}
+    attention = {}
     for place, label in enumerate(labels):
         sizes = s_sizes if place else t_sizes
         maps = [
@@ -39,9 +39,11 @@ def make_sheet(
             for i in range(num_modules)
         ]
         maps = [values / values.mean() for values in maps]
-        looks[label] = Look(maps, rng.dirichlet(np.full(10, 0.3))[None])
+        attention[label] = Attention(
+            maps, rng.dirichlet(np.full(10, 0.3))[None]
+        )
     image = np.asarray(photo(shape[1], shape[0]))
-    return Sheet(Sample(name, torch.zeros(1), image, truth, []), looks)
+    return Sheet(Sample(name, torch.zeros(1), image, truth, []), attention)
 
 
 def ends(number):
@@ -73,16 +75,16 @@ def test_every_map_is_drawn_as_it_is_on_its_modules_scale():
     assert len(shown) == 9 and len(differences) == 6
     for module in range(3):
         group = shown[3 * module : 3 * module + 3]
-        for image, look in zip(group, sheet.looks.values()):
-            assert (image.get_array() == look.maps[module][0]).all()
+        for image, own in zip(group, sheet.attention.values()):
+            assert (image.get_array() == own.maps[module][0]).all()
         limits = {image.get_clim() for image in group}
-        high = max(look.maps[module].max() for look in sheet.looks.values())
+        high = max(own.maps[module].max() for own in sheet.attention.values())
         assert limits == {(0, high)}
         group = differences[2 * module : 2 * module + 2]
         teacher = sheet.teacher.maps[module][0]
         spread = 0
         for image, label in zip(group, ('lakd', 'kd')):
-            student = sheet.looks[label].maps[module][0]
+            student = sheet.attention[label].maps[module][0]
             if module == 2:  # smaller than the teacher's
                 torch_map = torch.from_numpy(student)[None, None]
                 student = torch.nn.functional.interpolate(
@@ -120,7 +122,7 @@ def test_nothing_overlaps_or_is_clipped(case):
     number = case.get('num_modules', 3)
     _check_layout(draw_sheet(sheet, ends(number), CLASSES))
     if number < 4:
-        rows = [sheet] * (4 if len(sheet.looks) > 3 else 1)
+        rows = [sheet] * (4 if len(sheet.attention) > 3 else 1)
         _check_layout(draw_overview(rows, ends(number), CLASSES))
 
 
@@ -187,12 +189,12 @@ def test_texts():
 
 def test_flat_maps_have_no_correlation():
     sheet = make_sheet()
-    for look in sheet.looks.values():
-        look.maps[1][:] = 1
+    for own in sheet.attention.values():
+        own.maps[1][:] = 1
     figure = draw_sheet(sheet, ends(3), CLASSES)
     texts = [text.get_text() for text in _texts(figure)]
     assert texts.count('a flat map') == 1
-    agreement = Agreement(ends(3), CLASSES)
-    agreement.add(sheet, 'a')
-    values = [row['correlation'] for row in agreement.correlations]
+    table = ImageTable(ends(3), CLASSES)
+    table.update(sheet, 'a')
+    values = [row['correlation'] for row in table.correlations]
     assert np.isnan(values[1]) and not np.isnan(values[::2]).any()

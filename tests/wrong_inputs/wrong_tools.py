@@ -77,7 +77,7 @@ COST = calls(
         for rest, *words in (
             ('--rounds 0', '--rounds'),
             ('--batch-size 0', '--batch-size'),
-            ('--image-size 8', '--image-size', '--made-data'),
+            ('--image-size 8', '--image-size', '--synthetic-data'),
             ('--reference 2', '--reference'),
             ('--reference kd', '--reference=kd'),
             ('--cfg-options train_dataloader', 'KEY=VALUE'),

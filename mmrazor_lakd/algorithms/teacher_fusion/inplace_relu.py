@@ -14,7 +14,7 @@ from ...tracing.records import tensors_in
 from .fold_batch_norm import is_heard
 
 # Those of which PyTorch has a version in place.
-KINDS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.Hardswish)
+ACTIVATION_TYPES = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.Hardswish)
 
 
 @torch.no_grad()
@@ -33,13 +33,14 @@ def find_relus(
         forward (Callable): Runs the model once, and returns the tensors that
             matter.
         candidates (Iterable[nn.Module], optional): The activations to choose
-            from. Defaults to those of :data:`KINDS` that are not in place.
+            from. Defaults to those of :data:`ACTIVATION_TYPES` that are not in
+            place.
     """
     if candidates is None:
         candidates = [
             module
             for module in model.modules()
-            if type(module) in KINDS and not module.inplace
+            if type(module) in ACTIVATION_TYPES and not module.inplace
         ]
     candidates = set(candidates)
     needed: List[torch.Tensor] = []

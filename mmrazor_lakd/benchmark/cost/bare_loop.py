@@ -11,9 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 from ...algorithms.teacher_fusion.fuse import memory_format
+from ...losses.local_classifier_loss import targets_of
 
 
-class Floor:
+class BareLoop:
     """Trains copies of the same networks, and does nothing else.
 
     One step is the teacher's forward pass without gradients, the student's
@@ -64,11 +65,7 @@ class Floor:
         )
         self.wrapper = type(optim_wrapper).__name__
         self.inputs = batch['inputs']
-        samples = batch['data_samples']
-        if 'gt_score' in samples[0]:  # of mixed images
-            self.target = torch.stack([s.gt_score for s in samples])
-        else:
-            self.target = torch.cat([s.gt_label for s in samples])
+        self.target = targets_of(batch['data_samples'])
         self.target = self.target.to(self.inputs.device)
 
     def step(self) -> None:
@@ -84,7 +81,7 @@ class Floor:
         self.optimizer.zero_grad()
 
     def describe(self) -> str:
-        """Say what is computed: floors of equal words do equal work."""
+        """Say what is computed: loops of equal words do equal work."""
         networks = [
             f'{role} of {sum(p.numel() for p in network.parameters()):,} '
             f'parameters'

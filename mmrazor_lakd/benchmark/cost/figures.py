@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from ...plotting import BLUE, GREEN, GREY, ORANGE, SKY_BLUE, wrap
 from .memory_trace import CATEGORIES
-from .table import floor_ratios, step_peak
+from .table import loop_ratios, step_peak
 
 MIB = 2**20
 # From the bottom up.
@@ -25,7 +25,7 @@ MARK = dict(facecolor='#D8D8D8', linewidth=0, zorder=0)
 
 
 def draw_bars(path: Path, results: Sequence[Dict[str, Any]]) -> None:
-    """Draw peak memory, and time over floor, a bar each config.
+    """Draw peak memory, and time over the bare loop, a bar each config.
 
     Args:
         path (Path): The picture to write.
@@ -54,7 +54,7 @@ def draw_bars(path: Path, results: Sequence[Dict[str, Any]]) -> None:
     left.set_xlabel("MiB above the resting state, at the step's peak")
     left.set_title('Peak memory of a training step', fontsize=11)
 
-    ratios = [floor_ratios(result) for result in results]
+    ratios = [loop_ratios(result) for result in results]
     middle = np.array([np.median(ratio) for ratio in ratios])
     low = np.array([min(ratio) for ratio in ratios])
     high = np.array([max(ratio) for ratio in ratios])
@@ -84,7 +84,9 @@ def draw_bars(path: Path, results: Sequence[Dict[str, Any]]) -> None:
     figure.savefig(path, dpi=110)
 
 
-def draw_memory(path: Path, results: Sequence[Dict[str, Any]]) -> None:
+def draw_memory_over_time(
+    path: Path, results: Sequence[Dict[str, Any]]
+) -> None:
     """Draw each config's memory over one step, on one scale.
 
     Args:

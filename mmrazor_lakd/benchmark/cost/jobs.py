@@ -117,7 +117,7 @@ def make_settings(args: argparse.Namespace, job: Job) -> CostSettings:
         options={**(args.cfg_options or {}), **own},
         work_dir=str(args.out / 'work_dirs'),
         batch_size=args.batch_size,
-        made_data=args.made_data,
+        synthetic_data=args.synthetic_data,
         image_size=args.image_size,
         rounds=args.rounds,
         steps=args.steps,
@@ -132,7 +132,7 @@ def check_jobs(args: argparse.Namespace, jobs: Sequence[Job]) -> None:
         SettingError: If a config is missing or trains nothing, or two have
             the same label.
     """
-    replaced = ('train_dataloader',) if args.made_data else ()
+    replaced = ('train_dataloader',) if args.synthetic_data else ()
     for number, job in enumerate(jobs):
         cfg = make_settings(args, job).load()
         check_config(cfg, used=[n for n in USED if n not in replaced])

@@ -27,7 +27,7 @@ from ...cli import (
 from ...config_check.first_iteration import check_batches, explained
 from ...errors import SettingError
 from ...provenance import describe_machine
-from .bare_loop import Floor
+from .bare_loop import BareLoop
 from .step_memory import measure_memory
 from .synthetic_data import replace_train_data
 
@@ -42,10 +42,10 @@ class CostHook(Hook):
     It comes behind all other hooks, so that a round, which begins and ends
     with it, holds whole iterations: data loading, training step and all hooks.
     What machine and neighbours do to the speed they do to a round and to
-    its floor alike, since these take turns.
+    its bare loop alike, since these take turns.
 
     Args:
-        floor (Floor): The bare loop.
+        bare_loop (BareLoop): The bare loop.
         rounds (int): How many rounds to measure.
         steps (int): How many iterations a round has.
         warmup (int): How many iterations come first, unmeasured.
@@ -58,14 +58,14 @@ class CostHook(Hook):
 
     def __init__(
         self,
-        floor: Floor,
+        bare_loop: BareLoop,
         rounds: int,
         steps: int,
         warmup: int,
         settle: int,
         report: Callable[[str], None],
     ) -> None:
-        self.floor = floor
+        self.bare_loop = bare_loop
         self.rounds = rounds
         self.steps = steps
         self.warmup = warmup
@@ -92,14 +92,14 @@ class CostHook(Hook):
         for _ in range(self.warmup):
             yield
         self.batch = copy.deepcopy(self._data_batch)
-        self.floor.prepare(
+        self.bare_loop.prepare(
             runner.model,
             runner.optim_wrapper,
             runner.model.data_preprocessor(copy.deepcopy(self.batch), True),
         )
-        self.layers = self.floor.describe()
+        self.layers = self.bare_loop.describe()
         for _ in range(self.warmup):
-            self.floor.step()
+            self.bare_loop.step()
         for number in range(1, self.rounds + 1):
             for _ in range(self.settle):
                 yield
@@ -109,11 +109,11 @@ class CostHook(Hook):
             self.step_ms.append((now() - begin) * 1e3 / self.steps)
             begin = now()
             for _ in range(self.steps):
-                self.floor.step()
+                self.bare_loop.step()
             self.floor_ms.append((now() - begin) * 1e3 / self.steps)
             self.report(
                 f'round {number} of {self.rounds}: {self.step_ms[-1]:.1f} ms '
-                f'a step, {self.floor_ms[-1]:.1f} ms the floor'
+                f'a step, {self.floor_ms[-1]:.1f} ms the bare loop'
             )
 
 
@@ -133,7 +133,7 @@ class CostSettings:
         options (dict): Settings that override it.
         work_dir (str): For its logs.
         batch_size (int, optional): In place of the config's.
-        made_data (bool): Whether to train on random images.
+        synthetic_data (bool): Whether to train on random images.
         image_size (int, optional): Their height and width.
         rounds (int): See :class:`CostHook`, and so
         steps (int): and
@@ -144,7 +144,7 @@ class CostSettings:
     options: Dict[str, Any]
     work_dir: str
     batch_size: Optional[int] = None
-    made_data: bool = False
+    synthetic_data: bool = False
     image_size: Optional[int] = None
     rounds: int = 5
     steps: int = 10
@@ -172,7 +172,7 @@ def measure_cost(settings: CostSettings) -> Dict[str, Any]:
         runner.register_hook(first_iteration)
         hide_upstream_notices()
         hook = CostHook(
-            floor=Floor(runner.model),
+            bare_loop=BareLoop(runner.model),
             rounds=settings.rounds,
             steps=settings.steps,
             warmup=settings.warmup,
@@ -182,8 +182,8 @@ def measure_cost(settings: CostSettings) -> Dict[str, Any]:
         runner.register_hook(hook)
         check_batches('train_dataloader', runner.train_dataloader)
         runner.train()
-    inputs = hook.floor.inputs
-    del hook.floor
+    inputs = hook.bare_loop.inputs
+    del hook.bare_loop
     return dict(
         batch_size=len(inputs),
         images=tuple(inputs.shape),
@@ -251,7 +251,7 @@ def _adapt(cfg: Config, settings: CostSettings) -> List[str]:
         cfg.train_dataloader.batch_size = settings.batch_size
     # A smaller last batch would count as a step like any other.
     cfg.train_dataloader.drop_last = True
-    if settings.made_data:
+    if settings.synthetic_data:
         notes.append(replace_train_data(cfg, settings.image_size))
     # Long enough, if an epoch is but one iteration; never shorter than it was.
     settle = count_settling(cfg.train_dataloader)

@@ -8,31 +8,34 @@ from rich.console import Console
 
 from ...provenance import describe_commit, describe_origin
 from ...report import Report, Section, rich_table, to_markdown
-from .table import PARTS, format_row, make_rows
+from .table import TABLE_SECTIONS, format_row, make_rows
 
 
 def make_sections(rows: Sequence[Dict[str, Any]]) -> List[Section]:
     """Make the tables of rows that :func:`make_rows` has computed."""
     return [
         Section(
-            part.title,
-            part.legend,
-            ['config', *part.columns],
-            [[row['config'], *format_row(row, part.columns)] for row in rows],
+            section.title,
+            section.legend,
+            ['config', *section.columns],
+            [
+                [row['config'], *format_row(row, section.columns)]
+                for row in rows
+            ],
         )
-        for part in PARTS
+        for section in TABLE_SECTIONS
     ]
 
 
-def describe(report: Dict[str, Any]) -> List[str]:
+def describe_measurements(report: Dict[str, Any]) -> List[str]:
     """Say in lines what a reader of the tables must know."""
     lines = describe_origin(report)
     lines.append(f'reference: {report["reference"]}')
-    floors = {r['floor']: [] for r in report['results']}
+    loops = {r['floor']: [] for r in report['results']}
     for result in report['results']:
-        floors[result['floor']].append(result['label'])
-    for floor, labels in floors.items():
-        lines.append(f'floor of {", ".join(labels)}: {floor}')
+        loops[result['floor']].append(result['label'])
+    for loop, labels in loops.items():
+        lines.append(f'bare loop of {", ".join(labels)}: {loop}')
     for result in report['results']:
         for note in result['notes']:
             lines.append(f'{result["label"]}: {note}')
@@ -41,7 +44,7 @@ def describe(report: Dict[str, Any]) -> List[str]:
     return lines
 
 
-def write_report(
+def write_cost_report(
     out: Path,
     found: Sequence[Dict[str, Any]],
     reference: str,
@@ -76,14 +79,14 @@ def write_report(
     )
     (out / 'cost.json').write_text(json.dumps(report) + '\n')
     pandas.DataFrame(rows).to_csv(out / 'cost.csv', index=False)
-    sections, lines = make_sections(rows), describe(report)
+    sections, lines = make_sections(rows), describe_measurements(report)
     text = to_markdown(Report('What the configs cost', '', sections, lines))
     (out / 'cost.md').write_text(text, encoding='utf-8')
     if results:
-        from .figures import draw_bars, draw_memory
+        from .figures import draw_bars, draw_memory_over_time
 
         draw_bars(out / 'cost.png', results)
-        draw_memory(out / 'memory_over_time.png', results)
+        draw_memory_over_time(out / 'memory_over_time.png', results)
         for section in sections:
             console.print(rich_table(section, no_wrap=True))
     for line in lines:

@@ -13,7 +13,7 @@ from ...cli import make_progress
 from ...errors import SettingError
 from ..processes import explain_failure, start_python, wait_for
 from .measure import CostSettings
-from .report import write_report
+from .report import write_cost_report
 
 POLL_SECONDS = 0.2
 
@@ -53,11 +53,11 @@ def measure(
         slot=0,
     )
 
-    def look() -> None:
+    def read_rounds() -> None:
         text = log.read_text(errors='replace')
         watch(len(re.findall(r'^round \d', text, re.M)))
 
-    wait_for(process, look, POLL_SECONDS)
+    wait_for(process, read_rounds, POLL_SECONDS)
     if process.returncode == 0:
         return json.loads(result.read_text())
     reason = explain_failure(process.returncode, log)
@@ -148,5 +148,5 @@ def measure_and_report(
     if None not in reasons:
         listed = '; '.join(r.removeprefix('error: ') for r in reasons)
         raise SettingError(f'Not one config could be measured: {listed}')
-    write_report(out, found, reference, command, console)
+    write_cost_report(out, found, reference, command, console)
     return reasons == {None}

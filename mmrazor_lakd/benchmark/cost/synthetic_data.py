@@ -40,7 +40,7 @@ def make_images(
 
 
 @DATASETS.register_module()
-class MadeImages(InMemoryDataset):
+class SyntheticImages(InMemoryDataset):
     """Random images held in memory.
 
     Args:
@@ -63,7 +63,7 @@ class MadeImages(InMemoryDataset):
 
 
 def replace_train_data(cfg: Config, size: Optional[int] = None) -> str:
-    """Let a config train on made images.
+    """Let a config train on synthetic images.
 
     A data set of ours that holds its images in memory keeps its class and its
     pipeline, and is given other images. Any other one is replaced, and with it
@@ -89,7 +89,7 @@ def replace_train_data(cfg: Config, size: Optional[int] = None) -> str:
     made = (size, _num_classes(cfg), loader.batch_size)
     kind = DATASETS.get(dataset.type)
     if kind is not None and issubclass(kind, InMemoryDataset):
-        name = f'Made{kind.__name__}'
+        name = f'Synthetic{kind.__name__}'
         arrays = dict(load_arrays=lambda self: make_images(*made))
         DATASETS.register_module(
             name, force=True, module=type(name, (kind,), arrays)
@@ -99,7 +99,7 @@ def replace_train_data(cfg: Config, size: Optional[int] = None) -> str:
     name = dataset.type
     dataset.clear()
     dataset.update(
-        type='mmpretrain.MadeImages',
+        type='mmpretrain.SyntheticImages',
         size=size,
         num_classes=made[1],
         batch_size=loader.batch_size,
@@ -135,7 +135,7 @@ def _num_classes(cfg: Config) -> int:
     found = found or model.get('head', {}).get('num_classes')
     if not found:
         raise SettingError(
-            'The config tells no number of classes for --made-data; set '
+            'The config tells no number of classes for --synthetic-data; set '
             'data_preprocessor.num_classes.'
         )
     return found

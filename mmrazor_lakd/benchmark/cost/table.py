@@ -4,24 +4,24 @@ from statistics import median
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 
-class Part(NamedTuple):
-    """A part of the table, narrow enough for a screen."""
+class TableSection(NamedTuple):
+    """A section of the table, narrow enough for a screen."""
 
     title: str
     columns: Tuple[str, ...]
     legend: str
 
 
-PARTS = (
-    Part(
+TABLE_SECTIONS = (
+    TableSection(
         'Time of a training step',
         ('step ms', 'spread', 'images/s', 'time/floor', 'time/reference'),
         'step ms: median over the rounds; spread: their minimum and maximum; '
         'time/floor: median over the rounds of the training over the bare '
         'loop; time/reference: the two time/floor, one over the other, or '
-        'where their floors do different work (*) the two step ms.',
+        'where their bare loops do different work (*) the two step ms.',
     ),
-    Part(
+    TableSection(
         'Peak memory of a training step, above the resting state',
         (
             'peak MiB',
@@ -35,7 +35,7 @@ PARTS = (
         "moment of the peak; peak/reference: the two steps' peaks, without "
         'their resting states.',
     ),
-    Part(
+    TableSection(
         'Memory besides',
         (
             'resting MiB',
@@ -59,8 +59,8 @@ def step_peak(memory: Dict[str, Any]) -> int:
     return memory.get('allocated_above_rest', memory['peak'])
 
 
-def floor_ratios(result: Dict[str, Any]) -> List[float]:
-    """Time of each round over that of its floor."""
+def loop_ratios(result: Dict[str, Any]) -> List[float]:
+    """Time of each round over that of its bare loop."""
     return [t / f for t, f in zip(result['step_ms'], result['floor_ms'])]
 
 
@@ -76,9 +76,9 @@ def make_rows(
             compared with; None if it failed.
 
     Returns:
-        list[dict]: A row a config, by the names in :data:`PARTS`, in
+        list[dict]: A row a config, by the names in :data:`TABLE_SECTIONS`, in
         milliseconds and MiB. ``same floor`` tells whether time/reference is a
-        ratio of ratios to the floor.
+        ratio of ratios to the bare loop.
     """
     mib = 2**20
     rows = []
@@ -92,7 +92,7 @@ def make_rows(
             'step ms max': max(step_ms),
             'images/s': result['batch_size'] / median(step_ms) * 1e3,
             'floor ms': median(result['floor_ms']),
-            'time/floor': median(floor_ratios(result)),
+            'time/floor': median(loop_ratios(result)),
             'time/reference': None,
             'same floor': None,
             'peak MiB': peak / mib,
@@ -108,7 +108,7 @@ def make_rows(
             same = result['floor'] == reference['floor']
             row['same floor'] = same
             row['time/reference'] = (
-                row['time/floor'] / median(floor_ratios(reference))
+                row['time/floor'] / median(loop_ratios(reference))
                 if same
                 else row['step ms'] / median(reference['step_ms'])
             )

@@ -14,7 +14,7 @@ from .table import paired_difference, seed_columns
 Key = Tuple[str, str]
 
 
-def read_accuracies(report: Path) -> Dict[Key, Dict[int, float]]:
+def read_last_accuracies(report: Path) -> Dict[Key, Dict[int, float]]:
     """Read the last accuracies of a report's methods.
 
     Returns:
@@ -56,7 +56,7 @@ def compare(first: Path, second: Path) -> Table:
     Raises:
         SettingError: If one of them has no report, or nothing is in both.
     """
-    a, b = read_accuracies(first), read_accuracies(second)
+    a, b = read_last_accuracies(first), read_last_accuracies(second)
     both = [key for key in a if a[key] and b.get(key)]
     if not both:
         raise SettingError(

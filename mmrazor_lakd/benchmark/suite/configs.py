@@ -140,17 +140,17 @@ def decisive_part(cfg: Config, name: str) -> Any:
     return decisive(cfg.to_dict().get(name))
 
 
-def flatten(options: Dict[str, Any]) -> Dict[str, Any]:
+def flatten_options(options: Dict[str, Any]) -> Dict[str, Any]:
     """Write nested settings with dotted names, as --cfg-options has them.
 
     Examples:
-        >>> flatten({'a': {'b': {'c': 1}, 'd': {}}, 'e.f': 2})
+        >>> flatten_options({'a': {'b': {'c': 1}, 'd': {}}, 'e.f': 2})
         {'a.b.c': 1, 'a.d': {}, 'e.f': 2}
     """
     flat = {}
     for name, value in options.items():
         if isinstance(value, dict) and value:
-            nested = flatten(value)
+            nested = flatten_options(value)
             flat.update({f'{name}.{key}': nested[key] for key in nested})
         else:
             flat[name] = value

@@ -198,7 +198,7 @@ def draw_curves(
     figure.savefig(path, dpi=110)
 
 
-def draw_memory(
+def draw_peak_memory(
     path: Path,
     table: pandas.DataFrame,
     methods: Sequence[str],
@@ -220,12 +220,12 @@ def draw_memory(
     for row in table.to_dict('records'):
         if row['last'] is None or row['memory'] is None:
             continue
-        look = style(methods.index(row['method']), row['method'])
+        marking = style(methods.index(row['method']), row['method'])
         axis.errorbar(
             row['memory'],
             row['last'],
             yerr=row['std'],
-            **{**look, 'linestyle': 'none'},
+            **{**marking, 'linestyle': 'none'},
             markersize=11 if row['method'] == EMPHASISED else 8,
             capsize=3,
             label=row['method'],

@@ -16,7 +16,7 @@ from ..cost.jobs import Job
 from ..cost.measure import CostSettings
 from ..cost.run import measure_and_report
 from .configs import format_options, place_config
-from .figures import draw_accuracies, draw_curves, draw_memory
+from .figures import draw_accuracies, draw_curves, draw_peak_memory
 from .results import is_teacher, read_json, read_results
 from .suite import Suite
 from .table import format_table, make_table, read_published
@@ -33,7 +33,7 @@ LEGEND = (
 )
 
 
-def write_report(
+def write_suite_report(
     report: Path,
     suite: Suite,
     failures: Sequence[Dict[str, str]],
@@ -223,7 +223,7 @@ def make_section(
                 add('time', 'Accuracy over time'),
                 mine, methods, title, step_ms,
             )  # fmt: skip
-            draw_memory(
+            draw_peak_memory(
                 add('memory', 'Accuracy against memory'),
                 rows, methods, settings['reference'], title,
             )  # fmt: skip
@@ -233,11 +233,11 @@ def make_section(
         header=list(cells.columns),
         rows=cells.to_numpy().tolist(),
         pictures=pictures,
-        facts=list(describe(mine, report, pair)),
+        facts=list(describe_trainings(mine, report, pair)),
     )
 
 
-def describe(
+def describe_trainings(
     results: Sequence[Dict[str, Any]], report: Path, pair: str
 ) -> Iterator[str]:
     """Say in lines how one pair's results were made."""

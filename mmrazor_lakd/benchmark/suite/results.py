@@ -80,7 +80,7 @@ def read_last_losses(work_dir: Path) -> Dict[str, float]:
     return {name: mean(row[name] for row in rows) for name in names}
 
 
-def find_start(work_dir: Path) -> int:
+def find_start_epoch(work_dir: Path) -> int:
     """Find the epoch after which a stopped training goes on; 0 for none.
 
     It is the last one that was both saved and evaluated: an epoch that was

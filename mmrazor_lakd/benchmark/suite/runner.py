@@ -18,7 +18,7 @@ from .configs import format_options, missing_config, place_config
 from .results import (
     checkpoint_path,
     count_iterations,
-    find_start,
+    find_start_epoch,
     read_accuracies,
     read_json,
     read_kept,
@@ -37,7 +37,7 @@ OUTPUT = 'output.log'
 # which commits it was started.
 MADE_WITH = 'made_with.json'
 # What its process is given.
-SETTINGS = 'settings.json'
+SETTINGS_FILE = 'settings.json'
 # What a suite needs besides a config's own settings: two checkpoints, since
 # the newest one may be half written when a training is killed.
 KEEPING = {
@@ -198,7 +198,7 @@ class SuiteRunner:
         # lost.
         check_teachers(self.suite, self.report, self.teachers)
         work_dir = self.work_dir / training.name
-        start = find_start(work_dir)
+        start = find_start_epoch(work_dir)
         made_with = dict(
             teacher=self.teachers.hash(training.teacher),
             precision=precision(training),
@@ -223,7 +223,7 @@ class SuiteRunner:
             resume=str(checkpoint) if start else None,
         )
         work_dir.mkdir(parents=True, exist_ok=True)
-        given = work_dir / SETTINGS
+        given = work_dir / SETTINGS_FILE
         given.write_text(json.dumps(settings, indent=1))
         starts.append(describe_commit())
         begun.write_text(json.dumps(dict(made_with, starts=starts)))

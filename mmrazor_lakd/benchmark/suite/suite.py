@@ -22,7 +22,7 @@ from .configs import (
     decisive_part,
     digest,
     fit_budget,
-    flatten,
+    flatten_options,
     format_options,
     load_config_of,
 )
@@ -310,7 +310,7 @@ def _trainings(
 ) -> Tuple[Config, List[Training]]:
     """Read a config as its training will do it, for several seeds."""
     # The command line nests what a suite's file writes with dots.
-    options = flatten(options)
+    options = flatten_options(options)
     cfg = load_config_of(root, config, options)
     if epochs is not None:
         options = {**options, **fit_budget(cfg, epochs)}

@@ -8,7 +8,7 @@ from .results import hash_weights
 from .suite import Suite
 
 #: how to get the files that a suite of ours names, by their first folder
-SOURCES = {
+WAYS_TO_GET = {
     'docs': ' (a clone of the project has it, a wheel leaves docs/ out)',
     'checkpoints': ' (docs/en/user_guides/teachers.md says how to get it)',
 }
@@ -46,7 +46,7 @@ class Teachers:
         if given is not None:
             path = self.root / given
             if not path.is_file():
-                source = SOURCES.get(given.partition('/')[0], '')
+                source = WAYS_TO_GET.get(given.partition('/')[0], '')
                 raise SettingError(
                     f'The suite {self.suite.name} takes its teacher {name} '
                     f'from {path}, where there is no file{source}; give '

@@ -104,7 +104,7 @@ class DivergenceHook(Hook):
         name, module = find_culprit(model, self._batch)
         reason = first_bad(values)
         if reason:
-            reason += f', and {describe(name, module, runner)}'
+            reason += f', and {describe_culprit(name, module, runner)}'
         _end(runner.iter + 1, reason)
 
 
@@ -193,11 +193,11 @@ def find_culprit(
         parts += model.teacher.named_modules(prefix='teacher')
     found: List[Tuple[str, nn.Module]] = []
 
-    def look(name, module, inputs, output) -> None:
+    def check(name, module, inputs, output) -> None:
         if not found and not all_finite(tensors_in(output)):
             found.append((name, module))
 
-    hooks = [(module, partial(look, name)) for name, module in parts]
+    hooks = [(module, partial(check, name)) for name, module in parts]
     with forward_hooks(hooks), torch.no_grad():
         model._run_forward(model.data_preprocessor(batch, True), 'loss')
     return found[0] if found else (None, None)
@@ -208,7 +208,9 @@ def all_finite(tensors: List[torch.Tensor]) -> bool:
     return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
-def describe(name: Optional[str], module: Optional[nn.Module], runner) -> str:
+def describe_culprit(
+    name: Optional[str], module: Optional[nn.Module], runner
+) -> str:
     """Say which module is the first, and what may help.
 
     Args:

@@ -1,12 +1,14 @@
 """What the teacher knows of the data, before anyone learns from it."""
 
 import torch
+from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmengine.runner.amp import autocast
 
 from ...tracing.modules import unwrap_model
+from ..metrics.teacher_agreement import TeacherAgreement
 from .class_count_hook import class_counts
 
 
@@ -44,15 +46,23 @@ class TeacherAccuracyHook(Hook):
         counts = {count for _, count in class_counts(teacher)}
         if classes is not None and counts - {len(classes)}:
             return  # its answers are to other questions
+        evaluator = Evaluator(
+            [
+                metric
+                for metric in loop.evaluator.metrics
+                if not isinstance(metric, TeacherAgreement)
+            ]
+        )
+        evaluator.dataset_meta = loop.evaluator.dataset_meta
         training = teacher.training
         teacher.eval()
         for batch in loop.dataloader:
             data = model.data_preprocessor(batch, False)
             with autocast(enabled=loop.fp16):
                 outputs = teacher(**data, mode='predict')
-            loop.evaluator.process(data_samples=outputs, data_batch=batch)
+            evaluator.process(data_samples=outputs, data_batch=batch)
         teacher.train(training)
-        metrics = loop.evaluator.evaluate(len(loop.dataloader.dataset))
+        metrics = evaluator.evaluate(len(loop.dataloader.dataset))
         found = {
             f'teacher/{name}': value
             for name, value in metrics.items()

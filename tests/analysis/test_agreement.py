@@ -1,4 +1,4 @@
-"""Counts of answers against counts made image by image."""
+"""Agreement against counts made image by image."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmrazor_lakd.analysis import Answers, map_correlation
+from mmrazor_lakd.analysis import Agreement, map_correlation
 
 
 @pytest.fixture(scope='module')
@@ -23,18 +23,19 @@ def told():
 
 @pytest.fixture(scope='module')
 def counts(told):
-    answers = Answers(3, 4)
+    agreement = Agreement(3, 4)
     for batch in range(0, 300, 64):
         part = slice(batch, batch + 64)
-        answers.update(told[0][:, part], told[1][part])
-    return answers
+        agreement.update(told[0][:, part], told[1][part])
+    return agreement
 
 
 def test_agreement_image_by_image(told, counts):
     answers, labels = told[0].argmax(2).tolist(), told[1].tolist()
+    shares = counts.compute()
     for i in range(3):
         right = sum(a == b for a, b in zip(answers[i], labels))
-        assert counts.accuracy(i) == pytest.approx(right / 300)
+        assert shares['accuracy'][i] == pytest.approx(right / 300)
         for j in range(3):
             triples = list(zip(answers[i], answers[j], labels))
             expected = dict(
@@ -42,11 +43,11 @@ def test_agreement_image_by_image(told, counts):
                 right=[a == b for a, b, t in triples if b == t],
                 wrong=[a == b for a, b, t in triples if b != t],
             )
-            found = counts.agreement(i, j)
             for name, cases in expected.items():
                 share = sum(cases) / len(cases)
-                assert found[name] == pytest.approx(share), (i, j, name)
-    assert counts.agreement(1, 1)['wrong'] == 1
+                found = shares[name][i, j]
+                assert found == pytest.approx(share), (i, j, name)
+    assert shares['wrong'][1, 1] == 1
 
 
 def test_divergence_image_by_image(told, counts):
@@ -61,7 +62,7 @@ def test_divergence_image_by_image(told, counts):
                 for own, its in zip(model, other)
                 for p, q in zip(own, its)
             )
-            found = counts.agreement(i, j)['divergence']
+            found = counts.compute()['divergence'][i, j]
             assert found == pytest.approx(expected / 300, abs=1e-12)
 
 
@@ -83,20 +84,21 @@ def test_gain_class_by_class(told, counts):
     total = sum(
         counts.images[k] * counts.gain(0, 2, k)['gain'] for k in range(4)
     )
-    expected = 300 * (counts.accuracy(0) - counts.accuracy(2))
+    accuracy = counts.compute()['accuracy']
+    expected = 300 * (accuracy[0] - accuracy[2]).item()
     assert total.item() == pytest.approx(expected, abs=1e-3)
 
 
 def test_exact_probability():
     """5 images won and none lost: twice (1/2)^5."""
-    answers = Answers(2, 2)
+    agreement = Agreement(2, 2)
     labels = torch.zeros(8, dtype=torch.long)
     other = torch.tensor([1, 1, 1, 1, 1, 0, 0, 0])
     logits = torch.nn.functional.one_hot(torch.stack([labels, other]), 2)
-    answers.update(logits.float(), labels)
-    found = answers.gain(0, 1, 0)
+    agreement.update(logits.float(), labels)
+    found = agreement.gain(0, 1, 0)
     assert found == dict(gain=5 / 8, only_model=5, only_other=0, p=2 / 32)
-    assert answers.gain(0, 1, 1) == dict(
+    assert agreement.gain(0, 1, 1) == dict(
         gain=0, only_model=0, only_other=0, p=1
     )
 

@@ -1,4 +1,4 @@
-"""Boundaries that aren't met, and what looks around a cut or just behind."""
+"""The state of a training step, and what cuts would make wrong in it."""
 
 import weakref
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set
@@ -13,7 +13,7 @@ from mmrazor.models.task_modules.recorder.base_recorder import BaseRecorder
 from torch import nn
 
 from ..errors import SettingError
-from ..tracing.records import records_in, tensors_in
+from ..tracing.records import RecordWatch, records_in, tensors_in
 from .early_backward import graph_of
 
 
@@ -33,32 +33,55 @@ class TakenRecord(NamedTuple):
     part: Any
 
 
-class BoundaryWatch:
-    """Watches a student's training step for what cuts would make wrong.
+class StudentStep:
+    """A student's training step, up to the losses of its distillation.
+
+    It holds what the boundaries leave for each other and for the end, and
+    watches for what cuts would make wrong.
+
+    Args:
+        names (Sequence[str]): The modules after which boundaries lie.
+        recorders (RecorderManager): The student's.
+        first (bool): Whether no step has come to the student's losses yet.
 
     Attributes:
-        names (Sequence[str]): The modules behind which boundaries lie.
-        first (bool): Whether no step has come to the student's losses yet.
+        losses (dict[str, torch.Tensor]): Of the local modules, and what is
+            logged beside them.
+        pending (int): How many losses wait for a cut.
     """
 
-    def __init__(self) -> None:
-        self.names: Sequence[str] = ()
-        self.first = True
-        self.reset()
-
-    def reset(self) -> None:
-        """Let go of a step."""
+    def __init__(
+        self, names: Sequence[str], recorders: RecorderManager, first: bool
+    ) -> None:
+        self.names = names
+        self.recorders = recorders
+        self.first = first
+        self.losses: Dict[str, torch.Tensor] = {}
+        self.pending = 0
+        # Tells whether a stock loss will need the module that now ends.
+        self._watch = RecordWatch()
         self._has_grad = torch.is_grad_enabled()
-        self._passed: Set[int] = set()
-        # The nodes that made each cut's map, and what the cuts handed on.
+        self._reached: Set[int] = set()
+        # The nodes that made each cut's map, and what the cuts passed on.
         self._ends: Dict[int, Any] = {}
-        self._handed_on: List[weakref.ref] = []
+        self._passed_on: List[weakref.ref] = []
         # What had been recorded at the first cut.
         self._before: Optional[Set[int]] = None
 
     def begin(self) -> None:
         """Note how the student's forward pass begins."""
         self._has_grad = torch.is_grad_enabled()
+
+    def log(self, name: str, value: float, device: torch.device) -> None:
+        """Log a number beside the losses."""
+        self.losses[name] = torch.full((), value, device=device)
+
+    def is_observed(self) -> bool:
+        """Tell whether a stock loss takes something of the module that ends.
+
+        To be asked once a boundary.
+        """
+        return self._watch.sees_new(self.recorders)
 
     def arrive(self, index: int, module: nn.Module) -> None:
         """Note a boundary.
@@ -84,36 +107,33 @@ class BoundaryWatch:
                 f'nothing would train it; call that with use_reentrant=False, '
                 f'around blocks alone.'
             )
-        self._passed.add(index)
+        self._reached.add(index)
 
-    def note_cut(
-        self, index: int, output: torch.Tensor, recorders: RecorderManager
-    ) -> None:
+    def note_cut(self, index: int, output: torch.Tensor) -> None:
         """Note a cut, before it is made.
 
         Args:
             index (int): Which boundary it is.
             output (torch.Tensor): The map, with its graph.
-            recorders (RecorderManager): The student's.
         """
         if self.first:
             # Without the tensor, whose memory may be released.
             self._ends[index] = output.grad_fn
         if self._before is None:
-            self._before = records_in(recorders)
+            self._before = records_in(self.recorders)
 
     def note_map(self, output: torch.Tensor) -> None:
-        """Note the map that a cut hands on."""
-        self._handed_on.append(weakref.ref(output))
+        """Note the map that a cut passes on."""
+        self._passed_on.append(weakref.ref(output))
 
-    def check_passed(self) -> None:
+    def check_reached(self) -> None:
         """Refuse to train on where a boundary was not met.
 
         Raises:
             SettingError: If there is such a one.
         """
         for index, name in enumerate(self.names):
-            if index not in self._passed:
+            if index not in self._reached:
                 raise SettingError(
                     f"local_modules[{index}]: the student's forward pass did "
                     f"not run '{name}' in this training step (a layer that "
@@ -185,7 +205,7 @@ class BoundaryWatch:
         ]
         if not isinstance(recorder, ModuleInputsRecorder):
             return bool(bare)
-        maps = [reference() for reference in self._handed_on]
+        maps = [reference() for reference in self._passed_on]
         if any(tensor is given for tensor in bare for given in maps):
             return True
         # Soft labels and images come from the data: labels go to a loss

@@ -16,7 +16,7 @@ from .sheet import Sheet
 Row = Dict[str, Any]
 
 
-class Agreement:
+class ImageTable:
     """Collects what the sheets show, image after image.
 
     Args:
@@ -37,7 +37,7 @@ class Agreement:
         self.right: Counter = Counter()
         self.num_labels = 0
 
-    def add(self, sheet: Sheet, file: str) -> None:
+    def update(self, sheet: Sheet, file: str) -> None:
         """Take one image.
 
         Args:
@@ -61,8 +61,8 @@ class Agreement:
         teachers = sheet.teacher.scores[0].argmax()
         self.num_images += 1
         self.num_labels += truth is not None
-        for label, look in sheet.looks.items():
-            order = np.argsort(-look.scores[0])[:BEST].tolist()
+        for label, own in sheet.attention.items():
+            order = np.argsort(-own.scores[0])[:BEST].tolist()
             self.same[label] += order[0] == teachers
             self.right[label] += order[0] == truth
             for rank, index in enumerate(order, 1):
@@ -73,7 +73,7 @@ class Agreement:
                         network=label,
                         rank=rank,
                         predicted_class=self._name(index),
-                        probability=float(look.scores[0][index]),
+                        probability=float(own.scores[0][index]),
                     )
                 )
 
@@ -93,8 +93,27 @@ class Agreement:
             table = pandas.DataFrame(getattr(self, name))
             table.to_csv(out / f'{name}.csv', index=False)
 
+    def compute(self) -> List[Row]:
+        """Compute a row for each network, the teacher's first.
+
+        Returns:
+            list[dict]: ``network``; ``correlations``, for each module the
+            mean over the images, None for the teacher and nan where all maps
+            are flat; ``same`` and ``right``, on how many images it predicts
+            the teacher's and the true class.
+        """
+        return [
+            dict(
+                network=label,
+                correlations=[self._mean(label, e.title) for e in self.ends],
+                same=self.same[label],
+                right=self.right[label],
+            )
+            for label in self.same
+        ]
+
     def print(self, console: Console) -> None:
-        """Print the mean of the correlations, and who predicts the same."""
+        """Print what :meth:`compute` gives."""
         table = Table(
             title="Mean correlation of the maps with the teacher's, "
             f'{self.num_images} image(s)'
@@ -105,16 +124,20 @@ class Agreement:
         table.add_column('as teacher', justify='right')
         if self.num_labels:
             table.add_column('correct', justify='right')
-        for label in self.same:
-            cells = [escape(label)]
-            cells += [self._mean(label, b.title) for b in self.ends]
-            cells.append(f'{self.same[label]} of {self.num_images}')
-            cells.append(f'{self.right[label]} of {self.num_labels}')
+        for row in self.compute():
+            cells = [escape(row['network'])]
+            for mean in row['correlations']:
+                flat = mean is not None and np.isnan(mean)
+                cells.append(
+                    'flat' if flat else '' if mean is None else f'{mean:.3f}'
+                )
+            cells.append(f'{row["same"]} of {self.num_images}')
+            cells.append(f'{row["right"]} of {self.num_labels}')
             table.add_row(*cells[: len(table.columns)])
         console.print(table)
 
-    def _mean(self, student: str, module: str) -> str:
-        """Mean correlation of one student's maps, '' for the teacher's."""
+    def _mean(self, student: str, module: str) -> Optional[float]:
+        """Mean correlation of one student's maps; None for the teacher's."""
         values = [
             row['correlation']
             for row in self.correlations
@@ -122,5 +145,5 @@ class Agreement:
         ]
         valid = [value for value in values if not np.isnan(value)]
         if not valid:
-            return 'flat' if values else ''
-        return f'{np.mean(valid):.3f}'
+            return float('nan') if values else None
+        return float(np.mean(valid))

@@ -1,4 +1,4 @@
-"""Made images stand in for data sets that are not there."""
+"""Synthetic images stand in for data sets that are not there."""
 
 import pytest
 import torch

@@ -1,0 +1,1 @@
+"""Metrics that MMEngine's evaluator computes."""
