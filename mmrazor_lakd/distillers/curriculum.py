@@ -80,7 +80,7 @@ class Curriculum:
             self._turning = Warmup(f'{owner}.feed', feed, must_end=True)
         else:
             check_choice(owner, 'feed', feed, ('student', 'teacher'))
-        # Whether the next module may get more than the student's own map.
+        # Whether the teacher's map is passed on, alone or in a mixture.
         self.feeds = feed != 'student'
 
     def weight(self, index: int, count: int) -> Optional[float]:

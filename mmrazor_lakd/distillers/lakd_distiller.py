@@ -263,9 +263,7 @@ class LAKDDistiller(FeatureDistiller):
     def _at_boundary(
         self, index: int, module: nn.Module, inputs, output: torch.Tensor
     ) -> Optional[torch.Tensor]:
-        """Compute a module's loss, and pass on its output, without a graph
-        where the student is cut.
-        """
+        """Compute a module's loss, and return the map to pass on."""
         step = self._current_step()
         if step is None:
             return None
@@ -303,7 +301,7 @@ class LAKDDistiller(FeatureDistiller):
         return output
 
     def _before_student(self, student: nn.Module, inputs) -> None:
-        """Begin the step; in the first, replace checkpoints once more."""
+        """Begin the step; in the first one, renew checkpoints again."""
         step = self._current_step()
         if step is None:
             return
