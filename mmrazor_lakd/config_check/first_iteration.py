@@ -14,10 +14,9 @@ from . import add_key, explain
 
 
 class FirstIteration(Hook):
-    """Notes that this process has made an iteration.
+    """Notes that this process has completed an iteration.
 
-    What fails before that is a setting's fault as a rule, and afterwards a
-    program's.
+    Errors before that are usually due to a setting, later ones to the code.
     """
 
     done = False
