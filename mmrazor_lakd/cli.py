@@ -217,7 +217,7 @@ def check_launcher(launcher: str) -> None:
     """Raise if the launcher has not started this process.
 
     Raises:
-        SettingError: If so, with the variables that it would have set.
+        SettingError: If it hasn't, naming the variables it would have set.
     """
     missing = [n for n in LAUNCHERS.get(launcher, ()) if n not in os.environ]
     if missing:
@@ -234,7 +234,7 @@ def _set_dataloader_defaults(loader) -> None:
     loader.setdefault('collate_fn', dict(type='default_collate'))
     # Pinning without an accelerator has no effect, and warns at every start.
     loader.setdefault('pin_memory', get_device() == 'cuda')
-    # PyTorch raises for persistent workers without workers.
+    # PyTorch raises if persistent workers are set without workers.
     workers = loader.get('num_workers', 0) not in (0, None)
     loader['persistent_workers'] = workers and loader.get(
         'persistent_workers', True

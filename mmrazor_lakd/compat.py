@@ -1,4 +1,4 @@
-"""Makes MMRazor 1.0.0 and MMEngine 0.10.7 work on today's PyTorch.
+"""Make MMRazor 1.0.0 and MMEngine 0.10.7 work with today's PyTorch.
 
 Three things are broken on some releases of PyTorch:
 

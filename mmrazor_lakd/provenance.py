@@ -77,7 +77,7 @@ def describe_commit(folder: Path = ROOT) -> Dict[str, Any]:
 
 
 def describe_origin(report: Dict[str, Any]) -> List[str]:
-    """Describe, in lines, how and on what machine a report was made.
+    """Describe how, and on which machine, a report was made.
 
     Args:
         report (dict): With ``machine`` from :func:`describe_machine` or

@@ -103,7 +103,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def stop(number: int, frame: Any) -> None:
-    """Stop as with Ctrl-C on SIGTERM."""
+    """Handle SIGTERM like Ctrl-C."""
     raise KeyboardInterrupt
 
 

@@ -73,7 +73,7 @@ def build_loader(path: str, options: dict) -> DataLoader:
     check_config(cfg, used=['train_dataloader'], scope='mmpretrain')
     init_default_scope(cfg.get('default_scope') or 'mmpretrain')
     loader = cfg.train_dataloader
-    # PyTorch raises for persistent workers without workers
+    # PyTorch raises if persistent workers are set without workers
     loader.persistent_workers = loader.get('num_workers', 0) > 0
     loader.pin_memory = torch.cuda.is_available()
     with explained(cfg):

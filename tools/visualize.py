@@ -117,7 +117,7 @@ def parse_args() -> argparse.Namespace:
     if args.indices and (args.images or args.num):
         parser.error('--indices goes with neither IMAGES nor --num')
     for text in args.compare:
-        # argparse takes for --compare whatever follows it.
+        # argparse assigns to --compare whatever follows it.
         kind = mimetypes.guess_type(text.partition(',')[0])[0] or ''
         if kind.startswith('image/') or Path(text).is_dir():
             parser.error(
@@ -129,7 +129,7 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     """Draw the figures."""
-    # The log of building a model is of interest in training only.
+    # The log of building a model matters only in training.
     MMLogger.get_instance('visualize', log_level='WARNING')
     settings = vars(args).copy()
     del settings['debug']

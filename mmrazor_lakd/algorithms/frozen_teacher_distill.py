@@ -77,7 +77,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     The teacher's checkpoint is loaded when the Runner initialises the
     weights, as with MMEngine's ``init_cfg=dict(type='Pretrained')``: testing
     a student doesn't need the teacher's file. In your own training loop, call
-    ``model.init_weights()`` first, as always in MMEngine.
+    ``model.init_weights()`` first, as usual in MMEngine.
 
     Args:
         architecture (BaseModel | dict): The student.
@@ -303,7 +303,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 make_contiguous(recorders)
 
     def _check_maps(self) -> None:
-        """Raise, in the first step, if a map of the teacher is constant."""
+        """Raise if a recorded map of the teacher is constant."""
         for recorder in self.distiller.teacher_recorders.recorders.values():
             # not recorders of inputs, a subclass in MMRazor
             if type(recorder) is ModuleOutputsRecorder:

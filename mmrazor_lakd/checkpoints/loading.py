@@ -94,7 +94,7 @@ def check_state_dict(
     """Raise if weights are not exactly those of a model.
 
     Raises:
-        SettingError: If keys or shapes differ: which, and how many.
+        SettingError: If keys or shapes differ, saying which and how many.
     """
     expected = {k: v.shape for k, v in model.state_dict().items()}
     problems = []
@@ -124,7 +124,7 @@ def check_finite(
         option (str): The option that names it, for the messages.
 
     Raises:
-        SettingError: If they do: the first such tensor.
+        SettingError: If they do, naming the first such tensor.
     """
     designed = tuple(not_finite(dict(model.named_buffers())))
     for name in not_finite(state):
@@ -271,10 +271,10 @@ def check_checkpoint(model: nn.Module, path: str, option: str) -> None:
 def check_same(
     model: nn.Module, state_dict: Dict, path: str, option: str
 ) -> None:
-    """Raise if weights are not those of exactly this whole model.
+    """Raise if weights are not exactly those of the whole model.
 
     Raises:
-        SettingError: If keys or shapes differ: which, and how many.
+        SettingError: If keys or shapes differ, saying which and how many.
     """
     if 'teacher' in vars(model):  # FrozenTeacherDistill, see there
         state_dict = {

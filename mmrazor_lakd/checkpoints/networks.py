@@ -101,7 +101,7 @@ def parse_choice(
 
 
 def name_config(path: str) -> str:
-    """Name a config after its method, if its folder is named so.
+    """Name a config after its method, if that is the folder's name.
 
     Examples:
         >>> name_config('configs/kd/kd_resnet20_resnet8_1xb64_digits.py')
@@ -117,7 +117,7 @@ def check_labels(labels: Sequence[str]) -> None:
     """Raise if two networks have the same label.
 
     Raises:
-        SettingError: If they do, with the label.
+        SettingError: If two do, naming the label.
     """
     for number, label in enumerate(labels):
         if label in labels[:number]:

@@ -158,8 +158,8 @@ def convert_published(checkpoint: object, source: str) -> Converted:
         source (str): The file, for the messages.
 
     Raises:
-        SettingError: If there is no state dict, or it fits no network: the
-            nearest network, and the first keys and shapes that differ.
+        SettingError: If there is no state dict, or it fits no network, naming
+            the nearest one and the first keys and shapes that differ.
     """
     weights = take_weights(checkpoint, f"'{source}'")
     published = part_of(weights, 'student.') or weights

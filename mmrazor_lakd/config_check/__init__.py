@@ -41,8 +41,8 @@ def check_config(
         scope (str): The scope of types if the config has no default_scope.
 
     Raises:
-        SettingError: If so, with the key, what is expected and the nearest
-            names.
+        SettingError: If one is wrong, naming the key, what is expected and
+            the nearest names.
     """
     settings = {
         name: value

@@ -39,7 +39,7 @@ def check_batches(name: str, loader: DataLoader) -> None:
     """Raise if a data loader has no batch.
 
     Raises:
-        SettingError: If so, with the data set and its batch size.
+        SettingError: If it has none, naming the data set and batch size.
     """
     kind, count = type(loader.dataset).__name__, len(loader.dataset)
     if not count:

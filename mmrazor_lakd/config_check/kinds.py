@@ -159,7 +159,7 @@ def registries_in(section: str) -> Set[Registry]:
         kinds.append('evaluator')
     if section == 'optim_wrapper':
         kinds.append('optimizer')
-    for kind in kinds:  # which grows
+    for kind in kinds:  # which grows in the loop
         kinds += set(KINDS[kind].children.values()) - set(kinds)
     return {KINDS[kind].registry for kind in kinds}
 

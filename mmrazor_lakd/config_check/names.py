@@ -61,7 +61,7 @@ CLOSE = 0.85
 
 
 def check_names(cfg: Dict, text: str) -> None:
-    """Raise if a name looks like a misspelt one.
+    """Raise if a name that nothing reads resembles one that is read.
 
     The config's own variables, such as ``test_pipeline``, are recognised by
     their use in its text.
@@ -71,7 +71,7 @@ def check_names(cfg: Dict, text: str) -> None:
         text (str): Its text, with that of its bases.
 
     Raises:
-        SettingError: If so, with the nearest name.
+        SettingError: If one does, naming the nearest.
     """
     for name in cfg:
         if name in KNOWN or _is_used(name, text):
@@ -88,7 +88,7 @@ def check_section_entries(cfg: Dict) -> None:
     """Raise if nothing reads an entry of a data loader or other section.
 
     Raises:
-        SettingError: If so, with the nearest names.
+        SettingError: If there is one, naming the nearest names.
     """
     for path, known in {**ENTRIES, **READ}.items():
         section = cfg
@@ -120,7 +120,7 @@ def check_option_names(options: Iterable[str], cfg: Dict) -> None:
         cfg (dict): The config before they are merged into it.
 
     Raises:
-        SettingError: If so, with the nearest names.
+        SettingError: If one would, naming the nearest names.
     """
     known = KNOWN | set(cfg)
     for option in options:

@@ -28,7 +28,7 @@ def check_parts(cfg: Dict, scope: str) -> None:
         scope (str): The scope of types if it has no default_scope.
 
     Raises:
-        SettingError: If so, with the key and the nearest names.
+        SettingError: If there is one, naming the key and the nearest names.
     """
     parts = list(find_sections(cfg, cfg.get('default_scope') or scope))
     sections = len(parts)

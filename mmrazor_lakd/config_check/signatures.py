@@ -1,4 +1,4 @@
-"""Find the arguments of a class, if they are certain."""
+"""Find the arguments of a class, if its signatures tell."""
 
 import ast
 import inspect

@@ -99,14 +99,15 @@ LISTS = r'(param_scheduler.*\.milestones|.*data_preprocessor\.(mean|std))'
 
 
 def check_values(cfg: Dict, needed: Sequence[str] = ()) -> None:
-    """Raise if a value is wrong, which MMEngine accepts or doesn't name.
+    """Raise for wrong values that MMEngine accepts, or doesn't name.
 
     Args:
         cfg (dict): A config.
         needed (Sequence[str]): Sections that the tool requires.
 
     Raises:
-        SettingError: If so, with the key, its value and what is expected.
+        SettingError: If there is one, naming the key, its value and what is
+            expected.
     """
     for name in needed:
         if cfg.get(name) is None:

@@ -118,7 +118,7 @@ class LocalTeaching(nn.Module):
 
         Raises:
             SettingError: If NDAM's window is. The default is always accepted:
-                for a map of 2 x 2 it gives weights of 1, which do no harm.
+                for a map of 2 x 2 it gives weights of 1, which is harmless.
         """
         largest = max(3, *size)
         for loss in map(unwrapped, self.losses.values()):

@@ -119,7 +119,7 @@ def graph_run(
                 output = output.clone()
             outputs[name] = output
             calls[name] += 1
-            # Now: a later in-place operation would change the tensor's node.
+            # Read now: a later in-place operation would change the node.
             if isinstance(output, torch.Tensor) and output.requires_grad:
                 tensors[name] = (output.grad_fn, output.output_nr)
             return output

@@ -126,7 +126,7 @@ def check_unchanged(manager: RecorderManager, role: str) -> None:
         role (str): ``'student'`` or ``'teacher'``, for the message.
 
     Raises:
-        SettingError: If one was, with its name.
+        SettingError: If one was, naming it.
     """
     for name, recorder in manager.recorders.items():
         buffer = recorder.data_buffer

@@ -23,7 +23,7 @@ def find_relus(
     forward: Callable[[], List[torch.Tensor]],
     candidates: Optional[Iterable[nn.Module]] = None,
 ) -> List[nn.Module]:
-    """Find the activations whose input nothing else is seen to need.
+    """Find the activations whose input nothing else is found to need.
 
     In a real forward pass, their input is neither an input or output of a
     module with a hook, nor the model's own input, nor returned by
