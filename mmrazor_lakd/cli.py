@@ -304,8 +304,8 @@ def set_mixed_precision(cfg: Config) -> None:
 def run_tool(main: Callable[[], None], debug: bool = False) -> None:
     """Run a tool; explain errors in one sentence, with exit status 2.
 
-    After a training's first iteration, errors not due to a setting show their
-    traceback.
+    After a training's first iteration, errors that are due to neither a
+    setting nor a disk show their traceback.
 
     Args:
         main (Callable): The tool.

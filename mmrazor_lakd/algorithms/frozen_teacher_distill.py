@@ -87,7 +87,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             training in which the teacher was the student. Defaults to None:
             random weights.
         teacher_mode (str): ``'tensor'`` runs the teacher without its loss;
-            ``'loss'`` with it, for recorders that need its computation.
+            ``'loss'`` with it, for recorders of what the loss computes.
             Defaults to ``'tensor'``.
         teacher_train_mode (bool): Whether the teacher is in train mode during
             training: batch normalisation uses the batch's statistics, as in

@@ -52,7 +52,7 @@ def name_assertion(frames: Frames) -> str:
 
 
 def find_module(frames: Frames) -> Optional[Tuple[str, nn.Module]]:
-    """Find the innermost module that ran, by its name in the outermost."""
+    """Return the innermost running module, with its name in the outermost."""
     owners = [frame.f_locals.get('self') for frame, _ in frames]
     running = [
         owner

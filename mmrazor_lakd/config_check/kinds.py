@@ -210,7 +210,7 @@ def find_sections(cfg: Dict, scope: str) -> Iterator[Part]:
 
 
 def _find_loop(name: str, value: Dict, scope: str) -> Part:
-    """Set the loop's default type as MMEngine does."""
+    """Return a loop's part, with the default type that MMEngine builds."""
     default = DEFAULT_LOOPS.get(name)
     if name == 'train_cfg':
         default = 'EpochBased' if value.get('by_epoch') else 'IterBased'

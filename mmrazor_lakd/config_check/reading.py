@@ -158,7 +158,7 @@ def _explain_code(path: str, error: Exception) -> str:
 
 
 def configs_near(path: str) -> List[str]:
-    """List the configs in the innermost existing folder of a wrong path."""
+    """List the configs below the last existing folder of a wrong path."""
     folder = osp.dirname(path)
     while folder and not osp.isdir(folder):
         folder = osp.dirname(folder)

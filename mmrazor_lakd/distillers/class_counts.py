@@ -36,7 +36,7 @@ def unwrapped(loss: nn.Module) -> nn.Module:
 
 
 def logit_losses(distiller: nn.Module) -> List[str]:
-    """Return the names of the losses that compare logits class by class.
+    """List the losses that compare the teacher's logits class by class.
 
     Args:
         distiller (nn.Module): Any distiller of MMRazor's or ours.

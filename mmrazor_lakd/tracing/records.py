@@ -69,7 +69,7 @@ class RecordWatch:
         self._known: Set[int] = set()
 
     def sees_new(self, manager: RecorderManager) -> bool:
-        """Check whether there are such records since the last call."""
+        """Check for such records since the last call."""
         known = self._known
         self._known = {
             id(record)
