@@ -12,7 +12,7 @@ import warnings
 from . import compat
 from .numpy_check import check_numpy
 
-# mmcv-lite warns at every start of an operator that no classifier here uses.
+# At every start, mmcv-lite warns about an operator that nothing here uses.
 warnings.filterwarnings(
     'ignore', message='Fail to import ``MultiScaleDeformableAttention``'
 )

@@ -1,4 +1,4 @@
-"""What the command line tools share: arguments, configs, errors."""
+"""Arguments, configs and errors, shared by the command line tools."""
 
 import argparse
 import errno
@@ -64,7 +64,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class _LocalRank(argparse.Action):
-    """Passes the number of this process on to MMEngine."""
+    """Passes this process's local rank on to MMEngine."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         os.environ.setdefault('LOCAL_RANK', values)
@@ -82,7 +82,7 @@ def add_cfg_options(parser: argparse.ArgumentParser, explanation: str) -> None:
 
 
 def add_debug_argument(parser: argparse.ArgumentParser) -> None:
-    """Add the option with which an error shows where it comes from."""
+    """Add the option to show the traceback of an error."""
     parser.add_argument(
         '--debug',
         action='store_true',
@@ -91,7 +91,7 @@ def add_debug_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def natural(text: str) -> int:
-    """Parse a number of at least 0."""
+    """Parse an integer of at least 0."""
     number = int(text)
     if number < 0:
         raise ValueError
@@ -99,7 +99,7 @@ def natural(text: str) -> int:
 
 
 def positive(text: str) -> int:
-    """Parse a number of at least 1."""
+    """Parse an integer of at least 1."""
     number = natural(text)
     if number < 1:
         raise ValueError
@@ -109,7 +109,7 @@ def positive(text: str) -> int:
 def make_progress(
     console: Console, done: str = '{task.percentage:3.0f} %'
 ) -> Progress:
-    """Make bars that show the time left, of tasks with descriptions."""
+    """Create progress bars with descriptions and the time left."""
     return Progress(
         TextColumn('{task.description}'),
         BarColumn(),
@@ -122,13 +122,13 @@ def make_progress(
 
 
 class ConfigOptions(DictAction):
-    """MMEngine's action for ``--cfg-options``, which names what it can't read.
+    """MMEngine's action for ``--cfg-options``, with an error for bad syntax.
 
-    A bare ``DictAction`` ends with a traceback.
+    ``DictAction`` itself fails with a traceback.
     """
 
     def __call__(self, parser, namespace, values, option_string=None):
-        """Take ``KEY=VALUE`` apart, each by itself."""
+        """Parse each ``KEY=VALUE`` separately."""
         for value in values:
             try:
                 super().__call__(parser, namespace, [value], option_string)
@@ -140,10 +140,10 @@ class ConfigOptions(DictAction):
 
 
 def check_folder(option: str, path: Path) -> None:
-    """Refuse a path where no folder can be written.
+    """Raise if a folder can't be written to or created.
 
     Raises:
-        SettingError: If it is a file or lies in one, or is read-only.
+        SettingError: If it is a file or inside one, or is read-only.
     """
     for folder in (path, *path.absolute().parents):
         if not os.path.lexists(folder):
@@ -167,14 +167,13 @@ def load_config(
     work_dir: Optional[str] = None,
     launcher: str = 'none',
 ) -> Config:
-    """Read a config and merge into it what all tools have in common.
+    """Read a config and add what all tools have in common.
 
     Args:
-        path (str): The config.
-        options (dict, optional): Settings that override it, by their names
-            with dots.
-        work_dir (str, optional): Where logs and results go. Defaults to the
-            config's, or to a folder of the config's name in ``work_dirs``.
+        path (str): Path of the config.
+        options (dict, optional): Settings that override it, by dotted names.
+        work_dir (str, optional): Folder of logs and results. Defaults to the
+            config's, or to a folder in ``work_dirs`` named after the config.
         launcher (str): How the processes were started.
 
     Raises:
@@ -206,7 +205,7 @@ def load_config(
     return cfg
 
 
-#: what a launcher tells its processes
+#: environment variables that a launcher sets for its processes
 LAUNCHERS = dict(
     pytorch=('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
     slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
@@ -215,10 +214,10 @@ LAUNCHERS = dict(
 
 
 def check_launcher(launcher: str) -> None:
-    """Refuse a launcher that has not started this process.
+    """Raise if the launcher has not started this process.
 
     Raises:
-        SettingError: Naming what it would have set.
+        SettingError: If it hasn't, naming the variables it would have set.
     """
     missing = [n for n in LAUNCHERS.get(launcher, ()) if n not in os.environ]
     if missing:
@@ -231,11 +230,11 @@ def check_launcher(launcher: str) -> None:
 
 
 def _set_dataloader_defaults(loader) -> None:
-    """Fill in what a config need not say."""
+    """Set the defaults of a data loader."""
     loader.setdefault('collate_fn', dict(type='default_collate'))
-    # Pinning without an accelerator warns at every start, and does nothing.
+    # Pinning without an accelerator has no effect, and warns at every start.
     loader.setdefault('pin_memory', get_device() == 'cuda')
-    # PyTorch refuses persistent workers where there are no workers.
+    # PyTorch raises if persistent workers are set without workers.
     workers = loader.get('num_workers', 0) not in (0, None)
     loader['persistent_workers'] = workers and loader.get(
         'persistent_workers', True
@@ -243,10 +242,10 @@ def _set_dataloader_defaults(loader) -> None:
 
 
 def _start_cpu_processes(cfg: Config) -> None:
-    """Let several processes train on CPUs, which MMEngine doesn't provide for.
+    """Let several processes train on CPUs, which MMEngine doesn't support.
 
-    It selects a CUDA device before it starts the process group, and gives
-    DistributedDataParallel the number of a GPU.
+    It selects a CUDA device before it starts the process group, and passes
+    a GPU's index to DistributedDataParallel.
     """
     torch.distributed.init_process_group('gloo')
     cfg.model_wrapper_cfg = {
@@ -261,10 +260,10 @@ def _start_cpu_processes(cfg: Config) -> None:
 
 
 def hide_upstream_notices() -> None:
-    """Keep quiet what MMEngine says of itself at every start.
+    """Hide MMEngine's warnings about itself at every start.
 
-    Its own hook uses the FileClient that it announces the end of; no user
-    can mend that.
+    Its own hook uses the FileClient that it deprecates, which users can't
+    change.
     """
     logger = MMLogger.get_current_instance()
     logger.addFilter(
@@ -277,16 +276,16 @@ def hide_upstream_notices() -> None:
 
 
 def set_mixed_precision(cfg: Config) -> None:
-    """Turn mixed precision on, whether or not the wrapper has a type.
+    """Turn on mixed precision, whether or not the wrapper has a type.
 
     On a GPU this is MMEngine's float16 with loss scaling. MMEngine's wrapper
-    refuses a CPU, so there it is bfloat16.
+    doesn't support CPUs, so there it is bfloat16.
 
     Raises:
-        SettingError: If the wrapper is of a kind that can't be replaced.
+        SettingError: If the wrapper is of a type that can't be replaced.
     """
     if not isinstance(cfg.get('optim_wrapper'), dict):
-        return  # which check_config refuses
+        return  # check_config will raise
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind in ('AmpOptimWrapper', 'Bfloat16OptimWrapper'):
         return
@@ -303,10 +302,10 @@ def set_mixed_precision(cfg: Config) -> None:
 
 
 def run_tool(main: Callable[[], None], debug: bool = False) -> None:
-    """Run a tool; tell in one sentence what fails, with exit status 2.
+    """Run a tool; explain errors in one sentence, with exit status 2.
 
-    A training that has begun, and then fails of anything but a setting, shows
-    its traceback.
+    After a training's first iteration, errors that are due to neither a
+    setting nor a disk show their traceback.
 
     Args:
         main (Callable): The tool.
@@ -325,13 +324,13 @@ def run_tool(main: Callable[[], None], debug: bool = False) -> None:
     except KeyboardInterrupt:
         if debug:
             traceback.print_exc()
-        sys.exit(130)  # as a shell has it
+        sys.exit(130)  # as in a shell
     finally:
         leave_process_group()
 
 
 def _is_foreign(error: Exception) -> bool:
-    """Whether no program is at fault: a setting is, or a disk."""
+    """Check whether an error is due to a setting or a disk, not the code."""
     disk = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
     return isinstance(error, SettingError) or (
         isinstance(error, OSError) and error.errno in disk
@@ -341,8 +340,8 @@ def _is_foreign(error: Exception) -> bool:
 def _tell(sentence: str) -> None:
     """Print the sentence of an error, once for all processes.
 
-    The others wait before they repeat it: if the first one fails as well,
-    its launcher ends them meanwhile.
+    The other processes wait first: if rank 0 fails as well, the launcher
+    ends them before they repeat the sentence.
     """
     if get_rank():
         time.sleep(3)
@@ -350,15 +349,15 @@ def _tell(sentence: str) -> None:
 
 
 def leave_process_group() -> None:
-    """End a process of several in order; do nothing in a single one.
+    """Destroy the process group, if there is one.
 
     Gloo's threads hold the tensors of their last collective for a moment
-    longer than it takes, and need Python's lock to let go of them. A process
-    that takes the group down before that may hang, and one whose interpreter
-    ends before that may abort.
+    after it, and need Python's lock to release them. A process that destroys
+    the group before that may hang, and one whose interpreter exits before
+    that may abort.
     """
     if not torch.distributed.is_initialized():
         return
-    gc.collect()  # the Runner's cycles keep the wrapped model, and its group
-    time.sleep(0.2)  # without Python's lock: the threads have it
+    gc.collect()  # the Runner's cycles keep the wrapped model and its group
+    time.sleep(0.2)  # leaves Python's lock to the threads
     torch.distributed.destroy_process_group()

@@ -1,22 +1,22 @@
-"""Makes MMRazor 1.0.0 and MMEngine 0.10.7 work on today's PyTorch.
+"""Make MMRazor 1.0.0 and MMEngine 0.10.7 work with today's PyTorch.
 
 Three things are broken on some releases of PyTorch:
 
 - ``import mmrazor.models`` fails on torch >= 2, because the sub-package
   ``mmrazor.structures.quantization`` builds its tables at import from private
-  functions of ``torch.ao`` that are gone. Distillation needs nothing of it,
-  so placeholders take its place, which refuse to be used.
+  functions of ``torch.ao`` that no longer exist. Distillation doesn't need
+  it, so it is replaced by placeholders that raise when used.
 - MMEngine can't read its own checkpoints on torch >= 2.6, where
-  ``torch.load`` admits known classes only. They are made known; the
+  ``torch.load`` accepts only known classes. Its classes are registered; the
   protection stays on.
-- MMRazor's algorithms switch in-place activations off, since one would
-  overwrite the map that a recorder took before it. They look for modules in
-  an ``OrderedDict``, which ``nn.Module`` no longer has, and switch nothing
-  off, silently. A method that goes through the modules takes its place.
+- MMRazor's algorithms switch off in-place activations, since one would
+  overwrite the map recorded before it. They look for modules in an
+  ``OrderedDict``, which ``nn.Module`` no longer has, and silently switch
+  nothing off. The method is replaced by one that iterates over the modules.
 
-Whether something is broken is found out by trying it, not by a version
-number, and nothing is touched where it works: on torch 1.13
-:func:`apply` does nothing.
+Whether something is broken is determined by trying it, not by a version
+number, and what works is left alone: on torch 1.13 :func:`apply` does
+nothing.
 """
 
 import ast
@@ -44,14 +44,14 @@ QUANTIZATION = 'mmrazor.structures.quantization'
 
 @lru_cache(maxsize=None)
 def apply() -> Tuple[str, ...]:
-    """Repair what is broken, and say so in one line of the log.
+    """Repair what is broken, and log it in one line.
 
-    ``import mmrazor_lakd`` calls it before it imports anything of MMRazor. A
-    second call in the same process does nothing.
+    ``import mmrazor_lakd`` calls it before it imports anything from MMRazor.
+    A second call in the same process does nothing.
 
     Returns:
-        tuple[str]: What was done, a clause for each repair, empty where
-        nothing was broken. Every call returns the same.
+        tuple[str]: What was done, one clause per repair; empty if nothing was
+        broken. Every call returns the same.
     """
     repairs = (_stand_in(), _allow_checkpoints(), _switch_inplace_off())
     done = tuple(filter(None, repairs))
@@ -61,10 +61,10 @@ def apply() -> Tuple[str, ...]:
 
 
 def _is_main_process() -> bool:
-    """Whether this process is neither a worker nor a rank other than 0.
+    """Check whether this process is neither a worker nor a rank other than 0.
 
-    ``mmengine.dist`` can't tell here: a config's imports come before the
-    process group. The launchers' own variables can.
+    From the launchers' variables, since a config's imports precede the
+    process group that ``mmengine.dist`` needs.
     """
     ranks = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
     return multiprocessing.parent_process() is None and all(
@@ -76,13 +76,13 @@ def _is_main_process() -> bool:
 
 
 class Unavailable:
-    """Stands in for a class, function or table of MMRazor's quantisation.
+    """Placeholder for a class, function or table of MMRazor's quantisation.
 
     It can be imported, named in annotations, copied and printed, since
-    MMRazor's own modules do so at import. Anything that would use it raises.
+    MMRazor's own modules do so at import. Any other use raises.
 
     Args:
-        name (str): What it stands in for, with its module.
+        name (str): What it replaces, with its module.
         reason (str): Why that is missing, as a clause.
     """
 
@@ -94,8 +94,8 @@ class Unavailable:
         return f'<{self._name}, unavailable>'
 
     def __getattr__(self, attribute: str):
-        # Private and special names are what copy, pickle, inspect and
-        # notebooks look for in any object; only AttributeError tells them no.
+        # copy, pickle, inspect and notebooks look for private and special
+        # names in any object, and expect an AttributeError.
         if attribute.startswith('_'):
             raise AttributeError(attribute)
         self._refuse()
@@ -116,17 +116,17 @@ def _stand_in() -> Optional[str]:
     """Replace MMRazor's quantisation if, and only if, it can't be imported.
 
     Returns:
-        str: What was done, or None where the import works.
+        str: What was done, or None if the import works.
     """
-    # Not in the `try`: a missing or unfit MMRazor is for the user to mend,
-    # and its own message says how.
+    # Not in the `try`: a missing or unsuitable MMRazor is for the user to
+    # fix, and its own message says how.
     mmrazor = importlib.import_module('mmrazor')
     try:
         importlib.import_module(QUANTIZATION)
         return None
     except Exception as error:
-        # Which exception comes depends on what this PyTorch has dropped; what
-        # has other causes fails again in the import of mmrazor.structures.
+        # The exception depends on what this PyTorch has removed; errors with
+        # other causes recur in the import of mmrazor.structures.
         failure = error
 
     trees = _parse(Path(mmrazor.__file__).parent)
@@ -142,7 +142,7 @@ def _stand_in() -> Optional[str]:
 
 
 def _parse(root: Path) -> Dict[str, ast.Module]:
-    """Parse the files of MMRazor's quantisation, by their modules' names."""
+    """Parse the files of MMRazor's quantisation, by module name."""
     trees = {}
     for file in sorted((root / 'structures' / 'quantization').rglob('*.py')):
         parts = file.relative_to(root.parent).with_suffix('').parts
@@ -153,9 +153,9 @@ def _parse(root: Path) -> Dict[str, ast.Module]:
 
 
 def _install(name: str, trees: Dict[str, ast.Module], reason: str) -> None:
-    """Put a module with a placeholder for each name into ``sys.modules``.
+    """Add a module with a placeholder for each name to ``sys.modules``.
 
-    A package has, beside its own names, those of everything below it.
+    A package also has the names of everything below it.
     """
     below = [other for other in trees if other.startswith(f'{name}.')]
     module = module_from_spec(ModuleSpec(name, None, is_package=bool(below)))
@@ -183,10 +183,10 @@ def _public(tree: ast.Module) -> List[str]:
 
 
 def _missing_in_torch(trees: Iterable[ast.Module]) -> List[str]:
-    """List what the files import from PyTorch and this PyTorch lacks.
+    """List what the files import from PyTorch, but this PyTorch lacks.
 
     MMRazor swallows this ImportError and fails later, at a table, with a
-    message that names a wrong cause.
+    misleading message.
     """
     missing = {}
     for node in (node for tree in trees for node in ast.walk(tree)):
@@ -209,12 +209,12 @@ def _missing_in_torch(trees: Iterable[ast.Module]) -> List[str]:
 
 
 def _repeat_failed_imports() -> None:
-    """Import what of MMRazor this process has tried in vain before.
+    """Repeat the imports from MMRazor that failed earlier in this process.
 
-    After a failed import Python forgets the package, but keeps those of its
-    submodules that were complete, and the classes they have registered. A
-    second import finds them there, and registers nothing twice, but doesn't
-    make them attributes of the new package.
+    After a failed import Python drops the package, but keeps its completed
+    submodules and the classes that they have registered. A second import
+    finds these and registers nothing twice, but doesn't make them attributes
+    of the new package.
     """
     names = sorted(name for name in sys.modules if name.startswith('mmrazor.'))
     for name in names:
@@ -230,12 +230,12 @@ def _repeat_failed_imports() -> None:
 def _allow_checkpoints() -> Optional[str]:
     """Let ``torch.load`` read MMEngine's checkpoints, with protection on.
 
-    Beside tensors they hold the logged values, each a ``HistoryBuffer`` of
-    two NumPy arrays, and NumPy scalars such as the best score. NumPy 1 and 2
-    write different names for the same two functions; files of both are read.
+    Besides tensors they contain the logged values, each a ``HistoryBuffer``
+    of two NumPy arrays, and NumPy scalars such as the best score. NumPy 1 and
+    2 save the same two functions under different names; both can be read.
 
     Returns:
-        str: What was done, or None where they can be read as it is.
+        str: What was done, or None if they can be read already.
     """
     if _reads_checkpoints():
         return None
@@ -260,12 +260,12 @@ def _allow_checkpoints() -> Optional[str]:
 
 
 def _statistics_method(owner: type, name: str):
-    """Stand in for the ``getattr`` that MMEngine's checkpoints call.
+    """Replace the ``getattr`` that MMEngine's checkpoints call.
 
     A ``HistoryBuffer`` is saved with its methods ``min``, ``max``, ``mean``
     and ``current``, and pickle writes a method as ``getattr(class, name)``.
-    The real ``getattr`` must not be admitted, as it leads from any class to
-    everything; this one gives those four and nothing else.
+    The real ``getattr`` must not be allowed, as it leads from any class to
+    everything; this one returns only these four.
     """
     if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
         return getattr(HistoryBuffer, name)
@@ -275,14 +275,14 @@ def _statistics_method(owner: type, name: str):
 
 
 def _reads_checkpoints() -> bool:
-    """Whether a small checkpoint of MMEngine's kind survives a round trip."""
+    """Check whether a small checkpoint like MMEngine's can be read back."""
     file = io.BytesIO()
     log = HistoryBuffer([1.0], [1])
     torch.save({'message_hub': {'loss': log, 'best': np.float64(1)}}, file)
     file.seek(0)
     try:
         with warnings.catch_warnings():
-            # torch 2.4 and 2.5 announce here what 2.6 does; that is handled.
+            # torch 2.4 and 2.5 announce the change in 2.6, handled here.
             warnings.simplefilter('ignore', FutureWarning)
             torch.load(file)  # without weights_only, as MMEngine calls it
     except pickle.UnpicklingError:
@@ -294,17 +294,17 @@ def _reads_checkpoints() -> bool:
 
 
 def _switch_inplace_off() -> Optional[str]:
-    """Have MMRazor's algorithms find the activations that are in place.
+    """Make MMRazor's algorithms find in-place activations.
 
     Returns:
-        str: What was done, or None where they find them.
+        str: What was done, or None if they find them already.
     """
-    # After _stand_in, without which it can't be imported.
+    # After _stand_in, without which this import fails.
     base = importlib.import_module('mmrazor.models.algorithms.base')
     nested = nn.Sequential(nn.Sequential(nn.ReLU(inplace=True)))
     example = SimpleNamespace(network=nested)
     find = base.BaseAlgorithm.set_module_inplace_false
-    # As a method, it calls itself by this name.
+    # It calls itself recursively by this name.
     example.set_module_inplace_false = partial(find, example)
     find(example, nested, 'self.network')
     if not nested[0][0].inplace:
@@ -319,11 +319,11 @@ def _switch_inplace_off() -> Optional[str]:
 def _set_module_inplace_false(
     self, architecture: nn.Module, varstr: str = ''
 ) -> None:
-    """Stand in for ``BaseAlgorithm.set_module_inplace_false``.
+    """Replace ``BaseAlgorithm.set_module_inplace_false``.
 
     Args:
         architecture (nn.Module): Student or teacher.
-        varstr (str): What MMRazor's evaluates; nothing depends on it.
+        varstr (str): Unused; for MMRazor's signature.
     """
     for module in architecture.modules():
         if hasattr(module, 'inplace'):

@@ -1,4 +1,4 @@
-"""The error that a user can mend, and how its sentences are made."""
+"""The error that users can fix, and helpers for its messages."""
 
 import math
 from difflib import get_close_matches
@@ -7,7 +7,7 @@ from typing import Iterable, Optional, Sequence
 
 
 class SettingError(ValueError):
-    """A config, checkpoint, data set or option is wrong.
+    """Raised if a config, checkpoint, data set or option is wrong.
 
     The message is one sentence that names the culprit, what was expected and
     what to write instead. The command line tools print it without a
@@ -16,17 +16,17 @@ class SettingError(ValueError):
 
 
 class DivergenceError(SettingError):
-    """A training has come to a loss that isn't finite."""
+    """Raised if the loss of a training isn't finite."""
 
 
 def check_choice(owner: str, name: str, value, choices: Sequence) -> None:
-    """Refuse an option's value that is not among its choices.
+    """Raise if an option's value is not among its choices.
 
     Args:
         owner (str): The class that has the option.
         name (str): The option.
-        value: What the user gave.
-        choices (Sequence): What is allowed.
+        value: The user's value.
+        choices (Sequence): The allowed values.
 
     Raises:
         SettingError: If ``value`` is not in ``choices``.
@@ -39,7 +39,7 @@ def check_choice(owner: str, name: str, value, choices: Sequence) -> None:
 
 
 def is_number(value, integer: bool = False) -> bool:
-    """Check whether a value is a finite number; a bool is none."""
+    """Check whether a value is a finite number; a bool is not."""
     kind = Integral if integer else Real
     return (
         isinstance(value, kind)
@@ -58,21 +58,21 @@ def check_number(
     integer: bool = False,
     example: Optional[float] = None,
 ) -> None:
-    """Refuse an option's value that is no finite number in its range.
+    """Raise if an option's value is not a finite number in its range.
 
     Args:
-        owner (str): What has the option: a class, or a key of the config.
+        owner (str): Owner of the option: a class, or a key of the config.
         name (str): The option.
-        value: What the user gave.
-        minimum (float): The least number allowed. Defaults to none.
-        above (float): A bound that is itself not allowed. Defaults to none.
-        below (float): Likewise, from above. Defaults to none.
+        value: The user's value.
+        minimum (float): The smallest allowed number. Defaults to none.
+        above (float): An exclusive lower bound. Defaults to none.
+        below (float): An exclusive upper bound. Defaults to none.
         integer (bool): Whether it must be an integer. Defaults to False.
         example (float, optional): A value to write instead.
 
     Raises:
-        SettingError: If ``value`` is of another type, is NaN or infinite, or
-            is out of its range.
+        SettingError: If ``value`` is of another type, NaN, infinite or out of
+            range.
     """
     if (
         is_number(value, integer)

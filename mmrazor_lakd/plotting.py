@@ -1,7 +1,7 @@
-"""The colours of all pictures, told apart by colour-blind eyes.
+"""The colours of all figures, distinguishable by colour-blind readers.
 
-They are Okabe and Ito's ("Color Universal Design", 2008), without their
-yellow, which is too faint for lines: Tol's wine stands in its place.
+They are Okabe and Ito's ("Color Universal Design", 2008), but Tol's wine
+replaces their yellow, which is too faint for lines.
 """
 
 import textwrap
@@ -19,7 +19,7 @@ WINE = '#882255'
 
 
 def line_style(color: str, again: bool) -> Dict[str, Any]:
-    """Choose how a line is drawn: dashed and hollow if its colour was used."""
+    """Return a line's style: dashed and hollow if its colour is repeated."""
     return dict(
         color=color,
         linestyle='--' if again else '-',
@@ -28,7 +28,7 @@ def line_style(color: str, again: bool) -> Dict[str, Any]:
 
 
 def wrap(label: str, width: int) -> str:
-    """Break a label into lines: at commas, else where the width is full."""
+    """Break a label into lines at commas, and at the width if needed."""
     return '\n'.join(
         line
         for part in label.split(',')

@@ -1,4 +1,4 @@
-"""Where a result comes from: machine, versions, commit, command."""
+"""The origin of a result: machine, versions, commit and command."""
 
 import platform
 import subprocess
@@ -16,18 +16,18 @@ PACKAGES = (
     'mmrazor',
     'mmrazor-lakd',
 )
-# What a result depends on, and not the reports beside it.
+# What a result depends on, without the reports.
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ('mmrazor_lakd', 'configs', 'tools')
 
 
 def describe_machine() -> Dict[str, Any]:
-    """Say on what was measured: versions, processor, threads, device."""
+    """Describe the machine: versions, processor, threads, device."""
     versions = {'python': platform.python_version()}
     for name in PACKAGES:
         try:
             versions[name] = version(name)
-        except PackageNotFoundError:  # used from its folder
+        except PackageNotFoundError:  # used without installation
             versions[name] = None
     gpu = get_device() == 'cuda'
     return dict(
@@ -39,7 +39,7 @@ def describe_machine() -> Dict[str, Any]:
 
 
 def _cpu_model() -> str:
-    """The processor's name, as well as the system tells it."""
+    """Return the processor's name, as far as the system reports it."""
     info = Path('/proc/cpuinfo')
     if info.is_file():
         for line in info.read_text().splitlines():
@@ -49,13 +49,13 @@ def _cpu_model() -> str:
 
 
 def describe_commit(folder: Path = ROOT) -> Dict[str, Any]:
-    """Say which commit a folder is at, and whether its code differs from it.
+    """Describe a folder's commit, and whether the code differs from it.
 
     Args:
-        folder (Path): The project's. Defaults to this one's.
+        folder (Path): Folder of the project. Defaults to this one's.
 
     Returns:
-        dict: ``commit`` and ``dirty``; both None where there is no git.
+        dict: ``commit`` and ``dirty``; both None without git.
     """
 
     def git(*arguments: str) -> Optional[str]:
@@ -77,7 +77,7 @@ def describe_commit(folder: Path = ROOT) -> Dict[str, Any]:
 
 
 def describe_origin(report: Dict[str, Any]) -> List[str]:
-    """Say in lines with what, and on what, a report was made.
+    """Describe how, and on which machine, a report was made.
 
     Args:
         report (dict): With ``machine`` from :func:`describe_machine` or

@@ -1,4 +1,4 @@
-"""Reports in parts: as Markdown, as one HTML page, and on the screen."""
+"""Write reports as Markdown or one HTML page, or show them in a terminal."""
 
 import base64
 from html import escape as escape_html
@@ -19,18 +19,19 @@ img { max-width: 100%; }
 
 
 class Section(NamedTuple):
-    """A part of a report.
+    """A section of a report.
 
     Attributes:
         title (str): Its title.
-        text (str): What a reader must know of the table.
-        header (Sequence[str]): Names of the table's columns; empty for none.
-        rows (Sequence[Sequence[str]]): The table.
-        texts (int): How many columns, the first ones, are texts. The others
-            are numbers.
+        text (str): Explanation of the table.
+        header (Sequence[str]): Names of the table's columns; empty for no
+            table.
+        rows (Sequence[Sequence[str]]): Rows of the table.
+        texts (int): Number of leading columns with text; the others contain
+            numbers.
         pictures (Sequence[tuple[str, str]]): Files in the report's folder,
             and what they show.
-        facts (Sequence[str]): A list below; `code` in backticks.
+        facts (Sequence[str]): A list at the end; `code` in backticks.
     """
 
     title: str
@@ -47,8 +48,8 @@ class Report(NamedTuple):
 
     Attributes:
         title (str): Its title.
-        text (str): What comes first; may be empty.
-        sections (Sequence[Section]): Its parts.
+        text (str): Introduction; may be empty.
+        sections (Sequence[Section]): Its sections.
         facts (Sequence[str]): How it was made; `code` in backticks.
     """
 
@@ -108,7 +109,7 @@ def write_pages(report: Report, folder: Path, name: str) -> None:
 
 
 def rich_table(section: Section, **numbers) -> Table:
-    """Make a section's table for the screen; numbers: how they are shown."""
+    """Create a section's table; ``numbers`` are options of number columns."""
     table = Table(title=escape(section.title))
     for place, name in enumerate(section.header):
         if place < section.texts:

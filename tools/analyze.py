@@ -1,13 +1,13 @@
 """Shows what a student learned from its teacher, module by module.
 
-For example, LAKD's student beside one that was trained alone::
+For example, LAKD's student compared with one trained alone::
 
     python tools/analyze.py \
         configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py \
         work_dirs/lakd_resnet20_resnet8_1xb64_digits/epoch_15.pth \
         --compare work_dirs/resnet8_1xb64_digits/epoch_15.pth,label=alone
 
-Tables, pictures and one HTML page go to the folder --out.
+Tables, figures and one HTML page are written to the folder --out.
 """
 
 import argparse

@@ -8,8 +8,8 @@ For example, KD, the same with MMRazor's own algorithm, and LAKD::
     model.type=SingleTeacherDistill,label=stock \
         configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py
 
-Each config trains in a process of its own, one after another. Tables and
-pictures go to the folder --out.
+Each config trains in its own process, one after another. Tables and figures
+are written to the folder --out.
 """
 
 import argparse

@@ -1,11 +1,11 @@
 """Trains a suite of methods side by side, and reports.
 
-For example, all methods on digits, and a suite's first seed alone::
+For example, all methods on digits, and only the first seed of a suite::
 
     python tools/benchmark.py smoke
     python tools/benchmark.py cifar10_small --seeds 0 --jobs 2
 
-What is finished is kept: the same command goes on where it was stopped.
+Finished trainings are kept: the same command resumes where it was stopped.
 """
 
 import argparse
@@ -103,12 +103,12 @@ def parse_args() -> argparse.Namespace:
 
 
 def stop(number: int, frame: Any) -> None:
-    """End like Ctrl-C when a system asks to end."""
+    """Handle SIGTERM like Ctrl-C."""
     raise KeyboardInterrupt
 
 
 def main(args: argparse.Namespace) -> None:
-    """Train what is missing, measure, report."""
+    """Run the missing trainings, measure, and report."""
     signal.signal(signal.SIGTERM, stop)
     console = Console()
     if args.compare:
@@ -155,7 +155,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def command() -> str:
-    """Write what the user called."""
+    """Return the user's command."""
     return shlex.join(['python', 'tools/benchmark.py', *sys.argv[1:]])
 
 

@@ -1,14 +1,14 @@
 """Measures how many images a second the train loaders of configs give.
 
-For example, the data in memory beside MMPretrain's own pipeline::
+For example, data in memory compared with MMPretrain's own pipeline::
 
     python tools/benchmark_dataloader.py \
         configs/_base_/datasets/cifar10_bs128_per_image.py \
         configs/_base_/datasets/cifar10_bs128.py
 
-The loaders are built as a training run builds them, and run one after
-another. Nothing is trained. Batches go round: an epoch's end is part of the
-measurement, the workers' first start is not.
+The loaders are built as in training, and run one after another. Nothing is
+trained. Loaders restart after an epoch: this is part of the measurement, the
+workers' first start is not.
 """
 
 import argparse
@@ -44,23 +44,23 @@ from mmrazor_lakd.errors import SettingError, nearest
 
 
 class Measurement(NamedTuple):
-    """What was found for one loader."""
+    """The measurement of one loader."""
 
     config: str
     batch_size: int
     workers: int
-    rates: List[float]  # images a second, one number a pass
+    rates: List[float]  # images per second, one number per pass
 
 
 def build_loader(path: str, options: dict) -> DataLoader:
     """Build the train loader of a config.
 
     Args:
-        path (str): The config.
+        path (str): Path of the config.
         options (dict): Settings that override the config's.
 
     Raises:
-        SettingError: There is no such config, or it has no train loader.
+        SettingError: If there is no such config, or it has no train loader.
     """
     if not os.path.isfile(path):
         raise SettingError(
@@ -73,7 +73,7 @@ def build_loader(path: str, options: dict) -> DataLoader:
     check_config(cfg, used=['train_dataloader'], scope='mmpretrain')
     init_default_scope(cfg.get('default_scope') or 'mmpretrain')
     loader = cfg.train_dataloader
-    # PyTorch refuses persistent workers where there are none
+    # PyTorch raises if persistent workers are set without workers
     loader.persistent_workers = loader.get('num_workers', 0) > 0
     loader.pin_memory = torch.cuda.is_available()
     with explained(cfg):
@@ -86,12 +86,12 @@ def measure(loader: DataLoader, batches: int, passes: int) -> List[float]:
     """Measure a loader.
 
     Args:
-        loader (DataLoader): It is started anew when it comes to its end.
-        batches (int): How many batches a pass has.
-        passes (int): How many passes to measure after one for warming up.
+        loader (DataLoader): The loader, restarted at its end.
+        batches (int): Number of batches in a pass.
+        passes (int): Number of passes to measure, after one for warm-up.
 
     Returns:
-        list[float]: Images a second, one number a pass.
+        list[float]: Images per second, one number per pass.
     """
     endless = chain.from_iterable(repeat(loader))
     rates = []
@@ -106,7 +106,7 @@ def measure(loader: DataLoader, batches: int, passes: int) -> List[float]:
 
 
 def make_table(measurements: List[Measurement]) -> Table:
-    """Make a table of all measurements, compared with the first."""
+    """Create a table of all measurements, compared with the first."""
     table = Table(title='Train loaders')
     table.add_column('config', overflow='fold')
     for name in ('batch', 'workers', 'images/s', 'lowest-highest', 'ratio'):

@@ -61,7 +61,7 @@ def make_runs(teacher_epochs: int, epochs: int) -> List[Run]:
 
 
 def shorten(path: Path) -> str:
-    """Write a path below the project without the project's own."""
+    """Return a path inside the project relative to it."""
     inside = path.is_relative_to(ROOT)
     return str(path.relative_to(ROOT) if inside else path)
 
@@ -71,9 +71,9 @@ def config_path(run: Run) -> Path:
 
 
 def read_curve(work_dir: Path, started: float) -> List[float]:
-    """Read the accuracies of a training's epochs from MMEngine's log.
+    """Read the accuracy of each epoch from MMEngine's log.
 
-    A log from before ``started`` is that of an earlier demo.
+    A log from before ``started`` belongs to an earlier demo.
     """
     logs = sorted(work_dir.glob('*/vis_data/scalars.json'))
     if not logs or logs[-1].stat().st_mtime < started:
@@ -122,7 +122,7 @@ def train_and_test(
         'default_hooks.checkpoint.save_best=None',
     ]
     if run.distilled:
-        # within the project: a path above it may have spaces
+        # relative to the project, whose own path may have spaces
         options.append(f'model.teacher_ckpt={shorten(teacher)}')
     common = [str(config_path(run)), '--work-dir', str(work_dir), *debug]
     started = time.time()
@@ -151,7 +151,7 @@ def train_all(
     debug: List[str],
     console: Console,
 ) -> None:
-    """Train and test one model after the other, showing the time left."""
+    """Train and test the models one by one, showing the time left."""
     columns = (
         TextColumn('{task.description:24}'),
         BarColumn(),
@@ -230,8 +230,8 @@ def main() -> None:
     train_all(runs, out, debug, console)
     print_table(runs, console)
     report = out / 'report.png'
-    with redirect_stdout(io.StringIO()):  # the log of loading the models
-        # Importing it at the top would keep the screen empty for seconds.
+    with redirect_stdout(io.StringIO()):  # hides the log of model loading
+        # Importing it at the top would delay the first output by seconds.
         from mmrazor_lakd.visualization.demo_report import draw_report
 
         draw_report(

@@ -1,6 +1,6 @@
 """Prints the networks of the literature, their sizes and their maps.
 
-The table of docs/en/networks.md is what this prints::
+The table in docs/en/networks.md is its output::
 
     python tools/list_networks.py
 """
@@ -16,7 +16,7 @@ COLUMNS += ('multiply-adds', 'width')
 
 
 def table() -> str:
-    """Write a Markdown table with a row for each network."""
+    """Return a Markdown table with a row for each network."""
     lines = [
         f'| {" | ".join(COLUMNS)} |',
         f'|{"---|" * 2}{"---:|" * (len(COLUMNS) - 2)}',

@@ -1,6 +1,6 @@
 """Writes the config of a method for a pair of networks.
 
-For example, where the configs of this project have their place for it::
+For example, at its usual path in this project::
 
     python tools/make_config.py --method reviewkd \
         --pair vgg13_vgg8_1xb64_cifar100
@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Write the config and say how to train with it."""
+    """Write the config and print how to train with it."""
     configs = configs_folder()
     choice = choose(configs, args.method, args.pair)
     out = args.out or config_path(configs, args.method, args.pair)

@@ -1,7 +1,6 @@
 """Shows where a teacher and its students look, module by module.
 
-For example, LAKD beside KD and a student without a teacher, on images of the
-test data::
+For example, LAKD compared with KD, on images of the test data::
 
     python tools/visualize.py \
         configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py \
@@ -118,7 +117,7 @@ def parse_args() -> argparse.Namespace:
     if args.indices and (args.images or args.num):
         parser.error('--indices goes with neither IMAGES nor --num')
     for text in args.compare:
-        # argparse takes for --compare whatever follows it.
+        # argparse assigns to --compare whatever follows it.
         kind = mimetypes.guess_type(text.partition(',')[0])[0] or ''
         if kind.startswith('image/') or Path(text).is_dir():
             parser.error(
@@ -129,8 +128,8 @@ def parse_args() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    """Make the pictures."""
-    # What building a model logs belongs to training.
+    """Draw the figures."""
+    # The log of building a model matters only in training.
     MMLogger.get_instance('visualize', log_level='WARNING')
     settings = vars(args).copy()
     del settings['debug']

@@ -1,4 +1,4 @@
-"""Algorithms of distillation: who is trained, and by whom."""
+"""Distillation algorithms: which network is trained, and by which."""
 
 from ..checkpoints.loading import (
     check_checkpoint,

@@ -1,4 +1,4 @@
-"""Distillation from a teacher that stays as it is."""
+"""Distillation from a frozen teacher."""
 
 import logging
 from contextlib import nullcontext
@@ -50,66 +50,64 @@ from .teacher_fusion.inplace_relu import find_relus, set_inplace
 
 @MODELS.register_module()
 class FrozenTeacherDistill(SingleTeacherDistill):
-    """A :class:`SingleTeacherDistill` whose teacher is wholly frozen.
+    """A :class:`SingleTeacherDistill` whose teacher is entirely frozen.
 
-    It gives the same losses as MMRazor's, from the same configs, and differs
-    in what it spends on the teacher:
+    It computes the same losses as MMRazor's, from the same configs, and
+    differs mainly in what it spends on the teacher:
 
-    - The whole teacher is in eval mode, not its batch normalisation alone
+    - The whole teacher is in eval mode, not just its batch normalisation
       (dropout and drop-path would distort the maps).
-    - Its batch normalisation is folded into its convolutions at the first
-      training step, its activations are computed in place where nobody needs
-      their input, on a CPU it computes channels last, and no loss is computed
-      for it.
-    - It is no submodule: its weights are neither in the checkpoints, nor
-      with the optimizer, nor with DistributedDataParallel. They move with
-      the model from device to device all the same. A checkpoint of MMRazor's
-      that holds a teacher can still be loaded.
-    - Its checkpoint must fit exactly: a missing key is an error there, while
-      MMRazor only warns and goes on with random weights.
-    - A data preprocessor without a type, as mmpretrain's configs have it, is
-      of the student's type, where MMRazor's refuses it. It takes over the
-      student's ``train_cfg.augments`` (Mixup, CutMix).
-    - ``architecture`` and ``teacher`` may be ``dict(cfg_path=...)`` with a
-      config file of the user's own as well, and what is written beside it
-      changes the network.
-    - What a recorder took and something overwrites before a loss gets it, is
-      an error.
+    - At the first training step its batch normalisation is folded into its
+      convolutions. Activations whose input is not needed run in place, on a
+      CPU it computes channels last, and its loss is not computed.
+    - It is not a submodule: its weights are neither saved in checkpoints, nor
+      passed to the optimizer or to DistributedDataParallel. They still move
+      with the model from device to device. A checkpoint of MMRazor's that
+      contains a teacher can still be loaded.
+    - Its checkpoint must fit exactly: a missing key is an error, while
+      MMRazor only warns and continues with random weights.
+    - A data preprocessor without a type, as in mmpretrain's configs, is of
+      the student's type, while MMRazor's raises. It takes over the student's
+      ``train_cfg.augments`` (Mixup, CutMix).
+    - ``architecture`` and ``teacher`` may also be ``dict(cfg_path=...)`` with
+      the user's own config file, and keys beside ``cfg_path`` change the
+      network.
+    - A record that is overwritten before a loss uses it is an error.
 
     The teacher's checkpoint is loaded when the Runner initialises the
     weights, as with MMEngine's ``init_cfg=dict(type='Pretrained')``: testing
-    a student needs no teacher's file. Whoever trains in a loop of their own
-    calls ``model.init_weights()`` first, as everywhere in MMEngine.
+    a student doesn't need the teacher's file. In your own training loop, call
+    ``model.init_weights()`` first, as usual in MMEngine.
 
     Args:
         architecture (BaseModel | dict): The student.
-        data_preprocessor (nn.Module | dict, optional): What prepares the
+        data_preprocessor (nn.Module | dict, optional): Preprocessor of the
             images of both networks. Defaults to None: the student's.
         teacher_ckpt (str, optional): Checkpoint of the teacher, or of a
             training in which the teacher was the student. Defaults to None:
             random weights.
         teacher_mode (str): ``'tensor'`` runs the teacher without its loss;
-            ``'loss'`` with it, for recorders of something that happens there.
+            ``'loss'`` with it, for recorders of what the loss computes.
             Defaults to ``'tensor'``.
-        teacher_train_mode (bool): Whether the teacher is in train mode in
-            training: batch normalisation takes the batch's statistics, as
-            its authors' code for OFD and ReviewKD has it, and dropout is
-            active. Its weights and its own statistics stay as they are, and
-            nothing is folded. Defaults to False.
+        teacher_train_mode (bool): Whether the teacher is in train mode during
+            training: batch normalisation uses the batch's statistics, as in
+            the authors' code of OFD and ReviewKD, and dropout is active. Its
+            weights and running statistics don't change, and nothing is
+            folded. Defaults to False.
         fuse_teacher (bool): Whether to fold the teacher's batch
-            normalisation, to activate in place, and to compute channels last
-            on a CPU. Defaults to True.
-        predict_teacher (bool): Whether predictions carry the teacher's as
-            well, as ``teacher_score``, (K,), for :class:`TeacherAgreement`.
-            It costs the teacher's forward pass, and testing then needs its
-            checkpoint. Defaults to False.
+            normalisation, to run activations in place, and to compute
+            channels last on a CPU. Defaults to True.
+        predict_teacher (bool): Whether predictions also contain the
+            teacher's, as ``teacher_score``, (K,), for
+            :class:`TeacherAgreement`. It costs the teacher's forward pass,
+            and testing then needs its checkpoint. Defaults to False.
         kwargs: Arguments of :class:`SingleTeacherDistill`.
 
     Raises:
-        SettingError: If the teacher is said to be trainable, if a setting of
-            the networks' configs would have no effect, if a distillation
-            loss is not named as one, or if a setting of it is out of its
-            range. In the first step, if a recorded map of the teacher's is
+        SettingError: If ``teacher_trainable`` is True, if a setting of the
+            networks' configs would have no effect, if the name of a
+            distillation loss lacks "loss", or if one of its settings is out
+            of range. In the first step, if a recorded map of the teacher is
             constant.
     """
 
@@ -174,18 +172,18 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.fuse_teacher = fuse_teacher
         self.teacher_train_mode = teacher_train_mode
         self.predict_teacher = predict_teacher
-        # Whether the teacher has the weights that it is to have.
+        # Whether the teacher's weights have been initialised or loaded.
         self._initialised = False
-        # Whether the first step has come.
+        # Whether the first step has begun.
         self._prepared = False
-        # Of the student's activations, those that its config has in place.
+        # The student's activations that are in place in its config.
         self._in_place = in_place
-        # Whether the teacher's maps lie otherwise than the student's.
+        # Whether the teacher's memory format differs from the student's.
         self._reordered = False
         # An attribute, but not a submodule.
         self.__dict__['teacher'] = self._modules.pop('teacher')
         if teacher_train_mode:
-            # The statistics are the batch's; its own stay as they are.
+            # The batch's statistics are used; the running ones don't change.
             for module in self.teacher.modules():
                 if isinstance(module, _BatchNorm):
                     module.momentum = 0.0
@@ -197,7 +195,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
         Raises:
             SettingError: If the teacher's checkpoint is missing, truncated or
-                of another architecture.
+                from another architecture.
         """
         super().init_weights()
         self._init_teacher()
@@ -217,16 +215,16 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             )
 
     def _apply(self, fn, *args, **kwargs) -> nn.Module:
-        """Move the teacher with the rest: to a device, a type, a layout."""
+        """Apply ``fn``, such as a move to a device, to the teacher as well."""
         self.teacher._apply(fn, *args, **kwargs)
         return super()._apply(fn, *args, **kwargs)
 
     def _take_teacher(self, state_dict: Dict, prefix: str, *args) -> None:
-        """Take the teacher out of a checkpoint that has one.
+        """Remove the teacher's weights from a checkpoint that has some.
 
-        Its weights are used where the config names no teacher, such as where
-        MMRazor's own training is resumed. The student's may also be those of
-        a plain training.
+        They are loaded if the config names no teacher checkpoint, for example
+        when a training of MMRazor's is resumed. The student's weights may
+        also come from a plain training.
         """
         start = prefix + TEACHER_PREFIX
         keys = [key for key in state_dict if key.startswith(start)]
@@ -263,7 +261,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             self._check_maps()
         if hasattr(self.distiller, 'student_step'):
             step = self.distiller.student_step()
-        else:  # MMRazor's distillers have no state of a step
+        else:  # MMRazor's distillers have no state per step
             step = nullcontext(self.distiller.set_deliveries_override(True))
         with step:
             with recording(self.distiller.student_recorders):
@@ -283,10 +281,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         inputs: torch.Tensor,
         data_samples: Optional[List[BaseDataElement]] = None,
     ) -> List[BaseDataElement]:
-        """Predict with the student and, where asked for, the teacher."""
+        """Predict with the student, and the teacher if ``predict_teacher``."""
         predictions = super()._predict(inputs, data_samples)
         if self.predict_teacher:
-            # A Runner that tests initialises no weights.
+            # A Runner doesn't initialise weights for testing.
             if not (self._initialised or self._prepared):
                 self._init_teacher()
             taught = self.teacher(inputs, mode='predict')
@@ -305,15 +303,15 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 make_contiguous(recorders)
 
     def _check_maps(self) -> None:
-        """Refuse a teacher's map that is constant, in the first step."""
+        """Raise if a recorded map of the teacher is constant."""
         for recorder in self.distiller.teacher_recorders.recorders.values():
-            # not what records inputs, which MMRazor derives from it
+            # not recorders of inputs, a subclass in MMRazor
             if type(recorder) is ModuleOutputsRecorder:
                 for feature in tensors_in(recorder.data_buffer):
                     check_map(feature, f"The teacher's '{recorder.source}'")
 
     def _student_losses(self, batch_inputs, data_samples) -> Dict:
-        """Run the student; its losses may be wanted or not."""
+        """Run the student, and return its losses if they are calculated."""
         wanted = self.calculate_student_loss or self.student_trainable
         with torch.set_grad_enabled(wanted):
             losses = self.student(batch_inputs, data_samples, mode='loss')
@@ -323,10 +321,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
     @torch.no_grad()
     def _prepare(self, images: torch.Tensor) -> None:
-        """Make both networks cheaper, once, with no map changed."""
+        """Speed up both networks, once, without changing their maps."""
         self._prepared = True
-        # Rounding to half precision, or to TF32, would hide what the
-        # comparisons are for.
+        # Rounding to half precision or TF32 would hide the differences that
+        # the comparisons look for.
         exact = cudnn.flags(enabled=cudnn.enabled, allow_tf32=False)
         with exact, autocast(enabled=False):
             self._restore_in_place(images)
@@ -334,9 +332,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 self._fuse_teacher(images)
 
     def _restore_in_place(self, images: torch.Tensor) -> None:
-        """Have the student's activations in place again, where none records.
+        """Make the student's activations in place again, as in its config.
 
-        Where its config has them so: they spare a map each.
+        Except where a recorder needs their input. Each saves the memory of a
+        map.
         """
         if not self._in_place or self.module_inplace:
             return
@@ -346,11 +345,11 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             set_inplace(find_relus(self.student, forward, self._in_place))
 
     def _fuse_teacher(self, images: torch.Tensor) -> None:
-        """Make the teacher's forward pass cheaper."""
+        """Speed up the teacher's forward pass."""
         if images.device.type == 'cpu':
-            # PyTorch's convolutions on CPUs are faster then; on a GPU it
-            # depends, and is the user's choice. Losses expect maps of one
-            # layout.
+            # PyTorch's convolutions are faster this way on CPUs; on a GPU it
+            # depends, and is the user's choice. Losses expect maps of the
+            # same layout.
             last = torch.channels_last
             self._reordered = memory_format(self, images) != last
             self.teacher.to(memory_format=last)
@@ -364,16 +363,16 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         )
 
     def train(self, mode: bool = True) -> nn.Module:
-        """Set the mode; the teacher's stays eval, unless told otherwise."""
+        """Set the mode; the teacher stays in eval by default."""
         super().train(mode)
         self.teacher.train(mode and self.teacher_train_mode)
-        return self  # as PyTorch's; MMRazor's gives None
+        return self  # as PyTorch does; MMRazor's returns None
 
 
 def _record(
     network: nn.Module, recorders: RecorderManager, images: torch.Tensor
 ) -> List[torch.Tensor]:
-    """Run a network; return its output and what was recorded."""
+    """Run a network, and return its output and what was recorded."""
     with recorders:
         output = network(images, mode='tensor')
     found = [output]
@@ -383,10 +382,10 @@ def _record(
 
 
 def _check_loss_names(losses: nn.ModuleDict) -> None:
-    """Refuse losses that MMEngine would log and not minimise.
+    """Raise if MMEngine would log a loss but not minimise it.
 
     Raises:
-        SettingError: If a key of ``distill_losses`` lacks the word.
+        SettingError: If a key of ``distill_losses`` lacks "loss".
     """
     for name in losses:
         if 'loss' not in name:

@@ -1,4 +1,4 @@
-"""Configs of student and teacher, with nothing in them that vanishes."""
+"""Read the configs of student and teacher without ignoring any setting."""
 
 import copy
 import importlib.util
@@ -25,9 +25,8 @@ class NetworkConfig(NamedTuple):
 
     Attributes:
         model (dict | nn.Module): Its config, or the network itself.
-        scope (str, optional): Whose registry its names are in; None for the
-            current one.
-        weights (str, optional): Published weights that it asks for.
+        scope (str, optional): Scope of its types; None for the current one.
+        weights (str, optional): Published weights to load.
     """
 
     model: Any
@@ -35,7 +34,7 @@ class NetworkConfig(NamedTuple):
     weights: Optional[str] = None
 
     def build(self) -> nn.Module:
-        """Build the network; its weights are loaded if it asks for some."""
+        """Build the network, and load its published weights, if any."""
         if not isinstance(self.model, dict):
             return self.model
         if self.scope:
@@ -49,11 +48,12 @@ class NetworkConfig(NamedTuple):
 
 
 def read_network(cfg: Any, role: str) -> NetworkConfig:
-    """Read a student's or teacher's config, also one that names a file.
+    """Read a student's or teacher's config, which may name a file.
 
     With ``cfg_path`` it is the ``model`` of that file, ``package::path`` or
-    a path of the user's own, with the keys beside ``cfg_path`` merged in. What
-    MMRazor leaves to MMEngine takes the former only, and drops those keys.
+    the path of the user's own file, with the keys beside ``cfg_path`` merged
+    in. MMEngine, which MMRazor uses, supports only the former, and drops
+    these keys.
 
     Args:
         cfg (dict | nn.Module): Config of the network, or the network.
@@ -121,11 +121,11 @@ def _read_own(path: str, pretrained: bool, where: str) -> Config:
 
 
 def _register(package: str) -> None:
-    """Make known what a package of OpenMMLab's registers."""
+    """Register all modules of an OpenMMLab package."""
     try:
         utils = importlib.import_module(f'{package}.utils')
     except ImportError:
-        return  # the registry says what it lacks
+        return  # the registry will report what is missing
     register = getattr(utils, 'register_all_modules', None)
     if register is not None:
         register(False)
@@ -134,15 +134,15 @@ def _register(package: str) -> None:
 def merge_preprocessors(
     outer: Optional[Dict], student: Any, teacher: Any
 ) -> Optional[Dict]:
-    """Bring the networks' settings of the images into the one preprocessor.
+    """Merge the networks' image settings into the one preprocessor.
 
-    An algorithm prepares the images of both networks once, so that what the
-    networks' own configs say of it has no effect.
+    An algorithm preprocesses the images of both networks once, so the
+    settings in the networks' own configs have no effect.
 
     Args:
         outer (dict, optional): The algorithm's ``data_preprocessor``.
         student (dict | nn.Module): Config of the student, or the student.
-        teacher (dict | nn.Module): Of the teacher.
+        teacher (dict | nn.Module): The same of the teacher.
 
     Returns:
         dict: ``outer``, with the student's ``train_cfg.augments`` (Mixup,
@@ -173,7 +173,7 @@ def merge_preprocessors(
 
 
 def _check_own(role: str, own: Any, outer: Dict) -> None:
-    """Refuse settings beside others that win."""
+    """Raise if a network's settings differ from those that take effect."""
     if not isinstance(own, dict):
         return
     keys = IMAGE_KEYS if role == 'teacher' else own
@@ -193,7 +193,7 @@ def _check_own(role: str, own: Any, outer: Dict) -> None:
 
 
 def warn_of_other_images(teacher: nn.Module, preprocessor: nn.Module) -> None:
-    """Warn where a teacher's own config normalises images in another way."""
+    """Warn if a teacher's own config normalises images differently."""
     own = getattr(teacher, 'data_preprocessor', None)
     for name in ('mean', 'std'):
         values = [getattr(part, name, None) for part in (own, preprocessor)]

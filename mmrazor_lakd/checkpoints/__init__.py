@@ -1,1 +1,1 @@
-"""Checkpoints: read, checked, converted, and the networks in them."""
+"""Read, check and convert checkpoints, and load networks from them."""

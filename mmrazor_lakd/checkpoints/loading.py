@@ -1,4 +1,4 @@
-"""Checkpoints that fit, and clear words for those that don't."""
+"""Load checkpoints, with clear errors for those that don't fit."""
 
 import os.path as osp
 from pathlib import Path
@@ -19,9 +19,9 @@ from .weights import (
     take_weights,
 )
 
-# Where a distilled student lies in the checkpoint of its training.
+# Prefix of the student's weights in the checkpoint of a distillation.
 STUDENT_PREFIX = 'architecture.'
-# Where MMRazor's checkpoints hold the teacher.
+# Prefix of the teacher's weights in MMRazor's checkpoints.
 TEACHER_PREFIX = 'teacher.'
 
 
@@ -29,17 +29,16 @@ def read_checkpoint(path: str, option: str) -> Dict:
     """Read a checkpoint.
 
     Args:
-        path (str): A file, or whatever address MMEngine can load.
+        path (str): A file, or any address that MMEngine can load.
         option (str): The option that names it, for the messages.
 
     Returns:
-        dict: With the weights as ``state_dict``, under whatever name they
-        lie in the file (:func:`take_weights`), and
-        whatever else it holds.
+        dict: The contents of the file, with the weights as ``state_dict``,
+        whatever their name there (see :func:`take_weights`).
 
     Raises:
-        SettingError: If the file doesn't exist, can't be read or fetched, or
-            holds no weights.
+        SettingError: If the file doesn't exist, can't be read or downloaded,
+            or contains no weights.
     """
     name = f"{option}='{path}'"
     checkpoint = read_file(path, option)
@@ -55,7 +54,7 @@ def read_checkpoint(path: str, option: str) -> Dict:
 
 
 def read_file(path: str, option: str) -> object:
-    """Read whatever a file of PyTorch holds; see :func:`read_checkpoint`."""
+    """Read any file saved by PyTorch; see :func:`read_checkpoint`."""
     name = f"{option}='{path}'"
     if '://' not in path and not osp.isfile(osp.expanduser(path)):
         raise SettingError(
@@ -70,7 +69,7 @@ def read_file(path: str, option: str) -> object:
 
 
 def _files_near(path: str) -> str:
-    """List the checkpoints near a wrong path, as a clause of a message."""
+    """List the checkpoints near a wrong path, as a clause for a message."""
     folder = Path(path).expanduser()
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
@@ -92,10 +91,10 @@ def read_state_dict(path: str, option: str) -> Dict[str, torch.Tensor]:
 def check_state_dict(
     model: nn.Module, state_dict: Dict, path: str, option: str, role: str
 ) -> None:
-    """Refuse weights that are not exactly those of a model.
+    """Raise if weights are not exactly those of a model.
 
     Raises:
-        SettingError: Which keys differ, and how many.
+        SettingError: If keys or shapes differ, saying which and how many.
     """
     expected = {k: v.shape for k, v in model.state_dict().items()}
     problems = []
@@ -115,17 +114,17 @@ def check_state_dict(
 def check_finite(
     model: nn.Module, state: Dict, path: str, option: str
 ) -> None:
-    """Refuse weights, or an optimizer's state, with NaN or infinity.
+    """Raise if weights or an optimizer's state contain NaN or infinity.
 
     Args:
-        model (nn.Module): Its buffers may hold some by design, such as the
-            mask of an attention.
-        state (dict): What the checkpoint holds.
+        model (nn.Module): The model, whose buffers may contain some by
+            design, such as an attention mask.
+        state (dict): Contents of the checkpoint.
         path (str): The checkpoint.
         option (str): The option that names it, for the messages.
 
     Raises:
-        SettingError: Which is the first.
+        SettingError: If they do, naming the first such tensor.
     """
     designed = tuple(not_finite(dict(model.named_buffers())))
     for name in not_finite(state):
@@ -140,21 +139,21 @@ def check_finite(
 def fit_weights(
     model: nn.Module, state_dict: Dict, source: str, prefix: str = ''
 ) -> None:
-    """Rename weights, in place, so that a model of the same student fits.
+    """Rename weights, in place, to fit a model with the same student.
 
-    Those of a student that was trained plainly become those of the student
-    of a distillation, and the other way round. How many fit is logged, unless
-    all do as they are.
+    Weights of a plainly trained student are renamed to those of the student
+    in a distillation, and vice versa. The number that fit is logged, unless
+    all fit without renaming.
 
     Args:
-        model (nn.Module): The model that is to load them.
+        model (nn.Module): The model that will load them.
         state_dict (dict): The weights.
-        source (str): Where they are from, for the messages.
-        prefix (str): With what the names of this model's weights begin
-            there. Defaults to nothing.
+        source (str): Where they come from, for the messages.
+        prefix (str): Prefix of this model's weights in ``state_dict``.
+            Defaults to none.
 
     Raises:
-        SettingError: If no weight is the model's, by name and shape.
+        SettingError: If no weight matches the model's, by name and shape.
     """
     weights = part_of(state_dict, prefix)
     if not weights:
@@ -199,13 +198,13 @@ def load_network(
 
     Args:
         network (nn.Module): The network that was trained.
-        state_dict (dict): The weights, as :func:`read_state_dict` gives them.
-        path (str): Where they are from, for the messages.
+        state_dict (dict): The weights, as from :func:`read_state_dict`.
+        path (str): Where they come from, for the messages.
         option (str): The option that names them, for the messages.
-        role (str): What the network is called there.
+        role (str): The network's role, for the messages.
 
     Raises:
-        SettingError: If the weights are of another architecture.
+        SettingError: If the weights are from another architecture.
     """
     state_dict = part_of(state_dict, STUDENT_PREFIX) or state_dict
     state_dict = _without_head(network, state_dict, role)
@@ -215,7 +214,7 @@ def load_network(
 
 
 def _without_head(network: nn.Module, state_dict: Dict, role: str) -> Dict:
-    """Leave out the head, and what else leads to it, of a headless network."""
+    """Drop the weights of parts that a network without a head lacks."""
     if getattr(network, 'head', network) is not None:
         return state_dict
     parts = [name for name, _ in network.named_children()]
@@ -231,10 +230,10 @@ def _without_head(network: nn.Module, state_dict: Dict, role: str) -> Dict:
 
 
 def load_teacher_weights(teacher: nn.Module, path: str) -> None:
-    """Load a teacher, from its own checkpoint or that of its distillation.
+    """Load a teacher from its own checkpoint or that of its distillation.
 
     Raises:
-        SettingError: If the checkpoint is missing, truncated or of another
+        SettingError: If the checkpoint is missing, truncated or from another
             architecture.
     """
     option = 'model.teacher_ckpt'
@@ -244,17 +243,17 @@ def load_teacher_weights(teacher: nn.Module, path: str) -> None:
 
 
 def check_checkpoint(model: nn.Module, path: str, option: str) -> None:
-    """Refuse a checkpoint that is not one of exactly this model.
+    """Raise if a checkpoint is not from exactly this model.
 
-    It may also be one of its student alone, or one of its distillation.
+    It may also be from its student alone, or from its distillation.
 
     Args:
-        model (nn.Module): The model that is to load it.
+        model (nn.Module): The model that will load it.
         path (str): The checkpoint.
         option (str): The option that names it, for the messages.
 
     Raises:
-        SettingError: If the checkpoint is missing, truncated or of another
+        SettingError: If the checkpoint is missing, truncated or from another
             architecture.
     """
     model = unwrap_model(model)
@@ -272,10 +271,10 @@ def check_checkpoint(model: nn.Module, path: str, option: str) -> None:
 def check_same(
     model: nn.Module, state_dict: Dict, path: str, option: str
 ) -> None:
-    """Refuse weights that are not those of exactly this model, as a whole.
+    """Raise if weights are not exactly those of the whole model.
 
     Raises:
-        SettingError: Which keys differ, and how many.
+        SettingError: If keys or shapes differ, saying which and how many.
     """
     if 'teacher' in vars(model):  # FrozenTeacherDistill, see there
         state_dict = {

@@ -1,4 +1,4 @@
-"""The trained networks to look into: which, and how they are loaded."""
+"""Load the trained networks that the command line names."""
 
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -24,18 +24,18 @@ from .loading import (
 )
 
 TEACHER = 'teacher'
-#: sections of a config that networks and their images are made from
+#: sections of a config from which networks and data are built
 USED = ('model', 'data_preprocessor', *LOADERS)
 
 
 class Choice(NamedTuple):
-    """A network as it is written on the command line.
+    """A network as written on the command line.
 
     Attributes:
-        config (str, optional): Where its architecture is; None where the
-            user gave none.
-        checkpoint (str): Where its weights are.
-        label (str): What it is called.
+        config (str, optional): Path of its config; None if the user gave
+            none.
+        checkpoint (str): Path of its weights.
+        label (str): Its label.
     """
 
     config: Optional[str]
@@ -47,11 +47,11 @@ class Network(NamedTuple):
     """A trained classifier.
 
     Attributes:
-        label (str): What it is called.
-        model (nn.Module): In eval mode.
-        preprocessor (nn.Module): Of its own training.
-        config (str): Where it was described.
-        checkpoint (str): Where its weights were.
+        label (str): Its label.
+        model (nn.Module): The model, in eval mode.
+        preprocessor (nn.Module): The data preprocessor of its training.
+        config (str): Path of its config.
+        checkpoint (str): Path of its weights.
     """
 
     label: str
@@ -64,17 +64,16 @@ class Network(NamedTuple):
 def parse_choice(
     text: str, option: str, label: Optional[str] = None
 ) -> Choice:
-    """Take ``[CONFIG.py,]CHECKPOINT[,label=NAME]`` apart.
+    """Parse ``[CONFIG.py,]CHECKPOINT[,label=NAME]``.
 
     Args:
-        text (str): What the user wrote.
-        option (str): Where, for the messages.
-        label (str, optional): What the network is called where the user
-            doesn't say. Defaults to its config's method, or to its
-            checkpoint's folder.
+        text (str): The user's text.
+        option (str): Its option, for the messages.
+        label (str, optional): The label if the user gives none. Defaults to
+            its config's method, or to its checkpoint's folder.
 
     Raises:
-        SettingError: If it is anything else.
+        SettingError: If the text has another form.
 
     Examples:
         >>> parse_choice('a.py,runs/a/epoch_1.pth,label=alone', '--compare')
@@ -82,7 +81,7 @@ def parse_choice(
         >>> parse_choice('runs/kd/epoch_1.pth', '--compare').label
         'kd'
     """
-    # Labels and the names of files may have commas of their own.
+    # Labels and file names may contain commas.
     files, _, name = text.partition(',label=')
     config, comma, checkpoint = files.rpartition('.py,')
     config = f'{config}.py' if comma else None
@@ -102,7 +101,7 @@ def parse_choice(
 
 
 def name_config(path: str) -> str:
-    """Call a config by its method, where the folder is named like that.
+    """Name a config after its method, if that is the folder's name.
 
     Examples:
         >>> name_config('configs/kd/kd_resnet20_resnet8_1xb64_digits.py')
@@ -115,10 +114,10 @@ def name_config(path: str) -> str:
 
 
 def check_labels(labels: Sequence[str]) -> None:
-    """Refuse networks that would be called the same.
+    """Raise if two networks have the same label.
 
     Raises:
-        SettingError: Naming the label.
+        SettingError: If two do, naming the label.
     """
     for number, label in enumerate(labels):
         if label in labels[:number]:
@@ -132,7 +131,7 @@ def read_config(path: str, options: Optional[Dict] = None) -> Config:
     """Read a config, and register what it imports.
 
     Args:
-        path (str): The config.
+        path (str): Path of the config.
         options (dict, optional): Settings that override it.
 
     Raises:
@@ -165,12 +164,12 @@ def load_networks(
 
     Args:
         config (str): Path of the student's config.
-        checkpoint (str): Of the student.
-        label (str, optional): What it is called. Defaults to its config's
+        checkpoint (str): Path of the student's checkpoint.
+        label (str, optional): The student's label. Defaults to its config's
             method.
-        teacher (str, optional): Another teacher, as :func:`parse_choice`
-            reads it. Defaults to the config's.
-        compare (Sequence[str]): Other students, written like that.
+        teacher (str, optional): Another teacher, in the form of
+            :func:`parse_choice`. Defaults to the config's.
+        compare (Sequence[str]): Other students, in the same form.
         options (dict, optional): Settings that override the config.
 
     Returns:
@@ -179,7 +178,7 @@ def load_networks(
 
     Raises:
         SettingError: If a config or a checkpoint is wrong, or two networks
-            are called the same.
+            have the same label.
     """
     label = label or name_config(config)
     own = Choice(config, checkpoint, label)
@@ -205,18 +204,18 @@ def load_student(
     """Build the network that a config trains, and load it.
 
     Args:
-        cfg (Config): Of a distillation or of a plain training.
-        choice (Choice): Where config and weights are; the weights may be of
-            that training, or of the network alone.
-        option (str): Where the user named it, for the messages.
-        role (str): What it is, for the messages. Defaults to ``'student'``.
+        cfg (Config): Config of a distillation or of a plain training.
+        choice (Choice): Its config and weights; the weights may be from that
+            training, or from the network alone.
+        option (str): The user's option, for the messages.
+        role (str): Its role, for the messages. Defaults to ``'student'``.
 
     Returns:
         tuple: The network, and the checkpoint.
 
     Raises:
-        SettingError: If the checkpoint is missing, damaged or another
-            network's.
+        SettingError: If the checkpoint is missing, damaged or from another
+            network.
     """
     found = read_checkpoint(choice.checkpoint, option)
     network = _build(cfg, 'architecture', choice)
@@ -234,21 +233,19 @@ def load_teacher(
 ) -> Network:
     """Build the teacher, and load it.
 
-    It is that of the config, or the network that ``choice`` names a config
-    of. Its weights are those of ``choice``, or else those that the student's
-    checkpoint holds (MMRazor's do, mmrazor_lakd's don't), or else those that
-    the config names.
+    It is the teacher of ``cfg``, unless ``choice`` names a config. Its
+    weights are those of ``choice``, or else those in the student's checkpoint
+    (MMRazor's has them, ours doesn't), or else those that ``cfg`` names.
 
     Args:
-        cfg (Config): Of a distillation; with another teacher, of any
+        cfg (Config): Config of a distillation; with another teacher, of any
             training.
-        path (str): Where that is.
+        path (str): Path of that config.
         student (dict): The student's checkpoint.
         choice (Choice, optional): Another checkpoint, or another teacher.
 
     Raises:
-        SettingError: If the config has no teacher, or there are no weights
-            that fit.
+        SettingError: If the config has no teacher, or no weights fit.
     """
     if choice is not None and choice.config is not None:
         other = read_config(choice.config)

@@ -1,4 +1,4 @@
-"""Published checkpoints of the literature, in the names of our networks."""
+"""Convert published checkpoints of the literature to our networks' names."""
 
 import re
 from functools import lru_cache
@@ -12,17 +12,18 @@ from ..backbones.networks import NETWORKS, build_network
 from ..errors import SettingError
 from .weights import compare_keys, few, part_of, take_weights
 
-# A pattern that matches the beginning of a name, and what to write instead.
+# A pattern for the beginning of a name, and its replacement.
 RenameRule = Tuple[str, Union[str, Callable[[re.Match], str]]]
 
 
 class Family(NamedTuple):
-    """Networks whose published parameters are named in one way.
+    """Networks whose published parameters share a naming scheme.
 
     Attributes:
-        sign (str): A beginning that the names of this family alone have.
-        rules (Sequence[RenameRule]): The first one that matches a name is
-            used.
+        sign (str): Pattern for the beginning of a name that only this family
+            has.
+        rules (Sequence[RenameRule]): Rules, of which the first that matches
+            is applied.
         networks (list[str]): Names in :data:`NETWORKS`.
     """
 
@@ -36,8 +37,8 @@ class Converted(NamedTuple):
 
     Attributes:
         network (str): Its name in :data:`NETWORKS`.
-        num_classes (int): Classes of its head.
-        state_dict (dict): The weights, as ``build_network`` loads them.
+        num_classes (int): Number of classes of its head.
+        state_dict (dict): The weights, in the form for ``build_network``.
     """
 
     network: str
@@ -50,14 +51,14 @@ def _names(*starts: str) -> List[str]:
 
 
 def _vgg_layer(match) -> str:
-    """Split RepDistiller's flat list: convolution, BN, ReLU, ..."""
+    """Map a layer of RepDistiller's flat list: convolution, BN, ReLU, ..."""
     stage, place = match[1], int(match[2])
     kind = ('conv', 'bn', 'relu')[place % 3]
     return f'backbone.layer{stage}.{place // 3}.{kind}.'
 
 
 def _mobilenet_v2_block(match) -> str:
-    """Find a block's place in our stages, which hold several rows."""
+    """Map a block to our stages, each of several rows of the architecture."""
     place, block = int(match[1]), int(match[2])
     for number, rows in enumerate(cifar_mobilenet_v2.ARCH_SETTINGS, 1):
         if place < len(rows):
@@ -68,7 +69,7 @@ def _mobilenet_v2_block(match) -> str:
 
 
 def _mobilenet_v1_layer(match) -> str:
-    """Find a layer's place in our stages and blocks."""
+    """Map a layer to our stages and blocks."""
     place, layer = int(match[1]) - 1, int(match[2])
     name = f'{("conv", "bn", "relu")[layer % 3]}{layer // 3 + 1}'
     if place < 0:
@@ -80,8 +81,8 @@ def _mobilenet_v1_layer(match) -> str:
     return match[0]
 
 
-# The networks that are also published with shortcuts without parameters, and
-# what their batch normalisation adds to a variance.
+# The networks that are also published with parameter-free shortcuts, and the
+# epsilon of their batch normalisation.
 PADDED = [name for name in _names('resnet') if name[6:].isdigit()]
 EPS = nn.BatchNorm2d(1).eps
 
@@ -90,7 +91,7 @@ FAMILIES = (
     Family(
         r'block1\.layer\.',
         (
-            # Our stages end with the BN that opens the published next one.
+            # Our stages end with the BN that begins the next published one.
             (r'block2\.layer\.0\.bn1\.', 'backbone.layer1.bn.'),
             (r'block3\.layer\.0\.bn1\.', 'backbone.layer2.bn.'),
             (r'bn1\.', 'backbone.layer3.bn.'),
@@ -143,23 +144,22 @@ FAMILIES = (
 
 
 def convert_published(checkpoint: object, source: str) -> Converted:
-    """Find the network that a published checkpoint is of, and rename it.
+    """Identify the network of a published checkpoint, and rename its weights.
 
-    Known are the checkpoints of RepDistiller, mdistiller and ReviewKD, whose
+    Supports the checkpoints of RepDistiller, mdistiller and ReviewKD, whose
     networks have the same names, torchvision's ResNets 18, 34 and 50, and
     pytorch_resnet_cifar10's ResNets, whose shortcuts have no parameters.
 
     Args:
-        checkpoint (dict): What was read, in one of the forms that
-            :func:`take_weights` knows. Where some names
-            begin with ``student.``, as those of a whole training by ReviewKD
-            or mdistiller, only these are taken.
+        checkpoint (dict): Contents of the file, in a form that
+            :func:`take_weights` supports. If some names begin with
+            ``student.``, as after a training by ReviewKD or mdistiller, only
+            these are converted.
         source (str): The file, for the messages.
 
     Raises:
-        SettingError: If there is no state dict, or it fits no network: to
-            which one it comes nearest, and the first keys and shapes that
-            differ.
+        SettingError: If there is no state dict, or it fits no network, naming
+            the nearest one and the first keys and shapes that differ.
     """
     weights = take_weights(checkpoint, f"'{source}'")
     published = part_of(weights, 'student.') or weights
@@ -229,13 +229,13 @@ def _rename(name: str, rules: Sequence[RenameRule]) -> str:
 def _unwritten(
     expected: Dict[str, torch.Size], padded: bool
 ) -> Dict[str, Tensor]:
-    """Make the tensors that a published checkpoint may lack.
+    """Create the tensors that a published checkpoint may lack.
 
-    These are the counters, which PyTorch before 0.4.1 did not write, and the
-    shortcuts, where they have no parameters: He et al.'s option A takes every
-    second pixel and pads the channels with zeros, half of them before and
-    half behind. A 1x1 convolution of that stride does the same, in front of
-    a batch normalisation that, in evaluation, changes nothing.
+    These are the counters, which PyTorch before 0.4.1 did not save, and
+    shortcuts without parameters: He et al.'s option A takes every second
+    pixel and pads the channels with zeros, half of them before and half
+    after. A 1x1 convolution of that stride does the same, followed by a
+    batch normalisation that, in evaluation, changes nothing.
 
     Args:
         expected (dict): Names and shapes of the network's tensors.

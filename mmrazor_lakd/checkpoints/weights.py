@@ -1,4 +1,4 @@
-"""The weights in what was read from a file, whoever wrote it."""
+"""Find the weights in a file, whoever saved it."""
 
 import http.client
 import re
@@ -10,25 +10,25 @@ from torch import Tensor
 
 from ..errors import SettingError
 
-# Under which names a checkpoint holds weights: those that were trained, which
-# come first, and running averages of them.
+# Keys of the weights in a checkpoint: the trained ones, which take precedence,
+# and running averages of them.
 PLAIN = ('state_dict', 'model', 'net', 'model_state_dict')
 AVERAGED = ('ema_state_dict', 'state_dict_ema', 'model_ema', 'ema')
-# What torch.optim.swa_utils and MMEngine's EMAHook count beside an average.
+# Counters that torch.optim.swa_utils and MMEngine's EMAHook add to averages.
 COUNTERS = ('n_averaged', 'steps')
 
 
 def take_weights(found: object, name: str) -> Dict[str, Tensor]:
-    """Take the weights of a network out of what a file holds.
+    """Extract the weights of a network from the contents of a file.
 
-    They are the file itself, or lie under one of :data:`PLAIN` or
-    :data:`AVERAGED`. Where there are several sets, the first in this order is
-    taken, and the log says so. What DistributedDataParallel, ``torch.compile``
-    and running averages add to the names is taken off.
+    They are the contents themselves, or under one of :data:`PLAIN` or
+    :data:`AVERAGED`. Of several sets, the first in this order is returned,
+    and this is logged. What DistributedDataParallel, ``torch.compile`` and
+    running averages add to the names is removed.
 
     Args:
-        found (object): What was read.
-        name (str): What names the file in the messages.
+        found (object): Contents of the file.
+        name (str): The file's name, for the messages.
 
     Returns:
         dict[str, Tensor]: The weights.
@@ -72,10 +72,10 @@ def take_weights(found: object, name: str) -> Dict[str, Tensor]:
 
 
 def _are_weights(found: object) -> bool:
-    """Whether something is a state dict with at least one tensor."""
+    """Check whether something is a non-empty state dict."""
     if not isinstance(found, dict) or not found:
         return False
-    # What a module's get_extra_state() returns need be no tensor.
+    # A module's get_extra_state() need not return a tensor.
     return all(
         isinstance(key, str)
         and (isinstance(value, Tensor) or key.endswith('_extra_state'))
@@ -84,7 +84,7 @@ def _are_weights(found: object) -> bool:
 
 
 def _unwrap(weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
-    """Take off what wrappers add to the names."""
+    """Remove what wrappers add to the names."""
     if any('_orig_mod.' in key for key in weights):
         weights = {k.replace('_orig_mod.', ''): v for k, v in weights.items()}
     own = [key for key in weights if key not in COUNTERS]
@@ -95,7 +95,7 @@ def _unwrap(weights: Dict[str, Tensor]) -> Dict[str, Tensor]:
 
 
 def part_of(state_dict: Dict, prefix: str) -> Dict[str, torch.Tensor]:
-    """Take the weights of one network out of those of a distillation."""
+    """Select the weights with a prefix, and remove the prefix."""
     return {
         key[len(prefix) :]: value
         for key, value in state_dict.items()
@@ -106,18 +106,18 @@ def part_of(state_dict: Dict, prefix: str) -> Dict[str, torch.Tensor]:
 def compare_keys(
     expected: Dict[str, torch.Size], found: Dict[str, Tensor]
 ) -> Dict[str, Dict[str, str]]:
-    """List how weights differ from those that a network has.
+    """List how weights differ from those of a network.
 
-    BN's counters may be missing: they are written since PyTorch 0.4.1 only,
-    and without meaning for the output.
+    BN's counters may be missing: they are saved only since PyTorch 0.4.1, and
+    don't affect the output.
 
     Args:
         expected (dict[str, torch.Size]): The shapes of the network's weights.
-        found (dict[str, Tensor]): The weights at hand.
+        found (dict[str, Tensor]): The weights to compare.
 
     Returns:
-        dict[str, dict[str, str]]: For each kind of difference, by the name
-        of the weight, what to write after it.
+        dict[str, dict[str, str]]: For each kind of difference, the weights'
+        names and what to append to them in a message.
     """
     return {
         'missing': {
@@ -135,15 +135,15 @@ def compare_keys(
 
 
 def explain_unreadable(name: str, error: Exception) -> SettingError:
-    """Tell in one sentence why weights could not be read.
+    """Explain in one sentence why weights could not be read.
 
     Args:
-        name (str): What names the file or address in the message.
-        error (Exception): What reading it raised; unpickling garbage can
+        name (str): The name of the file or address, for the message.
+        error (Exception): The error from reading it; unpickling garbage can
             raise anything.
 
     Returns:
-        SettingError: What to raise.
+        SettingError: The error to raise.
     """
     text = str(error).strip()
     reason = text.split('\n')[0].split('. ')[0] or type(error).__name__
@@ -163,7 +163,7 @@ def explain_unreadable(name: str, error: Exception) -> SettingError:
     if isinstance(error, AttributeError) or (
         isinstance(error, ImportError) and '://' not in name
     ):
-        # torch < 2.6 looks for whatever class is named there.
+        # torch < 2.6 imports any class that the file names.
         return SettingError(
             f'{name} holds more than weights, of a class that is not known '
             f'here ({reason}); save its weights alone where it was written.'
@@ -185,11 +185,11 @@ def explain_unreadable(name: str, error: Exception) -> SettingError:
 
 
 def not_finite(state: Any, name: str = '') -> Iterator[str]:
-    """Name the tensors that hold NaN or infinity.
+    """Yield the names of the tensors that contain NaN or infinity.
 
     Args:
         state (dict | list | Tensor): Weights, or the state of an optimizer.
-        name (str): What its own name is. Defaults to none.
+        name (str): Name of ``state`` itself. Defaults to none.
 
     Yields:
         str: A name such as ``optimizer.state.3.momentum_buffer``.
@@ -205,5 +205,5 @@ def not_finite(state: Any, name: str = '') -> Iterator[str]:
 
 
 def few(names: List[str]) -> str:
-    """Write the first names of a list."""
+    """Join the first names of a list."""
     return ', '.join(map(str, names[:3])) + (', ...' if names[3:] else '')

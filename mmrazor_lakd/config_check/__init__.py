@@ -1,4 +1,4 @@
-"""What is wrong with a config, told before anything is built from it."""
+"""Find what is wrong with a config before anything is built from it."""
 
 from typing import Optional, Sequence
 
@@ -28,22 +28,21 @@ def check_config(
     used: Optional[Sequence[str]] = None,
     scope: str = 'mmengine',
 ) -> None:
-    """Refuse names, types, arguments and values that can't be right.
+    """Raise if a name, type, argument or value can't be right.
 
-    Nothing is built, and nothing is refused that MMEngine would build and
-    read; what can't be told for certain is told when it is built, by
-    :func:`explain`.
+    Nothing is built, and anything that MMEngine would build and read is
+    accepted. What is uncertain is left to :func:`explain`, when it is built.
 
     Args:
-        cfg (Config): With all options merged into it.
-        needed (Sequence[str]): Sections that the tool can't do without.
-        used (Sequence[str], optional): Sections that it uses, where it is no
-            Runner that takes them all.
-        scope (str): Where types are looked up if the config has no
-            default_scope.
+        cfg (Config): The config, with all options merged.
+        needed (Sequence[str]): Sections that the tool requires.
+        used (Sequence[str], optional): Sections that the tool uses. Defaults
+            to all, as a Runner does.
+        scope (str): The scope of types if the config has no default_scope.
 
     Raises:
-        SettingError: Naming the key, what is expected and the nearest names.
+        SettingError: If one is wrong, naming the key, what is expected and
+            the nearest names.
     """
     settings = {
         name: value

@@ -1,4 +1,4 @@
-"""What failed while something was built or first run, in one sentence."""
+"""Explain in one sentence what failed when it was built or first run."""
 
 import re
 from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
@@ -22,7 +22,7 @@ from .registered import known_types, missing_key, unknown_key, unknown_type
 from .signatures import parameters_of
 
 HINT = '; add --debug for the traceback.'
-#: what the methods of MMEngine's Runner, and what they call, are about
+#: sections that the methods of MMEngine's Runner, and their callees, use
 METHOD_SECTIONS = dict(
     _check_scheduler_cfg='param_scheduler',
     _init_model_weights='model',
@@ -46,7 +46,7 @@ METHOD_SECTIONS = dict(
     turn_on_efficient_conv_bn_eval='efficient_conv_bn_eval',
     wrap_model='model_wrapper_cfg',
 )
-#: what MMEngine's registries say of a type
+#: message of MMEngine's registries about an unknown type
 UNREGISTERED = re.compile(r'(\S+) is not in the \w+::[\w ]+ registry')
 BUILDERS = (
     'build_from_cfg',
@@ -56,13 +56,13 @@ BUILDERS = (
 
 
 class Culprit(NamedTuple):
-    """What of a config was being built or run when an error came.
+    """The part of a config that was being built or run when an error occurred.
 
     Attributes:
-        path (str): Where it stands in the config.
-        cfg (dict, optional): It, where it has a type.
-        cls (type, optional): What it is built from, where that was found.
-        registry (Registry, optional): In which that was looked up.
+        path (str): Its path in the config.
+        cfg (dict, optional): The part itself, if it has a type.
+        cls (type, optional): The class to build, if it was found.
+        registry (Registry, optional): The registry of that class.
     """
 
     path: str
@@ -72,15 +72,15 @@ class Culprit(NamedTuple):
 
 
 def explain(error: Exception, cfg: Optional[Dict] = None) -> str:
-    """Say in one sentence what failed, and in which setting.
+    """Explain in one sentence what failed, and in which setting.
 
     Args:
-        error (Exception): As it was raised.
-        cfg (dict, optional): The config that was built from.
+        error (Exception): The error as raised.
+        cfg (dict, optional): The config that was being built.
 
     Returns:
-        str: With the config's key where it can be found, the place in the
-        code otherwise.
+        str: A sentence with the config's key if it can be found, or else the
+        place in the code.
     """
     frames = list_frames(error)
     culprit = None if cfg is None else _find_culprit(frames, cfg)
@@ -120,15 +120,15 @@ def explain(error: Exception, cfg: Optional[Dict] = None) -> str:
 
 
 def add_key(error: SettingError, cfg: Dict) -> str:
-    """Add the config's key to a sentence that names an argument alone.
+    """Add the config's key to a sentence that names only an argument.
 
     Args:
-        error (SettingError): As it was raised.
-        cfg (dict): The config that was built from.
+        error (SettingError): The error as raised.
+        cfg (dict): The config that was being built.
 
     Returns:
-        str: The sentence, behind the key of the innermost part that was
-        being built, where that is no whole section and not in it.
+        str: The sentence, after the key of the innermost part that was being
+        built, unless that is a whole section or the sentence contains it.
     """
     culprit = _find_culprit(list_frames(error), cfg)
     text = sentence_of(error)
@@ -178,7 +178,7 @@ def _find_culprit(frames: Frames, cfg: Dict) -> Optional[Culprit]:
 
 
 def _find_parent(cfg: Dict, module: str) -> Optional[Culprit]:
-    """Find the setting that a module of the model is part of."""
+    """Find the setting that a module of the model belongs to."""
     found, path = cfg.get('model'), 'model'
     if module.startswith('data_preprocessor') and 'data_preprocessor' in cfg:
         return Culprit('data_preprocessor', cfg['data_preprocessor'])
@@ -192,18 +192,18 @@ def _find_parent(cfg: Dict, module: str) -> Optional[Culprit]:
 def find_path(
     cfg: Dict, built: Dict, registry: Registry, first: str = 'train'
 ) -> Optional[str]:
-    """Find where in a config a dict stands that something was built from.
+    """Find the path, in a config, of a dict that something was built from.
 
     Args:
         cfg (dict): The config.
-        built (dict): The dict; those who build add to it.
-        registry (Registry): Where its type is looked up.
+        built (dict): The dict, to which builders may have added entries.
+        registry (Registry): The registry of its type.
         first (str): Of ``train``, ``val`` and ``test``, the one whose
-            sections are looked through first.
+            sections are searched first.
 
     Returns:
-        str: The path of the fullest dict of that type whose entries are all
-        in ``built``; without one, the first of that type.
+        str: The path of the largest dict of that type whose entries are all
+        in ``built``; without one, of the first of that type.
     """
     names = sorted(
         (name for name in cfg if registry.root in registries_in(name)),
@@ -244,7 +244,7 @@ def _dicts(value: Any, path: str) -> Iterator[Tuple[str, Dict]]:
 
 
 def _find_hook(cfg: Dict, cls: type) -> Optional[str]:
-    """Find where in a config a hook stands."""
+    """Find the path of a hook in a config."""
     for name in ('custom_hooks', 'default_hooks'):
         for path, found in _dicts(cfg.get(name), name):
             kind = found.get('type')
@@ -265,7 +265,7 @@ def _name(kind: Any) -> str:
 
 
 def _explain_build(error: Exception, culprit: Culprit) -> Optional[str]:
-    """Explain what Python and MMEngine say of types and arguments."""
+    """Explain an error of Python or MMEngine about types or arguments."""
     text = str(error)
     if 'must contain the key "type"' in text:
         return (

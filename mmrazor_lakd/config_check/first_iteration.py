@@ -1,4 +1,4 @@
-"""What fails until a training has made its first iteration."""
+"""Explain what fails before a training's first iteration is done."""
 
 from contextlib import contextmanager
 from typing import Iterator
@@ -14,33 +14,32 @@ from . import add_key, explain
 
 
 class FirstIteration(Hook):
-    """Notes that this process has made an iteration.
+    """Notes that this process has completed an iteration.
 
-    What fails before that is a setting's fault as a rule, and afterwards a
-    program's.
+    Errors before that are usually due to a setting, later ones to the code.
     """
 
     done = False
 
     def before_run(self, runner) -> None:
-        """Refuse validation and test data without a batch."""
+        """Raise if the validation or test data has no batch."""
         for name in ('val', 'test'):
             loop = getattr(runner, f'_{name}_loop')
             if isinstance(loop, BaseLoop):
                 check_batches(f'{name}_dataloader', loop.dataloader)
 
     def after_train_iter(self, *args, **kwargs) -> None:
-        """Note it."""
+        """Note the iteration."""
         FirstIteration.done = True
 
     after_val_iter = after_test_iter = after_train_iter
 
 
 def check_batches(name: str, loader: DataLoader) -> None:
-    """Refuse a data loader that would give no batch.
+    """Raise if a data loader has no batch.
 
     Raises:
-        SettingError: Naming the data set and the size of its batches.
+        SettingError: If it has none, naming the data set and batch size.
     """
     kind, count = type(loader.dataset).__name__, len(loader.dataset)
     if not count:
@@ -63,7 +62,7 @@ def check_batches(name: str, loader: DataLoader) -> None:
 
 @contextmanager
 def explained(cfg: Config) -> Iterator[FirstIteration]:
-    """Tell what fails before the first iteration by the config's keys.
+    """Explain errors before the first iteration by the config's keys.
 
     Args:
         cfg (Config): The config that is built and run in the block.
@@ -72,7 +71,7 @@ def explained(cfg: Config) -> Iterator[FirstIteration]:
         FirstIteration: A hook for the Runner.
 
     Raises:
-        SettingError: In place of any other exception, until an iteration is
+        SettingError: Instead of any other exception, until an iteration is
             done.
     """
     try:

@@ -1,4 +1,4 @@
-"""Where in the code an error came, by its traceback."""
+"""Find where in the code an error occurred, from its traceback."""
 
 import linecache
 import re
@@ -14,7 +14,7 @@ Frames = List[Tuple[FrameType, int]]
 
 
 def list_frames(error: BaseException) -> Frames:
-    """List the frames and lines of an error, the innermost first."""
+    """List the frames and lines of an error, innermost first."""
     found, traceback = [], error.__traceback__
     while traceback is not None:
         found.append((traceback.tb_frame, traceback.tb_lineno))
@@ -23,7 +23,7 @@ def list_frames(error: BaseException) -> Frames:
 
 
 def name_place(frames: Frames) -> str:
-    """Name the innermost line of code."""
+    """Return the file and line of the innermost frame."""
     if not frames:
         return 'unknown place'
     frame, line = frames[0]
@@ -34,7 +34,7 @@ def name_place(frames: Frames) -> str:
 
 
 def name_file(frames: Frames) -> str:
-    """Name the file that was at work, for an error that doesn't."""
+    """Return the file in use, for an error that doesn't name it."""
     for frame, _ in frames:
         for name in ('file', 'filename', 'filepath', 'path'):
             value = frame.f_locals.get(name)
@@ -44,7 +44,7 @@ def name_file(frames: Frames) -> str:
 
 
 def name_assertion(frames: Frames) -> str:
-    """Give the line of an assertion that has no message."""
+    """Return the code of an assertion without a message."""
     if not frames:
         return ''
     frame, line = frames[0]
@@ -52,19 +52,19 @@ def name_assertion(frames: Frames) -> str:
 
 
 def find_module(frames: Frames) -> Optional[Tuple[str, nn.Module]]:
-    """Find the innermost module that ran, by its name in the outermost."""
+    """Return the innermost running module, with its name in the outermost."""
     owners = [frame.f_locals.get('self') for frame, _ in frames]
     running = [
         owner
         for owner in owners
-        # one that is being made has no modules yet
+        # one under construction has no modules yet
         if isinstance(owner, nn.Module) and '_modules' in vars(owner)
     ]
     if not running:
         return None
     model = unwrap_model(running[-1])
     names = {module: name for name, module in model.named_modules()}
-    for name, value in vars(model).items():  # a teacher is no part of it
+    for name, value in vars(model).items():  # a teacher isn't a submodule
         if isinstance(value, nn.Module):
             for inner, module in value.named_modules(prefix=name):
                 names[module] = inner
@@ -75,7 +75,7 @@ def find_module(frames: Frames) -> Optional[Tuple[str, nn.Module]]:
 
 
 def explain_width(error: Exception, module: nn.Module) -> str:
-    """Say what a linear layer takes and is given."""
+    """Explain which width a linear layer expects and gets."""
     shapes = re.search(r'\(\d+x(\d+) and (\d+)x\d+\)', str(error))
     if shapes is None or not isinstance(module, nn.Linear):
         return ''

@@ -1,4 +1,4 @@
-"""Which registry a part of a config is built from, by where it stands."""
+"""Find the registry that a part of a config is built from, by its path."""
 
 from typing import Dict, Iterator, NamedTuple, Optional, Set, Tuple
 
@@ -7,17 +7,17 @@ from mmengine.registry import Registry
 
 
 class Kind(NamedTuple):
-    """What is built alike.
+    """A kind of parts that are built in the same way.
 
     Attributes:
-        registry (Registry): MMEngine's own, the root of all scopes'.
-        default (str, optional): The type where a config names none.
-        suffix (str): What is added to a type before it is looked up.
-        scoped (bool): Whether MMEngine looks in the default scope; it looks
-            in its own registry otherwise.
-        given (tuple[str]): Arguments that whoever builds it adds.
-        taken (tuple[str]): Keys that it takes away.
-        children (dict[str, str]): Kinds of the parts in it, by their keys.
+        registry (Registry): MMEngine's own, the root of those of all scopes.
+        default (str, optional): The type if a config names none.
+        suffix (str): Appended to a type before lookup.
+        scoped (bool): Whether MMEngine looks in the default scope rather than
+            in its own registry.
+        given (tuple[str]): Arguments that the builder adds.
+        taken (tuple[str]): Keys that the builder removes.
+        children (dict[str, str]): Kinds of its parts, by their keys.
     """
 
     registry: Registry
@@ -29,8 +29,8 @@ class Kind(NamedTuple):
     children: Dict[str, str] = {}
 
 
-#: keys that MMPretrain's and MMRazor's models and ours build from, and no
-#: others: what is not here is checked when it is built
+#: keys from which MMPretrain's, MMRazor's and our models build parts; all
+#: others are checked only when they are built
 MODEL_PARTS = dict.fromkeys(
     (
         'architecture',
@@ -129,7 +129,7 @@ SECTIONS: Dict[str, str] = dict(
     val_evaluator='metric',
     test_evaluator='metric',
 )
-#: dicts of parts, each under a name of its own
+#: dicts of named parts
 TABLES = (
     'default_hooks',
     'param_scheduler',
@@ -159,7 +159,7 @@ def registries_in(section: str) -> Set[Registry]:
         kinds.append('evaluator')
     if section == 'optim_wrapper':
         kinds.append('optimizer')
-    for kind in kinds:  # which grows
+    for kind in kinds:  # which grows in the loop
         kinds += set(KINDS[kind].children.values()) - set(kinds)
     return {KINDS[kind].registry for kind in kinds}
 
@@ -168,10 +168,10 @@ class Part(NamedTuple):
     """A dict of a config from which something is built.
 
     Attributes:
-        path (str): Where it stands, such as ``custom_hooks[0]``.
+        path (str): Its path, such as ``custom_hooks[0]``.
         cfg (dict): The dict.
-        kind (Kind): What it is.
-        scope (str): In which it is looked up.
+        kind (Kind): Its kind.
+        scope (str): Scope of its type.
     """
 
     path: str
@@ -181,12 +181,12 @@ class Part(NamedTuple):
 
     @property
     def type(self):
-        """The type, which may be a string or a class; None without one."""
+        """The type, a string or a class; None without one."""
         return self.cfg.get('type', self.kind.default)
 
 
 def find_sections(cfg: Dict, scope: str) -> Iterator[Part]:
-    """Find the parts that stand at a config's top level.
+    """Find the parts at a config's top level.
 
     Args:
         cfg (dict): The config.
@@ -210,7 +210,7 @@ def find_sections(cfg: Dict, scope: str) -> Iterator[Part]:
 
 
 def _find_loop(name: str, value: Dict, scope: str) -> Part:
-    """Look up which loop MMEngine makes of a config without a type."""
+    """Return a loop's part, with the default type that MMEngine builds."""
     default = DEFAULT_LOOPS.get(name)
     if name == 'train_cfg':
         default = 'EpochBased' if value.get('by_epoch') else 'IterBased'
@@ -222,11 +222,10 @@ def find_parts(path: str, value, kind: str, scope: str) -> Iterator[Part]:
     """Find the parts in a dict, a list or a table of dicts.
 
     Args:
-        path (str): Where the value stands.
-        value: A part of a config; anything but dicts and lists is passed
-            over.
+        path (str): Path of the value.
+        value: A part of a config; anything but dicts and lists is skipped.
         kind (str): One of :data:`KINDS`.
-        scope (str): In which it is looked up.
+        scope (str): Scope of its type.
     """
     if isinstance(value, (list, tuple)):
         for number, item in enumerate(value):

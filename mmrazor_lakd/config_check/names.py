@@ -1,4 +1,4 @@
-"""Misspelt names at a config's top level, which nobody would read."""
+"""Find misspelt names at a config's top level, which nothing would read."""
 
 import re
 from difflib import get_close_matches
@@ -12,7 +12,7 @@ from ..errors import SettingError, nearest
 from .kinds import LOADERS
 from .signatures import parameters_of
 
-#: what MMEngine's Runner and the tools of OpenMMLab read of a config
+#: names that MMEngine's Runner and OpenMMLab's tools read from a config
 KNOWN = {
     *parameters_of(Runner),
     'activation_checkpointing',
@@ -26,7 +26,7 @@ KNOWN = {
     'tta_model',
     'tta_pipeline',
 } - {'cfg'}
-#: what MMEngine takes of the sections that have no type
+#: entries that MMEngine accepts in sections without a type
 ENTRIES = {
     'randomness': parameters_of(Runner.set_randomness) - {'self'},
     'optim_wrapper.clip_grad': {'type'}
@@ -38,7 +38,7 @@ ENTRIES = {
         | {'disable_subprocess_warning', 'num_batch_per_epoch'},
     ),
 }
-#: what it reads of those in which it passes over anything else
+#: entries that it reads in sections in which it ignores any others
 READ = {
     'auto_scale_lr': {'base_batch_size', 'enable'},
     'env_cfg': {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'},
@@ -54,24 +54,24 @@ READ = {
         'norm_decay_mult',
     },
 }
-#: what they can't do without
+#: required entries
 NEEDED = {'randomness': 'seed', **dict.fromkeys(LOADERS, 'dataset')}
-#: how alike a misspelt name is, as difflib counts
+#: similarity of a misspelt name, as computed by difflib
 CLOSE = 0.85
 
 
 def check_names(cfg: Dict, text: str) -> None:
-    """Refuse a name that is nearly one that is read, and is none itself.
+    """Raise if a name that nothing reads resembles one that is read.
 
-    A variable of the config's own text, such as ``test_pipeline``, is one
-    that the text uses.
+    The config's own variables, such as ``test_pipeline``, are recognised by
+    their use in its text.
 
     Args:
         cfg (dict): A config.
         text (str): Its text, with that of its bases.
 
     Raises:
-        SettingError: With the nearest name.
+        SettingError: If one does, naming the nearest.
     """
     for name in cfg:
         if name in KNOWN or _is_used(name, text):
@@ -85,10 +85,10 @@ def check_names(cfg: Dict, text: str) -> None:
 
 
 def check_section_entries(cfg: Dict) -> None:
-    """Refuse entries of data loaders and other sections that nobody reads.
+    """Raise if nothing reads an entry of a data loader or other section.
 
     Raises:
-        SettingError: With the nearest names.
+        SettingError: If there is one, naming the nearest names.
     """
     for path, known in {**ENTRIES, **READ}.items():
         section = cfg
@@ -107,12 +107,12 @@ def check_section_entries(cfg: Dict) -> None:
 
 
 def _is_used(name: str, text: str) -> bool:
-    """Whether a config's text, or that of a base, takes a name's value."""
+    """Check whether the text of a config or a base uses a variable."""
     return bool(re.search(rf'\b{re.escape(name)}\b(?!\s*=[^=])', text))
 
 
 def check_option_names(options: Iterable[str], cfg: Dict) -> None:
-    """Refuse options that would add what nothing reads.
+    """Raise if an option would add a name that nothing reads.
 
     Args:
         options (Iterable[str]): Keys of ``--cfg-options``, such as
@@ -120,7 +120,7 @@ def check_option_names(options: Iterable[str], cfg: Dict) -> None:
         cfg (dict): The config before they are merged into it.
 
     Raises:
-        SettingError: With the nearest names.
+        SettingError: If one would, naming the nearest names.
     """
     known = KNOWN | set(cfg)
     for option in options:

@@ -1,4 +1,4 @@
-"""Reads config files, and says why one can't be read."""
+"""Read config files, and explain why one can't be read."""
 
 import ast
 import os
@@ -22,12 +22,12 @@ def read_config_file(
     """Read a config, merge options into it and import what it names.
 
     MMEngine imports before it merges, so that ``--cfg-options
-    custom_imports.imports=...`` would come to nothing.
+    custom_imports.imports=...`` would have no effect.
 
     Args:
-        path (str): The config.
+        path (str): Path of the config.
         options (dict, optional): Settings that override it.
-        training (bool): Whether it is one that MMEngine's Runner takes.
+        training (bool): Whether it is a config for MMEngine's Runner.
 
     Raises:
         SettingError: If it can't be read, or nothing reads an option.
@@ -65,20 +65,20 @@ def read_config_file(
 
 
 def _explain(path: str, error: Exception) -> str:
-    """Say why MMEngine could not read a config.
+    """Explain why MMEngine could not read a config.
 
     Args:
-        path (str): The config.
-        error (Exception): What MMEngine raised.
+        path (str): Path of the config.
+        error (Exception): The error that MMEngine raised.
 
     Returns:
-        str: A sentence that names the file, and the line where there is one.
+        str: A sentence that names the file, and the line if there is one.
     """
     return _explain_bases(path) or _explain_code(path, error)
 
 
 def _refuse_circle(path: str, children: Tuple[str, ...]) -> None:
-    """Refuse a config that is its own base, which MMEngine reads for ever."""
+    """Raise if a config is its own base, which MMEngine would read forever."""
     if path in children:
         circle = ' -> '.join((*children, path))
         raise SettingError(
@@ -88,7 +88,7 @@ def _refuse_circle(path: str, children: Tuple[str, ...]) -> None:
     try:
         bases = list(_bases_of(path))
     except (OSError, SyntaxError, ValueError):
-        return  # MMEngine will fail at it, too
+        return  # MMEngine will raise, too
     for base in bases:
         full = osp.normpath(osp.join(osp.dirname(path), base))
         if osp.isfile(full):
@@ -96,7 +96,7 @@ def _refuse_circle(path: str, children: Tuple[str, ...]) -> None:
 
 
 def _explain_bases(path: str) -> Optional[str]:
-    """Look through a config and its bases for one that can't be read."""
+    """Explain which of a config and its bases can't be read, if any."""
     try:
         bases = list(_bases_of(path))
     except SyntaxError as error:
@@ -123,7 +123,7 @@ def _explain_bases(path: str) -> Optional[str]:
 
 
 def _bases_of(path: str) -> Iterator[str]:
-    """Read which bases a config names, where it does so in plain text."""
+    """Yield the bases of a config, as far as they are literals."""
     if not path.endswith('.py'):
         return
     with open(path, encoding='utf-8') as file:
@@ -135,7 +135,7 @@ def _bases_of(path: str) -> Iterator[str]:
         ):
             for part in getattr(node.value, 'elts', [node.value]):
                 if not isinstance(part, ast.Constant):
-                    continue  # what it computes is not known here
+                    continue  # computed by the config, unknown here
                 if not isinstance(part.value, str):
                     raise ValueError(
                         f'its {BASE} has {part.value!r}, which is no path'
@@ -144,8 +144,8 @@ def _bases_of(path: str) -> Iterator[str]:
 
 
 def _explain_code(path: str, error: Exception) -> str:
-    """Say in which file, and at which line, a config fails to run."""
-    # MMEngine runs a config as a module under the name of its file.
+    """Explain in which file and line a config fails to run."""
+    # MMEngine runs a config as a module, under its file name.
     lines = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -158,7 +158,7 @@ def _explain_code(path: str, error: Exception) -> str:
 
 
 def configs_near(path: str) -> List[str]:
-    """List the configs below the folder that a wrong path begins with."""
+    """List the configs below the last existing folder of a wrong path."""
     folder = osp.dirname(path)
     while folder and not osp.isdir(folder):
         folder = osp.dirname(folder)

@@ -1,11 +1,11 @@
-"""Exceptions of other libraries, reduced to one clause."""
+"""Reduce the exceptions of other libraries to one clause."""
 
 import re
 from typing import Tuple
 
 from ..errors import SettingError
 
-#: what adds nothing for a user: pointers, and MMEngine's advice
+#: what doesn't help a user: links, and MMEngine's advice
 NOISE = re.compile(
     r'https?://\S+'
     r'|Please check whether the value of .*'
@@ -15,18 +15,18 @@ NOISE = re.compile(
 )
 
 
-#: what PyTorch writes between an error of a worker and its traceback
+#: the line that PyTorch puts before the traceback of a worker's error
 WORKER = 'Original Traceback (most recent call last)'
 
 
 def _last_line(text: str) -> Tuple[str, str]:
-    """Take the kind and the message of an error from its traceback."""
+    """Return the class and the message of an error from its traceback."""
     kind, _, message = text.strip().splitlines()[-1].partition(': ')
     return kind.rpartition('.')[2], message
 
 
 def sentence_of(error: SettingError) -> str:
-    """Give an error's sentence alone, wherever it was raised."""
+    """Return only an error's sentence, even if a worker raised it."""
     text = str(error)
     return _last_line(text)[1] if WORKER in text else text
 
@@ -35,12 +35,12 @@ def reduce(error: BaseException) -> str:
     """Reduce an exception's message to one clause, without a full stop.
 
     Args:
-        error (BaseException): Whose message may have many lines, another
-            process's traceback in it, or nothing.
+        error (BaseException): The exception, whose message may have many
+            lines, contain another process's traceback, or be empty.
 
     Returns:
-        str: The first sentence, with the exception's kind where that says
-        what the message doesn't.
+        str: The first sentence, with the exception's class if the message
+        needs it.
     """
     kind = type(error).__name__
     if isinstance(error, OSError) and error.strerror:
@@ -65,7 +65,7 @@ def reduce(error: BaseException) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """Take the first sentence of a text, without its full stop.
+    """Return the first sentence of a text, without its full stop.
 
     Examples:
         >>> first_sentence("cfg needs a type.\\nMore at https://a.b")

@@ -1,4 +1,4 @@
-"""Types that nobody has registered, and keys that they don't take."""
+"""Find types that are not registered, and keys that they don't take."""
 
 import inspect
 from importlib.util import find_spec
@@ -11,24 +11,24 @@ from ..errors import SettingError, nearest
 from .kinds import Part, find_children, find_sections
 from .signatures import arguments_of
 
-#: packages whose models build their parts from the configs as they are
+#: packages whose models build their parts from unchanged configs
 TRUSTED = ('mmengine', 'mmcv', 'mmpretrain', 'mmrazor', 'mmrazor_lakd')
-#: what MMEngine's registries take out of any config
+#: keys that MMEngine's registries remove from any config
 COMMON = {'type', '_scope_'}
 DEFAULT_CONSTRUCTOR = 'DefaultOptimWrapperConstructor'
 
 
 def check_parts(cfg: Dict, scope: str) -> None:
-    """Refuse types that are not registered, and keys that they don't take.
+    """Raise if a type is not registered, or doesn't take a key.
 
-    What can't be told for certain is left to MMEngine, which builds it.
+    What is uncertain is left to MMEngine, which builds it.
 
     Args:
         cfg (dict): A config.
-        scope (str): Where types are looked up if it has no default_scope.
+        scope (str): The scope of types if it has no default_scope.
 
     Raises:
-        SettingError: Naming the key and the nearest names.
+        SettingError: If there is one, naming the key and the nearest names.
     """
     parts = list(find_sections(cfg, cfg.get('default_scope') or scope))
     sections = len(parts)
@@ -49,7 +49,7 @@ def check_parts(cfg: Dict, scope: str) -> None:
 
 
 def _check_children(part: Part) -> None:
-    """Refuse plain values where a model has a part of its own."""
+    """Raise if a part of a model is a plain value."""
     for name in part.kind.children:
         value = part.cfg.get(name)
         if isinstance(value, (str, int, float)):
@@ -73,7 +73,7 @@ def _find_class(part: Part, nested: bool) -> Optional[object]:
         else:
             found = root.get(name)
     except ImportError:
-        return None  # of a package that is broken here: MMEngine says so
+        return None  # a broken package, which MMEngine will report
     except RuntimeError as error:
         if not str(error).startswith('Failed to get'):
             raise
@@ -90,7 +90,7 @@ def _find_class(part: Part, nested: bool) -> Optional[object]:
 
 
 def _is_installed(scope: Optional[str]) -> bool:
-    """Whether a scope, if there is one, is a package's or of a registry."""
+    """Check whether a scope, if given, is a package's or a registry's."""
     return (
         scope is None
         or scope in (MODELS.scope, *MODELS.children)
@@ -99,9 +99,9 @@ def _is_installed(scope: Optional[str]) -> bool:
 
 
 def _may_be_found(part: Part) -> bool:
-    """Whether MMEngine may find a type, though its scope is not known.
+    """Check whether MMEngine may find a type although its scope is unknown.
 
-    Then it looks in the registry of whoever builds the part.
+    In that case it searches the registry of the part's builder.
     """
     children = part.kind.registry.children
     return part.scope not in children and any(
@@ -111,7 +111,7 @@ def _may_be_found(part: Part) -> bool:
 
 
 def unknown_type(part: Part) -> str:
-    """Say that a type is not registered, and what is."""
+    """Return the message for a type that is not registered."""
     where = f"{part.path}.type='{part.type}'"
     prefix, dot, _ = part.type.partition('.')
     scope = prefix if dot else part.scope
@@ -142,12 +142,12 @@ def unknown_type(part: Part) -> str:
 
 
 def known_types(root: Registry, scope: str, prefixed: bool) -> List[str]:
-    """List the names under which a scope finds something.
+    """List the registered names as written in a scope.
 
     Args:
         root (Registry): MMEngine's own registry.
-        scope (str): In which names need no prefix.
-        prefixed (bool): Whether to write the scope's own with it, too.
+        scope (str): The scope, whose own names need no prefix.
+        prefixed (bool): Whether to prefix the scope's own names, too.
     """
     own = root.children.get(scope)
     names = [] if own is None else list(own.module_dict)
@@ -161,7 +161,7 @@ def known_types(root: Registry, scope: str, prefixed: bool) -> List[str]:
 
 
 def _check_keys(part: Part, cls: type) -> None:
-    """Refuse keys that a class doesn't take, and missing ones."""
+    """Raise if a class doesn't take a key, or a required one is missing."""
     arguments = arguments_of(cls)
     constructor = part.cfg.get('constructor', DEFAULT_CONSTRUCTOR)
     if arguments is None or constructor != DEFAULT_CONSTRUCTOR:
@@ -171,13 +171,13 @@ def _check_keys(part: Part, cls: type) -> None:
         if key not in arguments.names | COMMON | set(part.kind.taken):
             raise SettingError(unknown_key(part.path, key, cls, known))
     missing = arguments.required - set(part.kind.given) - set(part.cfg)
-    # Models may be given arguments by those that they are parts of.
+    # Models may get arguments from their parents.
     if missing and part.kind.registry.name != 'model':
         raise SettingError(missing_key(part.path, min(missing), cls))
 
 
 def unknown_key(path: str, key: str, cls: type, known) -> str:
-    """Say that a class has no such argument, and which it has."""
+    """Return the message for an argument that a class doesn't take."""
     names = sorted(known)
     others = (
         f'the nearest ones are: {nearest(key, names)}'
@@ -188,5 +188,5 @@ def unknown_key(path: str, key: str, cls: type, known) -> str:
 
 
 def missing_key(path: str, key: str, cls: type) -> str:
-    """Say that an argument has no value."""
+    """Return the message for a missing argument."""
     return f"{path} lacks '{key}', which {cls.__name__} needs; add it."

@@ -1,4 +1,4 @@
-"""Which arguments a class takes, where that can be told for certain."""
+"""Find the arguments of a class, if its signatures tell."""
 
 import ast
 import inspect
@@ -16,15 +16,15 @@ KEYWORD_KINDS = (
 )
 
 
-#: whose ``**kwargs`` go to a function, later
+#: classes that pass their ``**kwargs`` to a function later
 FORWARDED = {CheckpointHook: Runner.save_checkpoint}
 
 
 class Arguments(NamedTuple):
-    """What a class takes by keyword.
+    """The keyword arguments of a class.
 
     Attributes:
-        names (frozenset[str]): All that it takes.
+        names (frozenset[str]): All of them.
         required (frozenset[str]): Those without a default value.
     """
 
@@ -40,17 +40,16 @@ def arguments_of(cls: type) -> Optional[Arguments]:
         cls (type): The class.
 
     Returns:
-        Arguments: None where they can't be told from the signatures:
-        functions, decorated or builtin constructors, metaclasses with a call
-        of their own, and ``**kwargs`` that go elsewhere than to
-        ``super().__init__``.
+        Arguments: None if the signatures don't tell, as for functions,
+        decorated or builtin constructors, metaclasses with their own call,
+        and ``**kwargs`` that go elsewhere than to ``super().__init__``.
     """
     if not inspect.isclass(cls) or cls.__new__ is not object.__new__:
         return None
     names, required = set(), set()
     for base in cls.__mro__:
         init = base.__dict__.get('__init__')
-        if base in (object, nn.Module):  # take nothing, whatever they write
+        if base in (object, nn.Module):  # no arguments, despite signatures
             return Arguments(frozenset(names), frozenset(required))
         if init is None:
             continue
@@ -60,8 +59,7 @@ def arguments_of(cls: type) -> Optional[Arguments]:
         kinds = {parameter.kind for parameter in parameters}
         for parameter in parameters:
             if parameter.kind in KEYWORD_KINDS:
-                # Of the bases', those that the class doesn't give itself
-                # can't be told.
+                # A base's argument may be passed by the class itself.
                 if parameter.default is parameter.empty and base is cls:
                     required.add(parameter.name)
                 names.add(parameter.name)
@@ -76,7 +74,7 @@ def arguments_of(cls: type) -> Optional[Arguments]:
 
 
 def parameters_of(function) -> FrozenSet[str]:
-    """List what a class or function takes by keyword, as far as it says."""
+    """List the keyword arguments in the signature of a class or function."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # a builtin
@@ -85,7 +83,7 @@ def parameters_of(function) -> FrozenSet[str]:
 
 
 def _hands_on(init) -> bool:
-    """Whether ``**kwargs`` go to ``super().__init__`` and nowhere else."""
+    """Check whether ``**kwargs`` go only to ``super().__init__``."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
     except (OSError, SyntaxError, TypeError):
@@ -106,7 +104,7 @@ def _hands_on(init) -> bool:
 
 
 def _is_super_init(function: ast.expr) -> bool:
-    """Whether an expression is ``super().__init__``."""
+    """Check whether an expression is ``super().__init__``."""
     return (
         isinstance(function, ast.Attribute)
         and function.attr == '__init__'

@@ -1,4 +1,4 @@
-"""Values with which no training could start, or would do nothing."""
+"""Find values with which a training couldn't start or would do nothing."""
 
 import logging
 import re
@@ -27,12 +27,12 @@ TYPES = {
 
 
 def is_whole(value: Any, least: int) -> bool:
-    """Whether it is a whole number, and no smaller."""
+    """Check whether a value is a whole number of at least ``least``."""
     return is_number(value) and value == int(value) and value >= least
 
 
 class ValueRule(NamedTuple):
-    """What the values at some paths have to be."""
+    """A condition on the values at some paths."""
 
     paths: str
     holds: Callable[[Any], bool]
@@ -99,14 +99,15 @@ LISTS = r'(param_scheduler.*\.milestones|.*data_preprocessor\.(mean|std))'
 
 
 def check_values(cfg: Dict, needed: Sequence[str] = ()) -> None:
-    """Refuse values that MMEngine takes or fails at without saying which.
+    """Raise for wrong values that MMEngine accepts, or doesn't name.
 
     Args:
         cfg (dict): A config.
-        needed (Sequence[str]): Sections that the tool can't do without.
+        needed (Sequence[str]): Sections that the tool requires.
 
     Raises:
-        SettingError: Naming the key, its value and what is expected.
+        SettingError: If there is one, naming the key, its value and what is
+            expected.
     """
     for name in needed:
         if cfg.get(name) is None:
@@ -147,13 +148,13 @@ def check_values(cfg: Dict, needed: Sequence[str] = ()) -> None:
 
 
 def _is_built(value: Any, kind: Any) -> bool:
-    """Whether it is of a type, or no plain value: an object made already."""
+    """Check whether a value is of a type, or an object already built."""
     plain = (str, int, float, bool, list, tuple, dict)
     return isinstance(value, kind) or not isinstance(value, plain)
 
 
 def walk_values(value: Any, path: str = '') -> Iterator[Tuple[str, Any]]:
-    """Yield all values that are no dicts, with their paths.
+    """Yield all values that are not dicts, with their paths.
 
     Examples:
         >>> list(walk_values(dict(a=[1, dict(b=2)])))
@@ -172,7 +173,7 @@ def walk_values(value: Any, path: str = '') -> Iterator[Tuple[str, Any]]:
 
 
 def _check_value(path: str, value: Any) -> None:
-    """Hold a value against the rules for its path."""
+    """Check a value against the rules for its path."""
     if re.fullmatch(LISTS, path) and value is not None:
         if not isinstance(value, (list, tuple)):
             raise SettingError(
@@ -186,7 +187,7 @@ def _check_value(path: str, value: Any) -> None:
 
 
 def _check_group(cfg: Dict, group: Sequence[str]) -> None:
-    """Refuse settings of which MMEngine takes all or none."""
+    """Raise if only some of a group are set; MMEngine needs all or none."""
     given = [name for name in group if cfg.get(name) is not None]
     missing = [name for name in group if name not in given]
     if given and missing:
@@ -197,7 +198,7 @@ def _check_group(cfg: Dict, group: Sequence[str]) -> None:
 
 
 def _check_normalisation(cfg: Dict) -> None:
-    """Refuse a mean and a standard deviation for other channels."""
+    """Raise if mean and std have different numbers of channels."""
     for path, owner in (('', cfg), ('model.', cfg.get('model'))):
         owner = owner if hasattr(owner, 'get') else {}
         settings = owner.get('data_preprocessor')
@@ -213,7 +214,7 @@ def _check_normalisation(cfg: Dict) -> None:
 
 
 def _check_log_level(level: Any) -> None:
-    """Refuse a level that Python's logging doesn't know."""
+    """Raise if Python's logging doesn't know a level."""
     names = [logging.getLevelName(number) for number in range(10, 60, 10)]
     if isinstance(level, str) and level not in (*names, 'WARN', 'NOTSET'):
         raise SettingError(

@@ -1,4 +1,4 @@
-"""Writes the config of a method for a pair of networks."""
+"""Write the config of a method for a pair of networks."""
 
 from .choose import Choice, choose, list_methods, list_pairs
 from .place import config_path, configs_folder, find_choice

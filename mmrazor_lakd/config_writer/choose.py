@@ -1,4 +1,4 @@
-"""What a config consists of: which files, and what changes in them."""
+"""Choose what a config consists of: its base files and their changes."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +10,7 @@ from ..errors import SettingError, nearest
 
 PAIRS = Path('_base_', 'pairs')
 DISTILLERS = Path('_base_', 'distillers')
-#: the parts of an algorithm that a method may speak of, in the order written
+#: the parts of an algorithm that a method may set, in the order written
 PARTS = ('architecture', 'distiller')
 #: the student of a pair without a teacher
 ALONE = 'alone'
@@ -20,11 +20,11 @@ class Choice(NamedTuple):
     """A method for a pair of networks.
 
     Attributes:
-        bases (tuple[Path]): Files that the config lies over.
-        changes (tuple[tuple[str, str]]): A variable of these files, and the
-            entry of ``method_settings`` that changes it.
+        bases (tuple[Path]): Base files of the config.
+        changes (tuple[tuple[str, str]]): Variables of these files, each with
+            the entry of ``method_settings`` that changes it.
         parts (dict[str, str]): The variable of each part of the algorithm;
-            none for the student alone.
+            empty for the student alone.
     """
 
     bases: Tuple[Path, ...]
@@ -33,7 +33,7 @@ class Choice(NamedTuple):
 
 
 def list_methods(configs: Path) -> List[str]:
-    """List the methods of a folder of configs: distillers, and none."""
+    """List the methods in a folder of configs: alone, and the distillers."""
     return [ALONE, *_names(configs / DISTILLERS)]
 
 
@@ -45,8 +45,8 @@ def list_pairs(configs: Path) -> List[str]:
 def choose(configs: Path, method: str, pair: str) -> Choice:
     """Choose what the config of a method for a pair consists of.
 
-    What the pair's file says of a method, in ``method_settings``, holds for
-    those that are built on that method, too.
+    The pair's ``method_settings`` for a method also apply to methods that are
+    built on it.
 
     Args:
         configs (Path): The folder of configs.
@@ -95,6 +95,6 @@ def _names(folder: Path) -> List[str]:
     return sorted(path.stem for path in folder.glob('*.py'))
 
 
-@lru_cache(maxsize=None)  # a suite asks for each pair once a method
+@lru_cache(maxsize=None)  # a suite reads each pair once per method
 def _read(path: Path) -> Dict[str, Any]:
     return Config.fromfile(path).to_dict()

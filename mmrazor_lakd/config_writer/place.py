@@ -1,4 +1,4 @@
-"""Where configs lie, and what their names say."""
+"""Map methods and pairs to the paths of their configs, and back."""
 
 from pathlib import Path
 from typing import List, Optional, Tuple
@@ -7,7 +7,7 @@ from .choose import ALONE, PAIRS, list_methods, list_pairs
 
 
 def configs_folder() -> Path:
-    """Find the folder of configs, of a checkout or of an installed wheel."""
+    """Find the folder of configs in a checkout or an installed wheel."""
     package = Path(__file__).resolve().parents[1]
     checkout = package.parent / 'configs'
     if (checkout / PAIRS).is_dir():
@@ -16,9 +16,9 @@ def configs_folder() -> Path:
 
 
 def config_path(configs: Path, method: str, pair: str) -> Path:
-    """Name the config of a method for a pair.
+    """Return the path of the config of a method for a pair.
 
-    A variant lies with its method, with its own name behind the pair's:
+    A variant is in its method's folder, with its own name after the pair's:
     ``lakd/lakd_PAIR_literal.py``. The student alone is among the teachers.
 
     Args:
@@ -34,11 +34,11 @@ def config_path(configs: Path, method: str, pair: str) -> Path:
 
 
 def find_choice(configs: Path, path: Path) -> Optional[Tuple[str, str]]:
-    """Find which method and pair a config is named after; None for others.
+    """Find the method and pair of a config from its path; None for others.
 
     Args:
         configs (Path): The folder of configs.
-        path (Path): The config, which need not exist.
+        path (Path): Path of the config, which need not exist.
     """
     methods, pairs = list_methods(configs), list_pairs(configs)
     folders = {path.parent.name, 'alone'}
@@ -51,6 +51,6 @@ def find_choice(configs: Path, path: Path) -> Optional[Tuple[str, str]]:
 
 
 def _family(method: str, methods: List[str]) -> Tuple[str, str]:
-    """Split a variant's name into its method's and its own."""
+    """Split a variant's name into the method's and its own."""
     family, _, variant = method.partition('_')
     return (family, variant) if family in methods else (method, '')

@@ -1,4 +1,4 @@
-"""How a config is written: as a person would, over files that exist."""
+"""Write a config as a person would, based on existing files."""
 
 import os
 from pathlib import Path
@@ -8,15 +8,15 @@ from .choose import Choice
 
 
 def config_text(choice: Choice, folder: Path) -> str:
-    """Write a config.
+    """Return the text of a config.
 
     Args:
         choice (Choice): What it consists of.
-        folder (Path): Where it shall lie, to which its ``_base_`` is relative.
+        folder (Path): Its folder, to which its ``_base_`` is relative.
     """
     lines = ['_base_ = [']
     for base in choice.bases:
-        # Both may lie behind links, and `..` means what is behind them.
+        # Resolve symbolic links, as the file system does before `..`.
         path = os.path.relpath(base.resolve(), folder.resolve())
         lines.append(f"    '{Path(path).as_posix()}',")
     lines += [']', '']
@@ -54,7 +54,7 @@ def write_config(choice: Choice, path: Path, overwrite: bool = False) -> str:
         str: The text.
 
     Raises:
-        SettingError: If the file is no Python file, or is there with
+        SettingError: If the file is not a Python file, or exists with
             another text.
     """
     if path.suffix != '.py':

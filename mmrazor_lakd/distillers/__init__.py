@@ -1,4 +1,4 @@
-"""What the student learns from the teacher, and where."""
+"""Distillers: what the student learns from the teacher, and where."""
 
 from .feature_distiller import FeatureDistiller
 from .lakd_distiller import LAKDDistiller

@@ -1,9 +1,9 @@
-"""Activation checkpointing of the kind that works behind a cut.
+"""Activation checkpointing that works with cuts.
 
-PyTorch has two kinds. The older one (``use_reentrant=True``), which
-mmpretrain's ``with_cp`` and MMEngine's ``activation_checkpointing`` use, works
-in a backward pass of the whole model only: it hides the parameters from
-``torch.autograd.grad``, and what is recorded inside of it has no graph.
+PyTorch has two kinds. The older one (``use_reentrant=True``), used by
+mmpretrain's ``with_cp`` and MMEngine's ``activation_checkpointing``, works
+only in a backward pass of the whole model: it hides the parameters from
+``torch.autograd.grad``, and what is recorded inside it has no graph.
 """
 
 import inspect
@@ -21,13 +21,13 @@ from ..tracing.records import tensors_in
 
 
 def renew_checkpoints(model: nn.Module) -> None:
-    """Checkpoint by the newer kind what a model checkpoints by the older one.
+    """Replace a model's older activation checkpointing with the newer kind.
 
-    That is each block with ``with_cp=True`` whose class calls a
-    ``checkpoint`` in its forward, and each module that MMEngine's
-    ``activation_checkpointing`` has wrapped. Its forward is wrapped as a
-    whole, in this one model: ``with_cp`` is False from then on. Weights and
-    their names stay, and so does the model's forward pass without gradients.
+    This concerns each block with ``with_cp=True`` whose class calls
+    ``checkpoint`` in its forward, and each module wrapped by MMEngine's
+    ``activation_checkpointing``. Its forward is wrapped as a whole, in this
+    model only, and ``with_cp`` is set to False. Weights, their names and the
+    forward pass without gradients stay the same.
 
     Args:
         model (nn.Module): The student.
@@ -37,23 +37,22 @@ def renew_checkpoints(model: nn.Module) -> None:
         if wrapped or _checkpoints_itself(module):
             if hasattr(module, 'with_cp'):
                 module.with_cp = False
-            # A partial of a function and not a closure: it is copied and
-            # pickled with the module.
+            # A partial of a function, not a closure, so that it can be copied
+            # and pickled with the module.
             module.forward = partial(_checkpointed, module)
 
 
 def check_inside(model: nn.Module, names: Sequence[str]) -> None:
-    """Refuse boundaries inside of what is checkpointed.
+    """Raise if a boundary lies inside a checkpointed module.
 
-    The forward pass is run there once more, in the midst of the backward
-    pass.
+    Its forward pass is run again during the backward pass.
 
     Args:
         model (nn.Module): The student, see :func:`renew_checkpoints`.
-        names (Sequence[str]): The modules behind which boundaries lie.
+        names (Sequence[str]): The modules followed by a boundary.
 
     Raises:
-        SettingError: If there is one.
+        SettingError: If there is such a boundary.
     """
     for outer in renewed(model):
         for index, name in enumerate(names):
@@ -67,7 +66,7 @@ def check_inside(model: nn.Module, names: Sequence[str]) -> None:
 
 
 def renewed(model: nn.Module) -> List[str]:
-    """Name the modules that :func:`renew_checkpoints` has wrapped."""
+    """Return the names of the modules wrapped by :func:`renew_checkpoints`."""
     return [
         name
         for name, module in model.named_modules()
@@ -76,9 +75,9 @@ def renewed(model: nn.Module) -> List[str]:
 
 
 def _checkpointed(module: nn.Module, *args, **kwargs):
-    """Run a module's own forward, and save its inputs alone for backward.
+    """Run a module's own forward, saving only its inputs for backward.
 
-    As in mmpretrain, where an input has a graph; behind a cut none has.
+    As in mmpretrain, only if an input has a graph; after a cut none has.
     """
     forward: Callable = partial(type(module).forward, module)
     if torch.is_grad_enabled() and any(
@@ -89,11 +88,11 @@ def _checkpointed(module: nn.Module, *args, **kwargs):
 
 
 def _checkpoints_itself(module: nn.Module) -> bool:
-    """Tell whether a module's forward heeds ``with_cp``, as a block's does."""
+    """Check whether a module's forward uses ``with_cp``, as a block's does."""
     if not getattr(module, 'with_cp', False):
         return False
-    # Most backbones only pass the option on to their blocks. A few call their
-    # blocks in a loop, a checkpoint each: as a whole they would save nothing.
+    # Most backbones only pass the option on to their blocks. A few checkpoint
+    # each block in a loop: checkpointed as a whole they would save nothing.
     code = getattr(inspect.unwrap(type(module).forward), '__code__', None)
     return (
         code is not None
@@ -103,6 +102,6 @@ def _checkpoints_itself(module: nn.Module) -> bool:
 
 
 def _is_wrapped_by_mmengine(module: nn.Module) -> bool:
-    """Tell what ``turn_on_activation_checkpointing`` has made of a module."""
+    """Check whether MMEngine's activation checkpointing wraps a module."""
     scope = getattr(module.forward, '__globals__', None)
     return scope is vars(activation_checkpointing)

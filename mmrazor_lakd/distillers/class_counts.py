@@ -1,4 +1,4 @@
-"""Losses that compare logits class by class need equal numbers of classes."""
+"""Check that losses which compare logits get equal numbers of classes."""
 
 from inspect import signature
 from typing import Any, Dict, List, Optional
@@ -26,17 +26,17 @@ LOGIT_LOSSES = (
     KLDivergence,
     WSLD,
 )
-# A segmentor's logits, or any other maps, channel by channel.
+# The last compares a segmentor's logits, or other maps, channel by channel.
 CLASSWISE_LOSSES = (*LOGIT_LOSSES, ChannelWiseDivergence)
 
 
 def unwrapped(loss: nn.Module) -> nn.Module:
-    """Take the loss out of its warm-up, if it has one."""
+    """Unwrap a loss from its warm-up, if it has one."""
     return loss.loss if isinstance(loss, WarmupLoss) else loss
 
 
 def logit_losses(distiller: nn.Module) -> List[str]:
-    """Name the losses that compare the teacher's logits class by class.
+    """List the losses that compare the teacher's logits class by class.
 
     Args:
         distiller (nn.Module): Any distiller of MMRazor's or ours.
@@ -55,13 +55,13 @@ def logit_losses(distiller: nn.Module) -> List[str]:
 def check_counts(
     who: str, student: Optional[int], teacher: Optional[int], cure: str = ''
 ) -> None:
-    """Refuse numbers of classes that differ.
+    """Raise if the numbers of classes differ.
 
     Args:
         who (str): What compares them: a clause for the message.
         student (int, optional): Classes of the student; None if unknown.
-        teacher (int, optional): Of the teacher.
-        cure (str): A way out besides equal numbers, for the message.
+        teacher (int, optional): Classes of the teacher.
+        cure (str): An alternative to equal numbers, for the message.
     """
     if None not in (student, teacher) and student != teacher:
         raise SettingError(
@@ -72,16 +72,16 @@ def check_counts(
 
 
 def check_class_counts(distiller: nn.Module) -> None:
-    """Refuse stock losses that compare unequal numbers of classes.
+    """Raise if a stock loss compares unequal numbers of classes.
 
-    They are counted along dimension 1 of what the recorders have taken. What
-    goes through a connector is not looked at: that one's output counts.
+    They are counted along dimension 1 of the records. Records that go through
+    a connector are skipped, since its output is what is compared.
 
     Args:
         distiller (nn.Module): A distiller whose recorders have been filled.
 
     Raises:
-        SettingError: If a loss would compare what can't be compared.
+        SettingError: If a loss would compare unequal numbers of classes.
     """
     if not isinstance(distiller, ConfigurableDistiller):
         return
@@ -106,14 +106,14 @@ def check_class_counts(distiller: nn.Module) -> None:
 
 
 def _recorder(distiller: ConfigurableDistiller, record: Dict):
-    """Find the recorder that a mapping's entry names."""
+    """Return the role and the recorder that a mapping's entry names."""
     role = 'student' if record['from_student'] else 'teacher'
     manager = getattr(distiller, f'{role}_recorders')
     return role, manager.get_recorder(record['recorder'])
 
 
 def _taken(distiller: ConfigurableDistiller, record: Dict) -> Any:
-    """Get what a mapping's entry takes; None where that isn't there."""
+    """Get the record of a mapping's entry; None if there is none."""
     if 'connector' in record or not isinstance(record['recorder'], str):
         return None
     if not _recorder(distiller, record)[1].data_buffer:
@@ -122,6 +122,6 @@ def _taken(distiller: ConfigurableDistiller, record: Dict) -> Any:
 
 
 def _name(distiller: ConfigurableDistiller, record: Dict) -> str:
-    """Name the module that a record is from."""
+    """Name the module that a record comes from."""
     role, recorder = _recorder(distiller, record)
     return f"the {role}'s '{recorder.source}'"

@@ -1,4 +1,4 @@
-"""From simple to complex: what changes in the course of a training."""
+"""From simple to complex: what changes during training."""
 
 from typing import Dict, Optional, Union
 
@@ -30,14 +30,14 @@ def opening(progress: float, index: int, count: int) -> float:
 def mixture(
     s_feature: torch.Tensor, t_feature: torch.Tensor, share: float
 ) -> torch.Tensor:
-    """Mix two maps of one shape (N, C, H, W), element by element.
+    """Mix two maps of the same shape (N, C, H, W) element by element.
 
     Source: ours.
 
     Args:
         s_feature (torch.Tensor): The student's map.
-        t_feature (torch.Tensor): The teacher's map. It is not returned
-            itself: a layer of the student may overwrite what it is fed.
+        t_feature (torch.Tensor): The teacher's map. It is never returned
+            itself, since a layer of the student may overwrite its input.
         share (float): Share of the student's map, from 0 to 1.
     """
     t_feature = (1 - share) * t_feature.to(s_feature.dtype)
@@ -45,26 +45,25 @@ def mixture(
 
 
 class Curriculum:
-    """What of :class:`LAKDDistiller` depends on the iteration.
+    """The parts of :class:`LAKDDistiller` that depend on the iteration.
 
-    The lengths are those of :class:`~mmrazor_lakd.losses.Warmup`: a dict with
+    Lengths are given as for :class:`~mmrazor_lakd.losses.Warmup`: a dict with
     one of ``epochs``, ``iters`` and ``fraction`` (of the whole training).
 
     Args:
         progressive (dict, optional): Length of the opening, in which the
             weight of each module's loss grows, see :func:`opening`. The
-            gradients of a module that is not open are 0: weight decay acts on
-            it, and its batch normalisation takes statistics. The last
-            module, behind the last boundary, has no such weight. None for
-            none at all.
-        feed (str | dict): ``'student'`` or ``'teacher'`` for the one's or the
-            other's map at each boundary, in training; a length for a
-            mixture, see :func:`mixture`, in which the student's share grows
-            from 0 to 1. What is recorded of the teacher must be a map of the
-            same kind, such as ``layer1.preact`` for ``layer1.preact``:
-            whatever follows the boundary, such as a ReLU, acts on the
-            mixture. Without a cut, the gradient from behind is multiplied by
-            the student's share.
+            gradients of a module that is not open are 0, but weight decay
+            still acts on it, and its batch normalisation updates its
+            statistics. The last module, after the last boundary, has no such
+            weight. None for no weights at all.
+        feed (str | dict): ``'student'`` or ``'teacher'``, whose map is passed
+            on at each boundary in training; or the length of a mixture, see
+            :func:`mixture`, in which the student's share grows from 0 to 1.
+            The teacher's map must be of the same kind, such as
+            ``layer1.preact`` for ``layer1.preact``: whatever follows the
+            boundary, such as a ReLU, acts on the mixture. Without a cut, the
+            gradient from later modules is multiplied by the student's share.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Curriculum:
             self._turning = Warmup(f'{owner}.feed', feed, must_end=True)
         else:
             check_choice(owner, 'feed', feed, ('student', 'teacher'))
-        # Whether the next module gets anything but the student's own map.
+        # Whether the teacher's map is passed on, alone or in a mixture.
         self.feeds = feed != 'student'
 
     def weight(self, index: int, count: int) -> Optional[float]:

@@ -1,10 +1,10 @@
-"""A loss that becomes gradients at once, and delivers them later.
+"""Compute a loss's gradients at once, and deliver them later.
 
-Calling ``backward()`` in the midst of a forward pass would free a module's
-graph just as well. But DistributedDataParallel would not average what it
-gives, gradient accumulation would not scale it, and a loss scaler would not
-know of it. Here, the gradients wait in the graph of the returned loss until
-its own ``backward()``, and reach the parameters as any others do.
+Calling ``backward()`` during the forward pass would free a module's graph
+just as well. But DistributedDataParallel would not average its gradients,
+gradient accumulation would not scale them, and a loss scaler would not know
+of them. Here, the gradients wait in the graph of the returned loss until its
+own ``backward()``, and reach the parameters like any others.
 """
 
 from typing import Any, Dict, List, Optional, Set, Tuple
@@ -15,25 +15,25 @@ from torch.autograd.function import once_differentiable
 
 from ..errors import SettingError
 
-# Parameters that hold a part of their values only, or none, outside of the
+# Parameters that hold only part of their values, or none, outside the
 # wrapper's own backward pass: by the name of their class, or an attribute.
 SHARDED_CLASSES = ('FlatParameter', 'DTensor')
 SHARDED_ATTRIBUTES = ('_is_flat_param', 'ds_id')  # FSDP, DeepSpeed ZeRO-3
 # Factor of the first step in float16: large enough to keep the gradients of a
-# mean over a map, and small enough not to overflow where a scaler would skip
-# no step.
+# mean over a map, and small enough not to overflow in a step that a scaler
+# would not skip.
 START_SCALE = 1024.0
 
 
 def graph_of(node: Optional[Any]) -> Tuple[Set, Dict]:
-    """Walk a graph.
+    """Collect the nodes and leaves of an autograd graph.
 
     Args:
-        node (Any): Where it ends: the ``grad_fn`` of a tensor.
+        node (Any): The ``grad_fn`` of the tensor at its end.
 
     Returns:
-        tuple[set, dict]: The nodes without the leaves, and the leaves: the
-        tensors, by the nodes that accumulate their gradients.
+        tuple[set, dict]: The nodes without the leaves, and the leaf tensors
+        by the nodes that accumulate their gradients.
     """
     nodes, leaves = set(), {}
     stack = [node]
@@ -50,26 +50,25 @@ def graph_of(node: Optional[Any]) -> Tuple[Set, Dict]:
 
 
 class EarlyBackward:
-    """Computes a loss's gradients, frees its graph, returns an equal loss.
+    """Compute a loss's gradients, free its graph, and return an equal loss.
 
     The returned loss has the same value, and its ``backward()`` gives the
-    same gradients: those computed here, times the gradient that reaches the
-    loss. Until then, they take the memory of the parameters that they belong
-    to.
+    same gradients: those computed here, times the gradient of the returned
+    loss. Until then, they take as much memory as their parameters.
 
     In float16, small gradients vanish unless the loss is multiplied by a
     large factor while they are computed. A loss scaler does that for an
     ordinary loss. Here, the factor that arrives with the gradient of the
-    returned loss serves for the next step, and is halved where it was too
-    large. An overflow is delivered as it is, so that the scaler skips the
-    step, and lowers its own factor.
+    returned loss is used in the next step, and is halved if it was too
+    large. Overflows are delivered unchanged, so that the scaler skips the
+    step and lowers its own factor.
     """
 
     def __init__(self) -> None:
         self._scale: Optional[torch.Tensor] = None
 
     def __call__(self, loss: torch.Tensor) -> torch.Tensor:
-        """Turn a loss into gradients.
+        """Compute the gradients of a loss.
 
         Args:
             loss (torch.Tensor): A scalar with a graph that nothing else uses.
@@ -88,7 +87,7 @@ class EarlyBackward:
             if scale is None:
                 scale = torch.full_like(loss, START_SCALE)
             loss = loss * scale
-        # The graph was recorded with its precisions; backward adds none.
+        # The graph already has its precisions; backward needs no autocast.
         with autocast(enabled=False):
             grads = torch.autograd.grad(loss, leaves, allow_unused=True)
         grads, leaves = zip(
@@ -106,12 +105,12 @@ class EarlyBackward:
         return delivered
 
     def _note_scale(self, factor: torch.Tensor, finite: torch.Tensor) -> None:
-        """Remember the loss scaler's factor, or half of it."""
+        """Keep the loss scaler's factor, or half of it after an overflow."""
         self._scale = torch.where(finite, factor, factor / 2).detach()
 
 
 def _check_graph(nodes: Set, leaves: List[torch.Tensor]) -> None:
-    """Refuse what can't be computed on its own."""
+    """Raise if the gradients can't be computed early."""
     way_out = 'set early_backward=False of LAKDDistiller.'
     if any('CheckpointFunction' in type(node).__name__ for node in nodes):
         raise SettingError(
@@ -137,7 +136,7 @@ def _check_graph(nodes: Set, leaves: List[torch.Tensor]) -> None:
 
 
 class _Deliver(torch.autograd.Function):
-    """A value whose backward hands over gradients that are known."""
+    """A value whose backward delivers precomputed gradients."""
 
     @staticmethod
     def forward(ctx, value, count, *grads_and_leaves):
@@ -148,7 +147,7 @@ class _Deliver(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad_output):
         grads = ctx.saved_tensors
-        # To the precision of the gradient: a scaler's factor is float32.
+        # In the precision of the gradient: a scaler's factor is float32.
         return (
             None,
             None,
@@ -158,7 +157,7 @@ class _Deliver(torch.autograd.Function):
 
 
 def _is_float16(device: torch.device) -> bool:
-    """Tell whether autocast computes in float16."""
+    """Check whether autocast computes in float16."""
     if hasattr(torch, 'get_autocast_dtype'):  # torch >= 2.4
         enabled = torch.is_autocast_enabled(device.type)
         dtype = torch.get_autocast_dtype(device.type)

@@ -1,4 +1,4 @@
-"""A distiller whose connectors find the shapes of the maps by themselves."""
+"""A distiller that infers the shapes of its connectors."""
 
 from typing import (
     Any,
@@ -39,40 +39,41 @@ from .student_step import TakenRecord
 class FeatureDistiller(ConfigurableDistiller):
     """A :class:`ConfigurableDistiller` for losses between feature maps.
 
-    It takes the configs of MMRazor's, and adds four things:
+    It takes the same configs as MMRazor's, and adds four features:
 
-    - Shapes need not be typed. Before training, each model is run on one
-      image. A connector whose class takes ``in_channels`` and
-      ``out_channels`` (``in_channel`` and ``out_channel``, ``in_shape`` and
-      ``out_shape``, or ``in_shapes`` and ``out_shapes``) is built with those
-      of the map that it takes, and of the other model's map in the same loss.
-      ``dim_in`` is the width of what it takes. What the config has, stays.
+    - Shapes are inferred. Before training, each model is run on one image. A
+      connector whose class takes ``in_channels`` and ``out_channels``
+      (``in_channel`` and ``out_channel``, ``in_shape`` and ``out_shape``, or
+      ``in_shapes`` and ``out_shapes``) is built with those of its input map
+      and of the other model's map in the same loss. ``dim_in`` is the width
+      of its input. Values in the config take precedence.
     - ``recorder`` in ``loss_forward_mappings`` may be a list: the connector
       or the loss gets a list of maps.
-    - A connector with a method ``prepare_from_teacher`` is shown the teacher.
+    - A connector's ``prepare_from_teacher``, if any, is called with the
+      teacher.
     - ``stages`` stands for the recorders and mappings of the stages that both
-      networks declare, see below. It is written out, and logged, when the
+      networks declare, see below. It is expanded, and logged, once the
       networks are known.
 
     Source: ours.
 
     Args:
-        connectors (dict, optional): As MMRazor's.
+        connectors (dict, optional): As in MMRazor.
         input_size (int | tuple, optional): Height and width of the image.
             Defaults to None: the backbone's ``img_size``, or 32, or 224 for
-            models that refuse 32.
+            models that can't take 32.
         stages (str | dict, optional): The maps of each stage that the losses
             compare: ``'preact'``, before the last ReLU, or ``'output'``, what
-            the literature takes for a stage's output. Losses without a
-            mapping get one copy a stage, ``loss_at1``, ``loss_at2``, ...,
+            the literature regards as a stage's output. Losses without a
+            mapping get one copy per stage, ``loss_at1``, ``loss_at2``, ...,
             called with ``s_feature`` and ``t_feature``. A dict has the keys
 
             - ``maps``, or ``student`` and ``teacher``: Either of the two.
-            - ``first`` and ``last`` (int): The stages to take, counted from
+            - ``first`` and ``last`` (int): The stages to use, counted from
               1. Default to all.
-            - ``connector`` and ``teacher_connector`` (str): Names among
-              ``connectors`` of what the student's and the teacher's maps go
-              through, a copy a stage.
+            - ``connector`` and ``teacher_connector`` (str): Names of the
+              ``connectors`` that the student's and the teacher's maps go
+              through, one copy per stage.
             - ``decay`` (float): Factor of ``loss_weight`` from each stage to
               the one before it. Defaults to 1.
             - ``together`` (bool): Whether one loss takes the maps of all
@@ -81,10 +82,10 @@ class FeatureDistiller(ConfigurableDistiller):
         kwargs: Arguments of :class:`ConfigurableDistiller`.
 
     Raises:
-        SettingError: If a recorder names a module or a mapping a recorder
+        SettingError: If a recorder names a module, or a mapping a recorder,
             that doesn't exist, if a loss has no mapping or compares unequal
-            numbers of classes, if a connector takes no map, if
-            ``input_size`` is no size, or if ``stages`` is unknown, has no
+            numbers of classes, if a connector gets no map, if
+            ``input_size`` is not a size, or if ``stages`` is unknown, has no
             loss, or a backbone declares none.
 
     Examples:
@@ -133,7 +134,7 @@ class FeatureDistiller(ConfigurableDistiller):
         stages: Optional[Union[str, Dict[str, Any]]] = None,
         **kwargs,
     ) -> None:
-        # What is built when the networks are known.
+        # What is built once the networks are known.
         self._unexpanded: Dict[str, Any] = {}
         if stages is not None:
             read_stages(stages)
@@ -153,11 +154,11 @@ class FeatureDistiller(ConfigurableDistiller):
                 f'(320, 640).'
             )
         self.input_size = input_size
-        # The student, between the two calls that prepare the distiller.
+        # Holds the student between the two calls that prepare the distiller.
         self._student: List[nn.Module] = []
 
     def _check_mappings(self) -> None:
-        """Refuse a loss that nothing is given to."""
+        """Raise if a loss has no mapping."""
         for name in self.distill_losses:
             if name not in self.loss_forward_mappings:
                 raise SettingError(
@@ -167,7 +168,7 @@ class FeatureDistiller(ConfigurableDistiller):
                 )
 
     def _expand_stages(self, student: nn.Module, teacher: nn.Module) -> None:
-        """Build what the config says of the networks' stages, if it does."""
+        """Expand ``stages``, if given, and build what it stands for."""
         if not self._unexpanded:
             return
         expanded = expand_stages(
@@ -194,7 +195,7 @@ class FeatureDistiller(ConfigurableDistiller):
     def build_connectors(
         self, connectors: Optional[Dict[str, Any]] = None
     ) -> nn.ModuleDict:
-        """Note the connectors' configs; the models' maps are not known yet."""
+        """Store the connectors' configs until the models' maps are known."""
         self._connector_cfgs = connectors or {}
         return nn.ModuleDict(
             {name: nn.Identity() for name in self._connector_cfgs}
@@ -207,7 +208,7 @@ class FeatureDistiller(ConfigurableDistiller):
         student_recorders: RecorderManager,
         teacher_recorders: RecorderManager,
     ) -> None:
-        """Check the names in lists here, and let MMRazor check the rest."""
+        """Check the names in lists, and let MMRazor check the rest."""
         checked: Dict[str, Dict] = {}
         for loss, mapping in loss_forward_mappings.items():
             checked[loss] = {}
@@ -230,7 +231,7 @@ class FeatureDistiller(ConfigurableDistiller):
     def _check_names(
         where: str, names: Sequence[str], manager: RecorderManager
     ) -> None:
-        """Refuse an empty list, or one with an unknown recorder."""
+        """Raise if a list is empty or has an unknown recorder."""
         unknown = [name for name in names if name not in manager.recorders]
         if unknown or not names:
             name = str(unknown[0]) if unknown else ''
@@ -248,7 +249,7 @@ class FeatureDistiller(ConfigurableDistiller):
         connector: Optional[str] = None,
         connector_idx: Optional[int] = None,
     ) -> Any:
-        """Get what a recorder took, or what each of a list of them took."""
+        """Get the record of a recorder, or of each in a list."""
         where = (from_student, record_idx, data_idx)
         if isinstance(recorder, str):
             return super().get_record(
@@ -263,7 +264,7 @@ class FeatureDistiller(ConfigurableDistiller):
         return data if connector_idx is None else data[connector_idx]
 
     def student_records(self) -> Iterator[TakenRecord]:
-        """Yield what each stock loss takes of the student."""
+        """Yield the student's records that the stock losses use."""
         for loss, mapping in self.loss_forward_mappings.items():
             for record in mapping.values():
                 if not record['from_student']:
@@ -282,19 +283,19 @@ class FeatureDistiller(ConfigurableDistiller):
                     )
 
     def prepare_from_student(self, model: nn.Module) -> None:
-        """Take the student; called before :meth:`prepare_from_teacher`."""
+        """Store the student; called before :meth:`prepare_from_teacher`."""
         self._student = [model]
-        if not self._unexpanded:  # which takes both networks
+        if not self._unexpanded:  # expansion needs both networks
             check_recorders(self, model, 'student')
             super().prepare_from_student(model)
 
     def prepare_from_teacher(self, model: nn.Module) -> None:
-        """Look at the maps of both models and build the connectors."""
+        """Run both models once and build the connectors."""
         self._expand_stages(self._student[0], model)
         check_recorders(self, model, 'teacher')
         super().prepare_from_teacher(model)
         student = self._student.pop()
-        # Recorders inside of what the older kind hides would hold no graph.
+        # Records inside the older kind of checkpoints would have no graph.
         renew_checkpoints(student)
         if not self._needs_dry_run():
             return
@@ -313,13 +314,13 @@ class FeatureDistiller(ConfigurableDistiller):
         release_records(self)
 
     def _needs_dry_run(self) -> bool:
-        """Tell whether the models are to be run on an image first."""
+        """Check whether the models must be run on an image first."""
         return bool(self._connector_cfgs)
 
     def _run(
         self, model: nn.Module, recorders: RecorderManager, role: str
     ) -> torch.Tensor:
-        """Fill a model's recorders from one black image, and return that."""
+        """Fill a model's recorders with one black image, and return it."""
         image = find_image(model, role, self.input_size)
         with eval_mode(model), torch.no_grad(), recorders:
             model(image, mode='tensor')
@@ -335,9 +336,8 @@ class FeatureDistiller(ConfigurableDistiller):
                 if other['from_student'] != record['from_student']
             ]
             shape = self._shape(record)
-            # MMRazor's name for the length of a vector; what a connector
-            # takes is known also where it is not clear what the result is
-            # compared with.
+            # MMRazor's name for the length of a vector. The input is known
+            # even if it is unclear what the output is compared with.
             arguments = dict(dim_in=shape[0])
             if len(others) == 1:
                 arguments.update(
@@ -347,7 +347,7 @@ class FeatureDistiller(ConfigurableDistiller):
         return super().build_connectors({name: cfg})[name]
 
     def _shape(self, record: Dict) -> Union[Shape, List[Shape]]:
-        """Shape (C, H, W) of what a mapping's entry takes of the models."""
+        """Return the shape (C, H, W) of the record of a mapping's entry."""
         keys = ('recorder', 'from_student', 'record_idx', 'data_idx')
         role = 'student' if record['from_student'] else 'teacher'
         where = f"loss_forward_mappings: the {role}'s {record['recorder']!r}"
@@ -376,7 +376,7 @@ class FeatureDistiller(ConfigurableDistiller):
     def _show_teacher(
         self, name: str, record: Dict, model: nn.Module, image: torch.Tensor
     ) -> None:
-        """Let a connector of the teacher's maps take what it needs."""
+        """Call ``prepare_from_teacher`` of a connector of teacher maps."""
         prepare = getattr(self.connectors[name], 'prepare_from_teacher', None)
         if prepare is None or record['from_student']:
             return

@@ -35,12 +35,12 @@ class LAKDDistiller(FeatureDistiller):
     The student is cut into local modules: no gradient crosses a boundary.
     Each module but the last is taught by the teacher's map of the same
     depth, through a feature loss and an NDAM (attention) loss; the last one,
-    which holds the head, learns from the labels and from the stock
-    ``distill_losses`` beside it, such as logits KD.
+    which contains the head, learns from the labels and from the stock
+    ``distill_losses``, such as logits KD.
 
     Boundaries are active only while an algorithm of MMRazor computes the
-    training loss. In evaluation, in export and for whoever calls the student
-    itself, the student is the plain student.
+    training loss. In evaluation, in export and when called directly, the
+    student is the plain student.
 
     Source: "LAKD-Activation Mapping Distillation Based on Local Learning",
     arXiv 2408.11478. Which modules are taught, and the logits KD at the
@@ -52,31 +52,31 @@ class LAKDDistiller(FeatureDistiller):
 
             - ``student`` (str): Name of the student's module after which
               the boundary lies. It must give one map (N, C, H, W).
-            - ``teacher`` (str): Name of the teacher's module that gives the
-              map to learn.
+            - ``teacher`` (str): Name of the teacher's module whose map is
+              learned.
             - ``isolate``, ``connector``, ``feature_loss``,
-              ``attention_loss``, ``classifier_loss``: In place of the
-              common ones below.
+              ``attention_loss``, ``classifier_loss``: Override the common
+              ones below.
 
-            What follows the last boundary is the last module. An empty list
-            leaves a :class:`FeatureDistiller`.
+            What follows the last boundary is the last module. With an empty
+            list, this is a :class:`FeatureDistiller`.
 
-            A dict stands for a boundary behind each stage but the last that
-            both networks declare: ``maps``, ``'preact'`` or ``'output'``, says
-            which map; ``rest`` is a dict with keys as above of all boundaries
-            but the first; with ``last``, such a dict of its own, the last
-            stage is taught, too; a number, counted from 0, has the keys of
-            one boundary alone, as ``--cfg-options`` of
-            ``local_modules.0.isolate`` writes it. :class:`FeatureDistiller`
-            tells what stages and their maps are.
-        num_modules (int, optional): In place of ``local_modules``: the
-            number of modules. Where the boundaries lie, and which maps of
-            the teacher's they learn, is found by :func:`partition` and
-            logged in a form that can be pasted.
-        isolate (bool): Whether the gradient ends at the boundaries. False
+            A dict stands for a boundary after each stage but the last that
+            both networks declare: ``maps``, ``'preact'`` or ``'output'``,
+            says which map; ``rest`` is a dict with keys as above for all
+            boundaries but the first; ``last``, another such dict, also
+            teaches the last stage; a number, counted from 0, has the keys of
+            that boundary alone, as written by ``--cfg-options`` with
+            ``local_modules.0.isolate``. For stages and their maps see
+            :class:`FeatureDistiller`.
+        num_modules (int, optional): The number of modules, instead of
+            ``local_modules``. The boundaries and the teacher's maps are then
+            chosen by :func:`partition`, and logged in a form that can be
+            pasted.
+        isolate (bool): Whether the gradient stops at the boundaries. False
             teaches the maps without a cut. Defaults to True.
-        connector (dict, optional): Connector of each module; one of ours or
-            of MMRazor's. Widths are filled in where its class takes them,
+        connector (dict, optional): Connector of each module, ours or
+            MMRazor's. Widths are filled in if its class takes them,
             as in :class:`FeatureDistiller`. None needs maps of equal width.
             Defaults to ``dict(type='LocalModuleConnector')``.
         feature_loss (dict, optional): Loss of each module, called as
@@ -88,33 +88,33 @@ class LAKDDistiller(FeatureDistiller):
             boundary, called as ``loss(s_feature, t_logits, data_samples)``
             with the map before the connector, such as
             ``dict(type='LocalClassifierLoss')``. ``in_channels`` and
-            ``num_classes`` are filled in where its class takes them; the
-            logits are the output of the teacher's ``head``. Defaults to None.
-        progressive (dict, optional): Opens the modules from shallow to deep,
-            by weights of their losses that grow from 0 to 1 one after
-            another, such as ``dict(fraction=0.5)`` in the first half of the
-            training. See :class:`Curriculum`. Defaults to None: no weights.
+            ``num_classes`` are filled in if its class takes them; the logits
+            are the output of the teacher's ``head``. Defaults to None.
+        progressive (dict, optional): Opens the modules from shallow to deep:
+            the weights of their losses grow from 0 to 1 one after another,
+            with ``dict(fraction=0.5)`` in the first half of the training.
+            See :class:`Curriculum`. Defaults to None: no weights.
         feed (str | dict): What a boundary passes on in training:
             ``'student'``, the student's own map; ``'teacher'``, the
-            teacher's; or a mixture that turns from the teacher's to the
+            teacher's; or a mixture that moves from the teacher's to the
             student's. See :class:`Curriculum`. Defaults to ``'student'``.
-        early_backward (bool): Whether a module's loss becomes gradients as
-            soon as it is known, which frees the module's activations. The
-            gradients are the same either way. A module that a stock
-            ``distill_losses`` looks into, or that has taught maps without a
-            cut in it, keeps its activations. Defaults to True.
+        early_backward (bool): Whether to compute a module's gradients as
+            soon as its loss is known, which frees the module's activations.
+            The gradients are the same either way. A module keeps its
+            activations if one of the stock ``distill_losses`` uses them, or
+            if maps inside it are taught without a cut. Defaults to True.
         kwargs: Arguments of :class:`FeatureDistiller`, such as
             ``distill_losses``, ``connectors`` and ``input_size``.
 
     Raises:
         SettingError: Before training, if an option is of a wrong type, if a
-            module is unknown, doubled, out of order, checkpointed from
-            outside or gives no map, if information passes around the
-            boundaries, if the connector can't align two maps or ``feed``
-            can't mix them, or if a loss compares the logits of unequal
-            numbers of classes. In a step, if a boundary is not run, if a
-            cut leaves a module or a stock loss without anything to learn, or
-            if a loss of the student's own goes around it.
+            module is unknown, duplicate, out of order, inside a checkpointed
+            module or outputs no map, if information bypasses the boundaries,
+            if the connector can't align two maps or ``feed`` can't mix them,
+            or if a loss compares logits of unequal numbers of classes. In a
+            step, if a boundary is not run, if a cut leaves a module or a
+            stock loss without anything to learn, or if one of the student's
+            own losses goes around a cut.
 
     Examples:
         >>> distiller = dict(
@@ -162,18 +162,18 @@ class LAKDDistiller(FeatureDistiller):
         self.curriculum = Curriculum(progressive, feed)
         self.early_backward = early_backward
         self.teachings = nn.ModuleList()
-        # The modules after which boundaries lie.
+        # The modules followed by a boundary.
         self._names: List[str] = []
-        # The step under way: the student's forward passes outside of one
+        # The current step; forward passes of the student outside of one
         # belong to no training loss.
         self._step: Optional[StudentStep] = None
-        # Whether no step has come to the student's losses yet.
+        # Whether no step has reached the student's losses yet.
         self._first = True
-        # Whether an algorithm of MMRazor's asks for no losses any more.
+        # Whether an algorithm of MMRazor has stopped asking for losses.
         self._stopped = False
 
     def prepare_from_teacher(self, model: nn.Module) -> None:
-        """Set the boundaries, and build what each module is taught with."""
+        """Set the boundaries, and build each module's connector and losses."""
         student = self._student[0]
         self._expand_stages(student, model)
         if isinstance(self.local_modules, dict):
@@ -203,13 +203,13 @@ class LAKDDistiller(FeatureDistiller):
                 entry, index, shapes[index], classes, self.curriculum.feeds
             )
             if self.input_size is not None:
-                # The larger one, since a connector may bring a map to it.
+                # The larger size, since a connector may resize a map to it.
                 sizes = (shape[-2:] for shape in shapes[index])
                 teaching.check_windows(tuple(map(max, *sizes)))
             teaching.add_recorders(self.teacher_recorders, model)
             self.teachings.append(teaching)
         super().prepare_from_teacher(model)
-        # Behind the recorders' hooks: those shall see the map with its graph.
+        # After the recorders' hooks, which must see the map with its graph.
         for index, module in enumerate(
             find_modules(student, names, 'student')
         ):
@@ -222,15 +222,15 @@ class LAKDDistiller(FeatureDistiller):
             )
 
     def _needs_dry_run(self) -> bool:
-        """Tell whether the models are to be run on an image first."""
+        """Check whether the models must be run on an image first."""
         return True
 
     @contextmanager
     def student_step(self) -> Iterator[Optional[StudentStep]]:
-        """Teach the local modules of the student that is run inside.
+        """Teach the local modules of the student, which is run inside.
 
-        :meth:`compute_distill_losses` is to be called inside as well. What
-        the step holds is let go of, also where an error ends it.
+        :meth:`compute_distill_losses` must be called inside as well. What the
+        step holds is released on exit, even after an error.
         """
         self.set_deliveries_override(True)
         try:
@@ -239,12 +239,13 @@ class LAKDDistiller(FeatureDistiller):
             self._end_step()
 
     def set_deliveries_override(self, override: bool) -> None:
-        """Note the student's turn; MMRazor calls this before each forward.
+        """Begin a step if it is the student's turn.
 
-        So MMRazor's own algorithms, which don't know :meth:`student_step`,
-        begin a step that :meth:`compute_distill_losses` ends. If one has its
-        distillation stopped (``StopDistillHook``), it goes on forwarding but
-        never asks for the losses: from then on the student must not be cut.
+        MMRazor calls this before each forward. This way its own algorithms,
+        which don't know :meth:`student_step`, begin a step that
+        :meth:`compute_distill_losses` ends. Once their distillation is stopped
+        (``StopDistillHook``), they run the student but don't ask for the
+        losses: from then on the student must not be cut.
         """
         super().set_deliveries_override(override)
         if override and not self._stopped:
@@ -256,13 +257,13 @@ class LAKDDistiller(FeatureDistiller):
             self._end_step()
 
     def _current_step(self) -> Optional[StudentStep]:
-        """Look up the step under way; None in evaluation."""
+        """Return the current step; None in evaluation."""
         return self._step if self.training else None
 
     def _at_boundary(
         self, index: int, module: nn.Module, inputs, output: torch.Tensor
     ) -> Optional[torch.Tensor]:
-        """Compute a module's loss, and pass on its output without graph."""
+        """Compute a module's loss, and return the map to pass on."""
         step = self._current_step()
         if step is None:
             return None
@@ -280,7 +281,7 @@ class LAKDDistiller(FeatureDistiller):
                     f'local_modules[{index}] is cut off and nothing teaches '
                     f'it; give it a loss, or write isolate=False.'
                 )
-            # No stock loss and no other local one needs the module's graph.
+            # No stock loss and no other local loss needs the module's graph.
             alone = not observed and step.pending == 1 and loss is not None
             if self.early_backward and alone and loss.requires_grad:
                 with record_function(f'lakd/{name}.backward'):
@@ -300,18 +301,18 @@ class LAKDDistiller(FeatureDistiller):
         return output
 
     def _before_student(self, student: nn.Module, inputs) -> None:
-        """Find out, in the first step, what has become of the student."""
+        """Begin the step; in the first one, renew checkpoints again."""
         step = self._current_step()
         if step is None:
             return
         step.begin()
         if step.first:
-            # MMEngine's activation_checkpointing comes after the build.
+            # MMEngine applies activation_checkpointing after the build.
             renew_checkpoints(student)
             check_inside(student, step.names)
 
     def _after_student(self, student: nn.Module, inputs, losses: Any) -> None:
-        """Check, in the first step, where the student's losses come from."""
+        """In the first step, check that no student loss goes around a cut."""
         step = self._current_step()
         if step is not None and step.first and isinstance(losses, dict):
             step.check_losses(losses)
@@ -324,7 +325,7 @@ class LAKDDistiller(FeatureDistiller):
         name = f'module{index + 1}'
         values = self.teachings[index](output, self.teacher_recorders)
         for kind, value in values.items():
-            # Without 'loss' in its name, MMEngine logs it and no more.
+            # Without 'loss' in its name, MMEngine only logs it.
             step.losses[f'{name}.{kind}'] = value.detach()
         loss = sum(values.values()) if values else None
         weight = self.curriculum.weight(index, len(self.teachings))
@@ -338,12 +339,12 @@ class LAKDDistiller(FeatureDistiller):
 
         ``module1.loss`` is what module 1 minimises; ``module1.feature``,
         ``module1.attention`` and ``module1.classifier``, of which it is the
-        sum, are there for the log. So are ``module1.open``, the weight of
-        the sum in a progressive opening, and ``student_share``, where the
-        modules are fed a mixture.
+        sum, are only logged. So are ``module1.open``, the weight of the sum
+        in a progressive opening, and ``student_share``, if the maps are
+        mixed.
         """
-        # Whoever asks has not stopped the distillation: a forward pass that
-        # an error ended looked like that.
+        # Asking for losses means that distillation has not been stopped: a
+        # forward pass that ended in an error merely looked like it.
         self._stopped = False
         step = self._current_step()
         local_losses = {} if step is None else step.losses
@@ -355,6 +356,6 @@ class LAKDDistiller(FeatureDistiller):
         return losses
 
     def _end_step(self) -> None:
-        """Let go of the step's losses and maps."""
+        """Release the step's losses and maps."""
         self._step = None
         release_records(self)

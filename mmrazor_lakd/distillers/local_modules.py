@@ -1,4 +1,4 @@
-"""The entries of ``local_modules``, checked and described."""
+"""Check and describe the entries of ``local_modules``."""
 
 from typing import Dict, List, Optional, Tuple
 
@@ -18,7 +18,7 @@ ENTRY_KEYS = {*NAMES, 'isolate', *PARTS}
 
 
 def check_options(where: str, options: Dict) -> None:
-    """Refuse options of a wrong type.
+    """Raise if an option is of a wrong type.
 
     Args:
         where (str): Whose options they are, for the message.
@@ -26,11 +26,11 @@ def check_options(where: str, options: Dict) -> None:
             :data:`NAMES`.
 
     Raises:
-        SettingError: If a switch is no bool, a part neither a config nor
-            None, or a name no string.
+        SettingError: If a switch is not a bool, a part neither a config nor
+            None, or a name not a string.
     """
     for name, value in options.items():
-        # Any text that isn't empty would count as True, 'no' as well.
+        # Any non-empty string would count as True, even 'no'.
         if name in SWITCHES and not isinstance(value, bool):
             cure = f'{name}=True or {name}=False'
         elif name in PARTS and not (
@@ -47,12 +47,12 @@ def check_options(where: str, options: Dict) -> None:
 def check_local_modules(
     local_modules: Optional[List[Dict]], num_modules: Optional[int]
 ) -> None:
-    """Refuse boundaries that can be seen to be wrong without the models.
+    """Check boundaries as far as possible without the models.
 
     Raises:
-        SettingError: If not one of the two is given, the entries are no
-            dicts, a key is unknown or missing, a value is of a wrong type,
-            or a module is doubled.
+        SettingError: If both or neither are given, an entry is not a dict, a
+            key is unknown or missing, a value is of a wrong type, or a module
+            is given twice.
     """
     if (local_modules is None) == (num_modules is None):
         raise SettingError(
@@ -95,12 +95,12 @@ def check_models(
     local_modules: List[Dict],
     input_size: Optional[int],
 ) -> Tuple[List[Tuple[torch.Size, torch.Size]], Classes]:
-    """Look at the maps of both models, and refuse what can't be taught.
+    """Run both models once, and raise if a boundary can't be taught.
 
     Returns:
         tuple[list[tuple], tuple]: For each boundary the shapes of the
-        student's and of the teacher's map; the numbers of classes of both,
-        None where an output is not one tensor of logits.
+        student's and the teacher's map; the numbers of classes of both, None
+        if an output is not a single tensor of logits.
     """
     traces = [
         dry_run(
@@ -111,7 +111,7 @@ def check_models(
         )
         for role, model in (('student', student), ('teacher', teacher))
     ]
-    # Of (N, K) alone: a segmentor's output is no logits of an image.
+    # Of (N, K) only: a segmentor's output is not the logits of an image.
     classes = tuple(
         trace.logits[1] if trace.logits and len(trace.logits) == 2 else None
         for trace in traces
@@ -123,10 +123,10 @@ def check_models(
 
 
 def describe_modules(local_modules: List[Dict], shapes: List[Tuple]) -> str:
-    """Say which module learns what.
+    """Describe which module learns what.
 
     Args:
-        local_modules (list[dict]): The boundaries, with all of their keys.
+        local_modules (list[dict]): The boundaries, with all their keys.
         shapes (list[tuple]): From :func:`check_models`.
     """
     lines = ['LAKD trains these local modules:']

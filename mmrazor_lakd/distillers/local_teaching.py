@@ -1,4 +1,4 @@
-"""What happens at one boundary: the losses, and what is passed on."""
+"""The losses at one boundary, and what is passed on there."""
 
 from typing import Dict, Optional, Tuple
 
@@ -20,21 +20,21 @@ from .curriculum import mixture
 from .early_backward import EarlyBackward
 from .parts import build_connector, build_part
 
-# Losses between two maps; the third kind is one of the student's map alone.
+# Losses between two maps; the third kind takes only the student's.
 MAP_KINDS = ('feature', 'attention')
 LOSS_KINDS = (*MAP_KINDS, 'classifier')
 
 
 class LocalTeaching(nn.Module):
-    """What a local module is taught with, and the next one is fed.
+    """Teaches a local module, and passes a map on to the next one.
 
     Args:
-        entry (dict): One of the ``local_modules``, with all of its keys.
-        index (int): Which one, for messages.
-        shapes (tuple[torch.Size, torch.Size]): Of the student's map and of
-            the teacher's, (N, C, H, W).
+        entry (dict): One of the ``local_modules``, with all its keys.
+        index (int): Its index, for messages.
+        shapes (tuple[torch.Size, torch.Size]): Shapes of the student's and
+            the teacher's map, (N, C, H, W).
         classes (tuple[int, int]): Numbers of classes of both networks; None
-            for one that isn't known.
+            if unknown.
         feeds (bool): Whether :meth:`pass_on` will be called.
     """
 
@@ -55,10 +55,10 @@ class LocalTeaching(nn.Module):
         self.index = index
         self.s_source = entry['student']
         self.t_source = entry['teacher']
-        # Names of recorders that can't be the user's: those are Python
-        # identifiers in a dict().
+        # No user's recorder can have this name: a dict() in a config takes
+        # Python identifiers only.
         self.t_map = f'module{index + 1}.teacher'
-        # A learned one that no loss needs would have no gradient.
+        # A learned connector that no loss uses would get no gradient.
         self.connector = nn.Identity()
         if self.compares_maps:
             self.connector = build_connector(
@@ -96,7 +96,7 @@ class LocalTeaching(nn.Module):
     def _check_feed(
         self, index: int, s_shape: torch.Size, t_shape: torch.Size
     ) -> None:
-        """Refuse to feed the student a map that is none of its own kind."""
+        """Raise if the teacher's map can't be mixed with the student's."""
         image = torch.zeros(s_shape)
         with eval_mode(self.connector), torch.no_grad():
             identity = self.connector(image) is image
@@ -111,15 +111,14 @@ class LocalTeaching(nn.Module):
             )
 
     def check_windows(self, size: Tuple[int, int]) -> None:
-        """Refuse pooling windows that are larger than the maps.
+        """Raise if a pooling window is larger than the maps.
 
         Args:
-            size (tuple[int, int]): Height and width of the maps that are
-                compared.
+            size (tuple[int, int]): Height and width of the compared maps.
 
         Raises:
-            SettingError: If NDAM's window is. The default is let through:
-                of a map of 2 x 2 it makes weights of 1, which do no harm.
+            SettingError: If NDAM's window is. The default is always accepted:
+                for a map of 2 x 2 it gives weights of 1, which is harmless.
         """
         largest = max(3, *size)
         for loss in map(unwrapped, self.losses.values()):
@@ -138,7 +137,7 @@ class LocalTeaching(nn.Module):
     def add_recorders(
         self, recorders: RecorderManager, teacher: nn.Module
     ) -> None:
-        """Record what the losses need of the teacher.
+        """Record what the losses need from the teacher.
 
         Args:
             recorders (RecorderManager): The teacher's, not yet initialised.
@@ -155,19 +154,19 @@ class LocalTeaching(nn.Module):
         if self.classifies:
             find_modules(teacher, ['head'], 'teacher', 'classifier_loss')
             recorders.recorders['head.logits'] = ModuleOutputsRecorder('head')
-            # Of the whole teacher: images and data samples.
+            # The inputs of the whole teacher: images and data samples.
             recorders.recorders['model.inputs'] = ModuleInputsRecorder('')
 
     def forward(
         self, output: torch.Tensor, recorders: RecorderManager
     ) -> Dict[str, torch.Tensor]:
-        """Compute each loss, a scalar, and let go of the teacher's map.
+        """Compute each loss, a scalar, and release the teacher's map.
 
-        Where it is still to be fed, :meth:`pass_on` lets go of it.
+        If the map is still to be passed on, :meth:`pass_on` releases it.
 
         Args:
             output (torch.Tensor): The student's map, (N, C, H, W).
-            recorders (RecorderManager): The teacher's, which has been run.
+            recorders (RecorderManager): The teacher's, after its forward.
         """
         values = {}
         if self.compares_maps:
@@ -176,7 +175,7 @@ class LocalTeaching(nn.Module):
             if not self.feeds:
                 recorder.reset_data_buffer()
             s_feature = self.connector(output)
-            # What the smaller map lacks can't be compared.
+            # Compare at the smaller size: the smaller map has no more detail.
             size = tuple(map(min, s_feature.shape[-2:], t_feature.shape[-2:]))
             if not self._windows_checked:
                 self.check_windows(size)
@@ -197,12 +196,12 @@ class LocalTeaching(nn.Module):
     def pass_on(
         self, output: torch.Tensor, recorders: RecorderManager, share: float
     ) -> torch.Tensor:
-        """Mix the teacher's map into what the next module is fed.
+        """Mix the teacher's map into what is passed on.
 
         Args:
             output (torch.Tensor): The student's map, (N, C, H, W).
-            recorders (RecorderManager): The teacher's, which has been run.
-            share (float): See :func:`mixture`; 1 gives ``output`` itself.
+            recorders (RecorderManager): The teacher's, after its forward.
+            share (float): See :func:`mixture`; 1 returns ``output`` itself.
         """
         recorder = recorders.get_recorder(self.t_map)
         t_feature = recorder.get_record_data()
@@ -212,10 +211,10 @@ class LocalTeaching(nn.Module):
     def _compare(
         self, s_feature: torch.Tensor, t_feature: torch.Tensor
     ) -> Dict[str, torch.Tensor]:
-        """Compute the losses between two maps of one shape.
+        """Compute the losses between two maps of the same shape.
 
-        Those that are weighted squares of the difference are computed in one
-        go, from one difference.
+        Those that are weighted squares of the difference are computed
+        together, from one difference.
         """
         values, weights = {}, {}
         for kind in MAP_KINDS:

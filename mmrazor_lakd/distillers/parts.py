@@ -1,4 +1,4 @@
-"""Parts that are built from configs, with what the models tell of them."""
+"""Build parts from configs, with arguments inferred from the models."""
 
 from inspect import signature
 from typing import Any, Dict, List, Optional, Tuple, Union
@@ -16,15 +16,16 @@ Shape = Tuple[int, ...]
 def shape_arguments(
     in_shape: Union[Shape, List[Shape]], out_shape: Union[Shape, List[Shape]]
 ) -> Dict[str, Any]:
-    """Name two shapes in all the ways in which connectors take them.
+    """Return two shapes under all argument names that connectors use.
 
     Args:
-        in_shape (tuple | list[tuple]): Shape (C, H, W) of what a connector
-            takes, or a list of them.
-        out_shape (tuple | list[tuple]): Of what it is compared with.
+        in_shape (tuple | list[tuple]): Shape (C, H, W) of a connector's
+            input, or a list of shapes.
+        out_shape (tuple | list[tuple]): The same of what its output is
+            compared with.
 
     Returns:
-        dict: The arguments of ours and of MMRazor's connectors.
+        dict: Arguments of our and MMRazor's connectors.
     """
     if isinstance(in_shape, list):
         return dict(in_shapes=in_shape, out_shapes=out_shape)
@@ -40,8 +41,8 @@ def fill_in(cfg: Dict, **known: Any) -> Dict:
 
     Args:
         cfg (dict): Config of the part.
-        known (Any): Arguments by their names; those that the class doesn't
-            take are left out.
+        known (Any): Arguments by name; those that the class doesn't take are
+            left out.
     """
     kind = cfg.get('type')
     cls = MODELS.get(kind) if isinstance(kind, str) else kind
@@ -50,7 +51,7 @@ def fill_in(cfg: Dict, **known: Any) -> Dict:
 
 
 def build_part(cfg: Optional[Dict], **known: Any) -> nn.Module:
-    """Build a part in MMRazor's scope, whatever the config's is.
+    """Build a part in MMRazor's scope, regardless of the config's.
 
     Args:
         cfg (dict, optional): Its config; None for the identity.
@@ -64,16 +65,16 @@ def build_part(cfg: Optional[Dict], **known: Any) -> nn.Module:
 def build_connector(
     cfg: Optional[Dict], index: int, s_shape: torch.Size, t_shape: torch.Size
 ) -> nn.Module:
-    """Build a module's connector and see that it aligns the widths.
+    """Build a module's connector and check that it aligns the widths.
 
     Args:
         cfg (dict, optional): Its config; None for maps of equal width.
-        index (int): Which of the ``local_modules`` it belongs to.
-        s_shape (torch.Size): Of the student's map, (N, C, H, W).
-        t_shape (torch.Size): Of the teacher's map.
+        index (int): Index of its entry in ``local_modules``.
+        s_shape (torch.Size): Shape (N, C, H, W) of the student's map.
+        t_shape (torch.Size): The same of the teacher's map.
 
     Raises:
-        SettingError: If the connector gives another width than the teacher's.
+        SettingError: If the connector's output width isn't the teacher's.
     """
     s_width, t_width = s_shape[1], t_shape[1]
     connector = build_part(cfg, **shape_arguments(s_shape[1:], t_shape[1:]))

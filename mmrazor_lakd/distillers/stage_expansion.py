@@ -1,9 +1,9 @@
-"""What ``stages`` in a distiller's config stands for, written out.
+"""Expand ``stages`` in a distiller's config.
 
 A config that names stages is expanded, once the networks are known, to the
-recorders, losses and mappings of MMRazor. The expansion depends on configs
-and declared stages alone, so that the digest of a suite's training, which is
-taken of it, is the same whichever of the two forms a config has.
+recorders, losses and mappings of MMRazor. The expansion depends only on
+configs and declared stages, so that both forms of a config have the same
+digest, which a suite computes from the expanded one.
 """
 
 from pprint import pformat
@@ -14,7 +14,7 @@ from mmpretrain.registry import MODELS
 from ..backbones.stages import Stages
 from ..errors import SettingError, nearest
 
-#: the parts of a config in which stages are written out
+#: the parts of a config to which stages are expanded
 PARTS = (
     'student_recorders',
     'teacher_recorders',
@@ -48,22 +48,22 @@ def names_stages(distiller: Dict[str, Any]) -> bool:
 def expand_stages(
     distiller: Dict[str, Any], student: Stages, teacher: Stages
 ) -> Dict[str, Any]:
-    """Write out the config of a distiller that names stages.
+    """Expand the stages in the config of a distiller.
 
     Args:
-        distiller (dict): Config of a :class:`FeatureDistiller` or of an
-            :class:`LAKDDistiller`, which say what it may have.
-        student (Stages): Those of the student.
-        teacher (Stages): Those of the teacher.
+        distiller (dict): Config of a :class:`FeatureDistiller` or an
+            :class:`LAKDDistiller`; for its keys see there.
+        student (Stages): Stages of the student.
+        teacher (Stages): Stages of the teacher.
 
     Returns:
-        dict: The config with recorders and mappings in place of ``stages``,
-        and with a list in place of a dict as ``local_modules``; a config
-        without either as it is.
+        dict: The config with recorders and mappings instead of ``stages``,
+        and a list instead of a dict as ``local_modules``; a config without
+        either is returned unchanged.
 
     Raises:
-        SettingError: If a value is of no use, a name is taken, or the
-            networks' stages have nothing in common.
+        SettingError: If a value is invalid, a name is taken, or the networks'
+            stages don't match.
     """
     expanded = dict(distiller)
     if isinstance(distiller.get('local_modules'), dict):
@@ -104,7 +104,7 @@ def expand_stages(
             )
         if kept or parts:
             expanded[kind] = {**kept, **parts}
-    # Nothing is left that MMRazor's own distiller can't do.
+    # MMRazor's own distiller is enough if nothing of ours is left.
     ours = ('connectors', 'input_size')
     if distiller.get('type') == 'FeatureDistiller' and not any(
         expanded.get(name) for name in ours
@@ -114,7 +114,7 @@ def expand_stages(
 
 
 def expand_model(model: Dict[str, Any]) -> Dict[str, Any]:
-    """Write out the distiller in the config of an algorithm.
+    """Expand the stages in the config of an algorithm.
 
     Args:
         model (dict): With ``architecture`` and ``teacher``, whose backbones
@@ -124,8 +124,8 @@ def expand_model(model: Dict[str, Any]) -> Dict[str, Any]:
         dict: The config, whose distiller names no stages.
 
     Raises:
-        SettingError: As :func:`expand_stages`, or if a backbone declares no
-            stages.
+        SettingError: As in :func:`expand_stages`, or if a backbone declares
+            no stages.
     """
     distiller = model.get('distiller') or {}
     if not names_stages(distiller):
@@ -139,7 +139,7 @@ def expand_model(model: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def stages_of(backbone: Optional[type], role: str) -> Stages:
-    """Get the stages that a class of backbones declares.
+    """Get the stages that a backbone class declares.
 
     Raises:
         SettingError: If it declares none.
@@ -165,7 +165,7 @@ def stages_of_both(student: Any, teacher: Any) -> Tuple[Stages, Stages]:
 
 
 def describe_expansion(expanded: Dict[str, Any]) -> str:
-    """Write an expanded config in a form that can be pasted."""
+    """Format an expanded config so that it can be pasted."""
     text = pformat(expanded, width=76, sort_dicts=False)
     return f'The distiller, with its stages written out:\n{text}'
 
@@ -173,13 +173,13 @@ def describe_expansion(expanded: Dict[str, Any]) -> str:
 def expand_local_modules(
     entries: Dict[str, Any], student: Stages, teacher: Stages
 ) -> List[Dict]:
-    """List the boundaries of LAKD behind the stages that both networks have.
+    """List the boundaries of LAKD after the stages that both networks have.
 
     Args:
-        entries (dict): With ``maps``, and perhaps ``rest``, ``last`` and
+        entries (dict): With ``maps``, and optionally ``rest``, ``last`` and
             numbers; see :class:`LAKDDistiller`.
-        student (Stages): Those of the student.
-        teacher (Stages): Those of the teacher.
+        student (Stages): Stages of the student.
+        teacher (Stages): Stages of the teacher.
 
     Raises:
         SettingError: If a key or the kind of maps is unknown, or the last
@@ -215,7 +215,7 @@ def expand_local_modules(
 
 
 def read_stages(stages: Any) -> Dict[str, Any]:
-    """Bring ``stages`` to the form of a dict, and check it."""
+    """Convert ``stages`` to a dict, and check it."""
     spec = dict(maps=stages) if isinstance(stages, str) else stages
     if not isinstance(spec, dict):
         raise SettingError(
@@ -249,7 +249,7 @@ def _check_keys(where: str, given: Dict, known: Tuple[str, ...]) -> None:
 
 
 def _common(student: Sequence[str], teacher: Sequence[str]) -> List[str]:
-    """List the stages that two networks have, which must end alike."""
+    """List the stages that two networks share; the last must be the same."""
     if student[-1] != teacher[-1]:
         raise SettingError(
             f'The student ends with the stage {student[-1]} and the teacher '
@@ -261,7 +261,7 @@ def _common(student: Sequence[str], teacher: Sequence[str]) -> List[str]:
 
 
 def _source(stages: Stages, name: str, maps: str) -> str:
-    """Name the module of a model that gives a stage's map."""
+    """Return the name of the module that outputs a stage's map."""
     tap = 'preact' if maps == 'preact' else stages.output
     return '.'.join(filter(None, ('backbone', name, tap)))
 
@@ -269,7 +269,7 @@ def _source(stages: Stages, name: str, maps: str) -> str:
 def _sources(
     spec: Dict[str, Any], losses: List[str], student: Stages, teacher: Stages
 ) -> Dict[str, Tuple[str, str]]:
-    """Name the student's and the teacher's module of each recorder."""
+    """Return the student's and the teacher's module for each recorder."""
     names = [
         name
         for name in _common(student.names, teacher.names)
@@ -292,13 +292,13 @@ def _sources(
     if spec.get('pooled'):
         sources['pooled'] = ('neck.gap', 'neck.gap')
     elif first == last:
-        # One map is called what its loss is: `hint` of `loss_hint`.
+        # A single map is named after its loss: `hint` for `loss_hint`.
         sources = {losses[0].replace('loss_', '', 1): sources.popitem()[1]}
     return sources
 
 
 def _recorders(sources: Dict[str, Tuple[str, str]]) -> Dict[str, Dict]:
-    """Write the recorders of both models."""
+    """Return the recorders of both models."""
     return {
         f'{role}_recorders': {
             name: dict(type='ModuleOutputs', source=source[index])
@@ -309,7 +309,7 @@ def _recorders(sources: Dict[str, Tuple[str, str]]) -> Dict[str, Dict]:
 
 
 def _connectors(spec: Dict[str, Any]) -> Dict[str, str]:
-    """Name the connector of each role that has one."""
+    """Return the connector's name for each role that has one."""
     keys = dict(zip(ROLES, ('connector', 'teacher_connector')))
     return {role: spec[key] for role, key in keys.items() if spec.get(key)}
 
@@ -320,12 +320,12 @@ def _losses(
     recorders: List[str],
     distiller: Dict[str, Any],
 ) -> Dict[str, Dict]:
-    """Write connectors, losses and mappings: one each, or one of all maps."""
+    """Return connectors, losses and mappings, per map or for all together."""
     together = bool(spec.get('together'))
     if together:
         rows: List[Tuple[str, Any]] = [('', recorders)]
     else:
-        # `stage2` gives `loss_at2`; a map that is no stage has no number.
+        # `stage2` gives `loss_at2`; other maps have no number.
         rows = [(name.replace('stage', ''), name) for name in recorders]
         if len(rows) == 1:
             rows = [('', recorders[0])]

@@ -1,4 +1,4 @@
-"""The state of a training step, and what cuts would make wrong in it."""
+"""The state of a training step, and checks of what a cut could break."""
 
 import weakref
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set
@@ -18,13 +18,13 @@ from .early_backward import graph_of
 
 
 class TakenRecord(NamedTuple):
-    """What a stock loss takes of the student.
+    """A record of the student that a stock loss uses.
 
     Attributes:
         loss (str): The loss.
         recorder (BaseRecorder): The recorder.
-        whole (Any): What that one took in one run of its module.
-        part (Any): What of it the loss takes.
+        whole (Any): What it recorded in one run of its module.
+        part (Any): The part of it that the loss uses.
     """
 
     loss: str
@@ -36,18 +36,18 @@ class TakenRecord(NamedTuple):
 class StudentStep:
     """A student's training step, up to the losses of its distillation.
 
-    It holds what the boundaries leave for each other and for the end, and
-    watches for what cuts would make wrong.
+    It holds the state that the boundaries share, and checks for what a cut
+    could break.
 
     Args:
-        names (Sequence[str]): The modules after which boundaries lie.
+        names (Sequence[str]): The modules followed by a boundary.
         recorders (RecorderManager): The student's.
-        first (bool): Whether no step has come to the student's losses yet.
+        first (bool): Whether no step has reached the student's losses yet.
 
     Attributes:
-        losses (dict[str, torch.Tensor]): Of the local modules, and what is
-            logged beside them.
-        pending (int): How many losses wait for a cut.
+        losses (dict[str, torch.Tensor]): Losses of the local modules, and
+            other values to log.
+        pending (int): Number of losses since the last cut.
     """
 
     def __init__(
@@ -58,36 +58,36 @@ class StudentStep:
         self.first = first
         self.losses: Dict[str, torch.Tensor] = {}
         self.pending = 0
-        # Tells whether a stock loss will need the module that now ends.
+        # Detects whether a stock loss needs the module that has just ended.
         self._watch = RecordWatch()
         self._has_grad = torch.is_grad_enabled()
         self._reached: Set[int] = set()
-        # The nodes that made each cut's map, and what the cuts passed on.
+        # The node that produced each cut's map, and what the cuts passed on.
         self._ends: Dict[int, Any] = {}
         self._passed_on: List[weakref.ref] = []
         # What had been recorded at the first cut.
         self._before: Optional[Set[int]] = None
 
     def begin(self) -> None:
-        """Note how the student's forward pass begins."""
+        """Note whether the student's forward pass begins with gradients."""
         self._has_grad = torch.is_grad_enabled()
 
     def log(self, name: str, value: float, device: torch.device) -> None:
-        """Log a number beside the losses."""
+        """Log a number along with the losses."""
         self.losses[name] = torch.full((), value, device=device)
 
     def is_observed(self) -> bool:
-        """Tell whether a stock loss takes something of the module that ends.
+        """Check whether a stock loss uses the module that has just ended.
 
-        To be asked once a boundary.
+        Must be called once per boundary.
         """
         return self._watch.sees_new(self.recorders)
 
     def arrive(self, index: int, module: nn.Module) -> None:
-        """Note a boundary.
+        """Note that a boundary is reached.
 
         Args:
-            index (int): Which one it is.
+            index (int): Its index.
             module (nn.Module): The module before it.
 
         Raises:
@@ -113,11 +113,11 @@ class StudentStep:
         """Note a cut, before it is made.
 
         Args:
-            index (int): Which boundary it is.
+            index (int): Index of the boundary.
             output (torch.Tensor): The map, with its graph.
         """
         if self.first:
-            # Without the tensor, whose memory may be released.
+            # Not the tensor itself, so that its memory can be released.
             self._ends[index] = output.grad_fn
         if self._before is None:
             self._before = records_in(self.recorders)
@@ -127,10 +127,10 @@ class StudentStep:
         self._passed_on.append(weakref.ref(output))
 
     def check_reached(self) -> None:
-        """Refuse to train on where a boundary was not met.
+        """Raise if the forward pass did not reach a boundary.
 
         Raises:
-            SettingError: If there is such a one.
+            SettingError: If there is such a boundary.
         """
         for index, name in enumerate(self.names):
             if index not in self._reached:
@@ -142,22 +142,22 @@ class StudentStep:
                 )
 
     def check_losses(self, losses: Dict[str, Any]) -> None:
-        """Refuse a student's loss that goes around a cut.
+        """Raise if one of the student's losses goes around a cut.
 
-        Such are those of heads that run in training only: what a dry run
-        has shown of the student doesn't have them.
+        Heads that run only in training have such losses; the dry run doesn't
+        show them.
 
         Args:
             losses (dict): The student's own losses, tensors or lists of them.
 
         Raises:
-            SettingError: If a loss depends on what is before a cut otherwise
-                than through the map at the cut.
+            SettingError: If a loss depends on what precedes a cut other than
+                through the map at the cut.
         """
-        # Kept: Python's objects for nodes are the same only while they live.
+        # Keep the nodes: PyTorch reuses their objects only while alive.
         before = {index: graph_of(end)[0] for index, end in self._ends.items()}
         for name, value in losses.items():
-            if 'loss' not in name:  # MMEngine logs it and no more
+            if 'loss' not in name:  # MMEngine only logs it
                 continue
             for tensor in tensors_in(value):
                 nodes, _ = graph_of(tensor.grad_fn)
@@ -173,10 +173,10 @@ class StudentStep:
         self.first = False
 
     def check_records(self, records: Sequence[TakenRecord]) -> None:
-        """Refuse a stock loss whose map a cut has parted from all weights.
+        """Raise if a cut separates a stock loss's map from all weights.
 
         Args:
-            records (Sequence[TakenRecord]): What the stock losses take.
+            records (Sequence[TakenRecord]): What the stock losses use.
 
         Raises:
             SettingError: If nothing can learn from a record.
@@ -192,7 +192,7 @@ class StudentStep:
                 )
 
     def _is_cut_off(self, record: TakenRecord) -> bool:
-        """Tell whether a record is a map that no weight has made."""
+        """Check whether a record is a map that no weight has influenced."""
         recorder = record.recorder
         if self._before is None or id(record.whole) in self._before:
             return False
@@ -208,8 +208,8 @@ class StudentStep:
         maps = [reference() for reference in self._passed_on]
         if any(tensor is given for tensor in bare for given in maps):
             return True
-        # Soft labels and images come from the data: labels go to a loss
-        # beside scores, and images to a module around the cut.
+        # Soft labels and images come from the data: labels go to a loss along
+        # with scores, and images to a module that contains the cut.
         beside = any(
             tensor.requires_grad for tensor in tensors_in(record.whole)
         )

@@ -1,1 +1,1 @@
-"""Where a student is cut, and which map each module learns."""
+"""Choose where to cut a student, and which map each module learns."""

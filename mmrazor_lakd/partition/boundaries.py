@@ -1,4 +1,4 @@
-"""Whether a student can be cut behind a module, and why not."""
+"""Check whether a student can be cut after a module."""
 
 from typing import Optional, Sequence
 
@@ -17,25 +17,25 @@ def check_boundaries(
     role: str = 'student',
     input_size: Optional[int] = None,
 ) -> None:
-    """Refuse boundaries that information passes around.
+    """Raise if information bypasses a boundary.
 
-    Behind the boundaries the student must depend on what is before them
-    through their maps only. Otherwise, as inside of a residual block,
-    gradients would go around the cut and the modules would not be local. What
-    passes around one boundary may pass through another: maps of several
-    levels, which a neck joins, can be cut off together.
+    After the boundaries, the student must depend on what precedes them only
+    through their maps. Otherwise, as inside a residual block, gradients would
+    go around the cut and the modules would not be local. What bypasses one
+    boundary may pass through another: maps of several levels, which a neck
+    joins, can be cut off together.
 
     Source: ours.
 
     Args:
         model (nn.Module): A model of MMEngine (``mode='tensor'``).
-        names (Sequence[str]): The modules behind which the model is cut.
+        names (Sequence[str]): The modules after which the model is cut.
         role (str): ``'student'`` or ``'teacher'``, for the messages.
         input_size (int | tuple, optional): As in :func:`dry_run`.
 
     Raises:
-        SettingError: If a module is unknown, doesn't give one map once, or
-            information passes around it.
+        SettingError: If a module is unknown, doesn't output one map once, or
+            is bypassed.
     """
     if not names:
         return
@@ -56,7 +56,7 @@ def check_boundaries(
             way, advice = '', _advice(model, run, name)
             if ways:
                 way = f", from '{ways[0]}'"
-                # The outermost module that gives this map.
+                # The outermost module that outputs this map.
                 edge = run.edges[ways[0]]
                 level = [key for key in ways if run.edges[key] == edge][-1]
                 known = f"'{level}'" in advice
@@ -69,7 +69,7 @@ def check_boundaries(
 
 
 def _cuts_together(run: GraphRun, names: Sequence[str]) -> bool:
-    """Tell whether modules give one map each, with nothing around them."""
+    """Check whether modules output one map each, and none is bypassed."""
     return all(
         run.calls[name] == 1
         and run.outputs[name].dim() == 4
@@ -79,7 +79,7 @@ def _cuts_together(run: GraphRun, names: Sequence[str]) -> bool:
 
 
 def _advice(model, run: GraphRun, name: str) -> str:
-    """Say which blocks to cut behind, those next to a module."""
+    """Advise cutting after the blocks nearest to a module."""
     order = list(run.outputs)
     place = order.index(name)
     cuts = [block.name for block in blocks_of(model, run) if block.can_cut]

@@ -1,4 +1,4 @@
-"""Which block of the teacher has the depth of a student's block."""
+"""Pair the student's blocks with the teacher's blocks of the same depth."""
 
 from itertools import groupby
 from math import log
@@ -10,11 +10,12 @@ from ..tracing.blocks import Block
 def pair_blocks(student: List[Block], teacher: List[Block]) -> List[Block]:
     """Find for each block of the student the teacher's of the same depth.
 
-    Blocks whose maps have one size are a stage. Equal numbers of stages are
-    paired in order; else a stage goes to the teacher's whose maps have the
-    nearest size in relation to the image, and those that go to one count as
-    one. Block i of n goes to block i * m / n of the teacher's m, rounded: the
-    last to the last.
+    Consecutive blocks whose maps have the same size form a stage. Equal
+    numbers of stages are paired in order; otherwise a stage is paired with
+    the teacher's of the nearest map size relative to the image, and stages
+    paired with the same one count as one. Within a stage, block i of n is
+    paired with block i * m / n of the teacher's m, rounded: the last with the
+    last.
 
     Source: ours.
 
@@ -23,7 +24,7 @@ def pair_blocks(student: List[Block], teacher: List[Block]) -> List[Block]:
         teacher (list[Block]): All blocks of the teacher, at least one.
 
     Returns:
-        list[Block]: As many as the student's blocks, in the teacher's order.
+        list[Block]: One for each of the student's, in the teacher's order.
     """
     s_stages, t_stages = _stages(student), _stages(teacher)
     stages = list(range(len(s_stages)))
@@ -42,12 +43,12 @@ def pair_blocks(student: List[Block], teacher: List[Block]) -> List[Block]:
         count = sum(len(stage) for _, stage in group)
         choice = t_stages[index]
         for number in range(1, count + 1):
-            # Half up, in integers: round() would go to the even number.
+            # Round half up, in integers: round() rounds half to even.
             place = (2 * number * len(choice) + count) // (2 * count)
             paired.append(choice[max(1, place) - 1])
     return paired
 
 
 def _stages(blocks: List[Block]) -> List[List[Block]]:
-    """Group consecutive blocks whose maps have one height and width."""
+    """Group consecutive blocks whose maps have the same height and width."""
     return [list(group) for _, group in groupby(blocks, lambda b: b.shape[1:])]

@@ -1,4 +1,4 @@
-"""Boundaries chosen by the program: modules of balanced memory."""
+"""Choose boundaries automatically, so that memory is balanced."""
 
 from itertools import groupby
 from typing import Dict, List, NamedTuple, Optional
@@ -23,10 +23,10 @@ class LocalModule(NamedTuple):
 
     Attributes:
         student (Block, optional): Its last block; None for the last module.
-        teacher (Block, optional): The block that gives the map to learn.
+        teacher (Block, optional): The block whose map it learns.
         saved (int): Bytes that autograd saves for it, for one image.
-        peak (int): The same with what the losses hold, and with the
-            teacher's maps that are kept for this boundary and later ones.
+        peak (int): The same, plus what the losses hold and the teacher's
+            maps that are kept for this boundary and later ones.
     """
 
     student: Optional[Block]
@@ -40,9 +40,9 @@ class Partition(NamedTuple):
 
     Attributes:
         modules (list[LocalModule]): From the input to the output.
-        saved_uncut (int): Bytes that autograd saves for one image where the
+        saved_uncut (int): Bytes that autograd saves for one image if the
             student isn't cut.
-        enough (int): The fewest modules whose largest needs no more memory.
+        enough (int): The smallest number of modules whose peak is no higher.
     """
 
     modules: List[LocalModule]
@@ -58,7 +58,7 @@ class Partition(NamedTuple):
         ]
 
     def describe(self) -> str:
-        """Write a table of the modules, and the list for a config."""
+        """Format a table of the modules, and the list for a config."""
         rows = [('', 'ends after', '', 'learns', '', 'saved', 'peak')]
         for number, module in enumerate(self.modules, 1):
             ends = ('the rest, with the head', '', '', '')
@@ -90,7 +90,7 @@ class Partition(NamedTuple):
         return '\n'.join(lines)
 
     def _remarks(self) -> List[str]:
-        """Say which modules learn the same map, and which are too many."""
+        """Remark on modules that learn the same map or save no memory."""
         lines = []
         taught = enumerate(self.modules[:-1], 1)
         for teacher, group in groupby(taught, lambda item: item[1].teacher):
@@ -113,10 +113,10 @@ def partition(
     num_modules: int,
     input_size: Optional[int] = None,
 ) -> Partition:
-    """Cut a student so that its largest module needs least memory.
+    """Cut a student so that its largest module needs the least memory.
 
-    What a module needs is measured in a forward pass of one image, see
-    :func:`module_peaks`, and the best of all choices of cuts is found.
+    What a module needs is measured in a forward pass of one image (see
+    :func:`module_peaks`); the choice of cuts is optimal.
 
     Source: ours, after InfoPro (Wang et al., "Revisiting Locally Supervised
     Learning", ICLR 2021), which balances its modules by memory too.
@@ -124,15 +124,15 @@ def partition(
     Args:
         student (nn.Module): A model of MMEngine (``mode='tensor'``).
         teacher (nn.Module): Another.
-        num_modules (int): The number of local modules; 1 is no boundary.
-        input_size (int | tuple, optional): Height and width of the images in
-            training. Defaults to that of :func:`dry_run`.
+        num_modules (int): Number of local modules; 1 means no boundary.
+        input_size (int | tuple, optional): Height and width of the training
+            images. Defaults to that of :func:`dry_run`.
 
     Returns:
         Partition: With ``num_modules - 1`` boundaries.
 
     Raises:
-        SettingError: If ``num_modules`` is no integer from 1 to what the
+        SettingError: If ``num_modules`` is not an integer from 1 to what the
             student's blocks allow, or if student or teacher have no blocks.
 
     Examples:
@@ -170,7 +170,7 @@ def partition(
 
 
 def _candidates(student, teacher, num_modules, input_size) -> List[Candidate]:
-    """Find the places to cut at, and see that they are enough."""
+    """Find the candidate cuts, and raise if there are too few."""
     s_blocks = find_blocks(student, 'student', input_size)
     t_blocks = find_blocks(teacher, 'teacher', input_size)
     cuts = [block.name for block in s_blocks if block.can_cut]
@@ -198,7 +198,7 @@ def _candidates(student, teacher, num_modules, input_size) -> List[Candidate]:
 
 
 def _show(block: Block) -> List[str]:
-    """Write a block's name and shape for the table."""
+    """Format a block's name and shape for the table."""
     prefix = 'backbone.'
     name = block.name
     if name.startswith(prefix):

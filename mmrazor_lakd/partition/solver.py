@@ -1,12 +1,12 @@
-"""Which cuts make the largest module smallest."""
+"""Find the cuts that minimise the memory of the largest module."""
 
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..tracing.blocks import Block
 
 # What the losses hold at a boundary, in maps of the teacher's width and the
-# smaller size: the student's aligned output, the difference from the
-# teacher's, its gradient.
+# smaller of the two sizes: the student's aligned output, its difference from
+# the teacher's, and the gradient.
 LOSS_MAPS = 3
 
 
@@ -15,7 +15,7 @@ class Candidate(NamedTuple):
 
     Attributes:
         student (Block): The block before it.
-        teacher (Block): The block that gives the map to learn.
+        teacher (Block): The block whose map is learned.
         ends_stage (bool): Whether the next block's map has another size.
     """
 
@@ -29,7 +29,7 @@ def union_bytes(parts: Sequence[Dict[int, int]]) -> List[List[int]]:
 
     Args:
         parts (Sequence[dict]): The storages (address: bytes) of each part,
-            as :func:`saved_bytes` finds them.
+            as returned by :func:`saved_bytes`.
 
     Returns:
         list[list[int]]: ``[first][last]`` is the size of the storages saved
@@ -41,7 +41,7 @@ def union_bytes(parts: Sequence[Dict[int, int]]) -> List[List[int]]:
         total = 0
         for last in range(first, len(parts)):
             for address, size in parts[last].items():
-                # A storage may have grown: the larger size is its size.
+                # A storage may have grown: the larger size counts.
                 total += max(0, size - seen.get(address, 0))
                 seen[address] = max(size, seen.get(address, 0))
             sizes[first][last] = total
@@ -54,16 +54,16 @@ def module_peaks(
     """Compute the memory that each module needs.
 
     Args:
-        saved (list[list[int]]): What :func:`union_bytes` gives for the parts
-            between the candidates and the one behind the last.
+        saved (list[list[int]]): Result of :func:`union_bytes` for the parts
+            between the candidates and the one after the last.
         candidates (list[Candidate]): Where the student can be cut.
         cuts (Sequence[int]): The candidates to cut at.
 
     Returns:
-        list[int]: For each module the bytes for one image when its backward
+        list[int]: For each module, the bytes for one image when its backward
         pass begins: what autograd has saved, :data:`LOSS_MAPS` maps, and the
-        teacher's maps for this boundary and those behind it. The last module
-        has none of the latter two.
+        teacher's maps for this boundary and later ones. The last module has
+        only the first of these.
     """
     firsts = [0, *(cut + 1 for cut in cuts)]
     peaks = [saved[firsts[-1]][-1]]
@@ -79,11 +79,11 @@ def module_peaks(
 def choose_cuts(
     saved: List[List[int]], candidates: List[Candidate], num_cuts: int
 ) -> List[int]:
-    """Choose the cuts whose largest module needs least memory.
+    """Choose the cuts whose largest module needs the least memory.
 
-    Exact: the smallest limit that some choice of cuts keeps is found by
-    bisection. Of the choices that keep it, one with most cuts at the ends of
-    stages is taken.
+    Exact: the smallest limit that some choice of cuts satisfies is found by
+    bisection. Among the choices that satisfy it, one with the most cuts at
+    the ends of stages is taken.
 
     Source: ours.
 
@@ -109,13 +109,13 @@ def choose_cuts(
 def fewest_modules(
     saved: List[List[int]], candidates: List[Candidate], limit: int
 ) -> int:
-    """Find how few modules need no more than a number of bytes each.
+    """Find the smallest number of modules within a memory limit.
 
     Args:
         saved (list[list[int]]): As in :func:`module_peaks`.
         candidates (list[Candidate]): As in :func:`module_peaks`.
-        limit (int): Bytes that the largest module may need, not less than
-            what some choice of cuts needs.
+        limit (int): Bytes that each module may need; some choice of cuts must
+            satisfy it.
     """
     if saved[0][-1] <= limit:
         return 1
@@ -132,16 +132,16 @@ def _cuts_within(
     num_cuts: int,
     count_ends: bool,
 ) -> Optional[Tuple[int, ...]]:
-    """Choose cuts such that no module needs more than a limit, if any do.
+    """Choose cuts such that no module exceeds a limit; None if there are none.
 
-    From the output to the input: what a module needs depends on the
-    teacher's maps kept for the boundaries behind it, and on nothing else
-    there. So of all choices behind a cut, for each number of stage ends
-    among them, the one that keeps the fewest bytes is enough.
+    Dynamic programming from the output to the input: of what comes later, a
+    module's memory depends only on the teacher's maps kept for the later
+    boundaries. So among all choices of later cuts, for each number of stage
+    ends, the one that keeps the fewest bytes is enough.
     """
     ends = [count_ends and place.ends_stage for place in candidates]
-    # For each candidate as the first cut: by number of stage ends, the bytes
-    # of the teacher's maps and the cuts.
+    # For each candidate as the first cut, by the number of stage ends: the
+    # bytes of the teacher's maps, and the cuts.
     table: List[Dict[int, Tuple[int, Tuple[int, ...]]]] = []
     for cut in range(len(candidates)):
         kept = _teacher_bytes(candidates, cut, None)
@@ -171,7 +171,7 @@ def _cuts_within(
 
 
 def _loss_bytes(candidate: Candidate) -> int:
-    """Count what the losses hold; see :data:`LOSS_MAPS`."""
+    """Count the bytes that the losses hold; see :data:`LOSS_MAPS`."""
     student, teacher = candidate.student.shape, candidate.teacher.shape
     num_bytes = candidate.teacher.num_bytes
     for own, other in zip(student[1:], teacher[1:]):
@@ -182,7 +182,7 @@ def _loss_bytes(candidate: Candidate) -> int:
 def _teacher_bytes(
     candidates: List[Candidate], cut: int, following: Optional[int]
 ) -> int:
-    """Count a cut's map, if it isn't the one that the next cut has."""
+    """Count the bytes of a cut's map, unless the next cut has the same."""
     teacher = candidates[cut].teacher
     if following is not None and candidates[following].teacher == teacher:
         return 0

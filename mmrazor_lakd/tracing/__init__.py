@@ -1,1 +1,1 @@
-"""What a model does in one pass: its maps, its graph, its blocks."""
+"""Trace one forward pass of a model: its feature maps, graph and blocks."""

@@ -1,4 +1,4 @@
-"""One forward pass with its graph: what depends on what, what is saved."""
+"""The autograd graph of a forward pass: dependencies and saved tensors."""
 
 from collections import Counter
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -11,24 +11,24 @@ from .dry_run import find_image
 from .modules import eval_mode, forward_hooks
 from .records import tensors_in
 
-# A tensor in the graph: number of the node that made it, and which of the
-# node's outputs it is.
+# A tensor in the graph: the index of the node that produced it, and which of
+# the node's outputs it is.
 Edge = Tuple[int, int]
 
 
 class GraphRun(NamedTuple):
-    """What one forward pass of a model showed about its graph.
+    """The recorded graph of one forward pass.
 
     Attributes:
         image_size (tuple): Height and width of the image.
         outputs (dict): Each module's output, in the order in which the
-            modules ended.
+            modules finished.
         calls (Counter): How often each module ran.
-        edges (dict): Where in the graph each module's output lies. Modules
-            whose output is not one tensor with a graph are left out.
-        ends (list): Where the tensors of the model's output lie.
-        sources (list): For each node the tensors it was made from; none for
-            a parameter or the image.
+        edges (dict): Position of each module's output in the graph. Modules
+            whose output is not a single tensor with a graph are left out.
+        ends (list): Positions of the tensors of the model's output.
+        sources (list): For each node, the tensors it was computed from; none
+            for a parameter or the image.
     """
 
     image_size: Tuple[int, int]
@@ -39,21 +39,21 @@ class GraphRun(NamedTuple):
     sources: List[List[Edge]]
 
     def bypasses(self, name: str, cuts: Sequence[str] = ()) -> List[Edge]:
-        """Find what passes around a module's output.
+        """Find the tensors that bypass a module's output.
 
-        These are the tensors that the modules before it have made and that
-        the model's output uses not only through this one. Parameters and
-        images don't count: modules may share them.
+        These are computed before the module, and the model's output depends
+        on them other than through the module's output. Parameters and images
+        don't count: modules may share them.
 
         Args:
             name (str): A module of ``edges``.
-            cuts (Sequence[str]): Other modules of ``edges`` behind which the
+            cuts (Sequence[str]): Other modules of ``edges`` after which the
                 model is cut too. Nothing passes through their outputs, and
-                what they depend on counts as the model's output does: it
-                learns from their losses.
+                what they depend on counts as the model's output does, since
+                it learns from their losses.
 
         Returns:
-            list: Empty where the model can be cut behind the module.
+            list: Empty if the model can be cut after the module.
         """
         cut = self.edges[name]
         before = self._nodes_before(cut)
@@ -76,7 +76,7 @@ class GraphRun(NamedTuple):
         return passing
 
     def _nodes_before(self, edge: Edge) -> set:
-        """List the nodes that a tensor was made by, directly or not."""
+        """Return the nodes that a tensor depends on, directly or not."""
         seen, stack = {edge[0]}, [edge[0]]
         while stack:
             for node, _ in self.sources[stack.pop()]:
@@ -94,16 +94,16 @@ def graph_run(
 ) -> GraphRun:
     """Run a model once and record its graph.
 
-    The pass is made in eval mode: like :func:`dry_run` it changes no weight,
-    no gradient, no running statistic and no random number to come. The image
-    requires a gradient, so that frozen stages are in the graph too.
+    The pass is run in eval mode: like :func:`dry_run` it changes no weight,
+    gradient, running statistic or random state. The image requires a
+    gradient, so that frozen stages are in the graph too.
 
     Args:
         model (nn.Module): A model of MMEngine (``mode='tensor'``).
         role (str): ``'student'`` or ``'teacher'``, for the messages.
         input_size (int | tuple, optional): As in :func:`dry_run`.
-        cuts (Sequence[str]): Modules whose outputs are to be told from the
-            same tensors elsewhere, such as an identity's from its input.
+        cuts (Sequence[str]): Modules whose outputs must be distinguished from
+            the same tensors elsewhere, such as an identity's from its input.
 
     Raises:
         SettingError: If the model doesn't take the image.
@@ -119,7 +119,7 @@ def graph_run(
                 output = output.clone()
             outputs[name] = output
             calls[name] += 1
-            # At once: an operation in place would change the tensor's node.
+            # Read now: a later in-place operation would change the node.
             if isinstance(output, torch.Tensor) and output.requires_grad:
                 tensors[name] = (output.grad_fn, output.output_nr)
             return output
@@ -161,16 +161,15 @@ def saved_bytes(
 
     Args:
         model (nn.Module): A model of MMEngine (``mode='tensor'``).
-        names (list[str]): Modules that run once, in the order in which they
-            run.
+        names (list[str]): Modules that run once, in execution order.
         role (str): ``'student'`` or ``'teacher'``, for the messages.
         input_size (int | tuple, optional): As in :func:`dry_run`.
 
     Returns:
-        list[dict]: The storages (address: bytes) saved until the end of each
-        module since the end of the one before it, then those saved behind
-        the last one. A storage is in several where several save it.
-        Parameters and buffers are left out; the image is in.
+        list[dict]: The storages (address: bytes) saved between the end of
+        the previous module and the end of each module, then those saved after
+        the last one. A storage saved several times is in several dicts.
+        Parameters and buffers are left out; the image is included.
     """
     address = {
         _storage(tensor).data_ptr()
@@ -185,7 +184,7 @@ def saved_bytes(
         kept.append(storage)
         if storage.data_ptr() not in address:
             saved[-1][storage.data_ptr()] = storage.nbytes()
-        # There is no backward pass that would ask for the tensor.
+        # No backward pass will need the tensor.
 
     image = find_image(model, role, input_size)
     known = dict(model.named_modules())
@@ -197,9 +196,9 @@ def saved_bytes(
 
 
 def _read_graph(ends: List[Tuple]) -> Tuple[Dict, List[List[Edge]]]:
-    """Number the nodes of a graph and list what each was made from."""
-    # The nodes are kept: Python's objects for them are made when asked for,
-    # and are the same ones only while somebody holds them.
+    """Number the nodes of a graph and list what each was computed from."""
+    # Keep references to the nodes: PyTorch creates their Python objects on
+    # demand, and reuses them only while they are alive.
     number: Dict[Any, int] = {}
     nodes = []
     for node, _ in ends:
@@ -207,7 +206,7 @@ def _read_graph(ends: List[Tuple]) -> Tuple[Dict, List[List[Edge]]]:
             number[node] = len(nodes)
             nodes.append(node)
     sources: List[List[Edge]] = []
-    for node in nodes:  # which grows meanwhile
+    for node in nodes:  # which grows in the loop
         sources.append([])
         for source, output_nr in node.next_functions:
             if source is None:
@@ -220,7 +219,7 @@ def _read_graph(ends: List[Tuple]) -> Tuple[Dict, List[List[Edge]]]:
 
 
 def _storage(tensor: torch.Tensor):
-    """Return a tensor's storage, under PyTorch 1.13's name or today's."""
+    """Return a tensor's storage, in PyTorch 1.13 as well."""
     if hasattr(tensor, 'untyped_storage'):
         return tensor.untyped_storage()
     return tensor.storage()

@@ -1,4 +1,4 @@
-"""The blocks of a network, and whether it can be cut behind them."""
+"""The blocks of a network, and whether it can be cut after them."""
 
 from typing import List, NamedTuple, Optional, Set
 
@@ -10,16 +10,16 @@ from .autograd_graph import GraphRun, graph_run
 
 
 class Block(NamedTuple):
-    """A block of a network, and the map that it gives.
+    """A block of a network and its output map.
 
     Attributes:
         name (str): Its name in ``model.named_modules()``.
         shape (torch.Size): Shape (C, H, W) of its map.
         num_bytes (int): Bytes of its map for one image.
-        scale (float): Area of the image over that of the map.
-        can_cut (bool): Whether a boundary can lie behind it: what follows
-            depends on what is before through this map only, and has a
-            convolution.
+        scale (float): Area of the image divided by that of the map.
+        can_cut (bool): Whether a boundary can follow it: the rest of the
+            network depends on what precedes only through this map, and has
+            a convolution.
     """
 
     name: str
@@ -32,13 +32,13 @@ class Block(NamedTuple):
 def find_blocks(
     model: nn.Module, role: str, input_size: Optional[int] = None
 ) -> List[Block]:
-    """Find the blocks of a network, in the order in which they run.
+    """Find the blocks of a network, in execution order.
 
     A block is an item of an ``nn.Sequential`` or ``nn.ModuleList`` of the
-    backbone that has a convolution, runs once and gives one map. Where the
-    items are such lists themselves (stages), theirs are the blocks; a list
-    in a list that has nothing but layers (convolution, norm, activation) is
-    one block. Where a backbone has no lists, its children are the blocks.
+    backbone that has a convolution, runs once and outputs one map. If the
+    items are such lists themselves (stages), their items are the blocks; a
+    nested list with nothing but layers (convolution, norm, activation) is
+    one block. If a backbone has no lists, its children are the blocks.
 
     Source: ours.
 
@@ -55,8 +55,8 @@ def find_blocks(
 
 
 def blocks_of(model: nn.Module, run: GraphRun) -> List[Block]:
-    """Look at the candidates' maps, and at what passes around them."""
-    # The backbone's, so that heads and necks made of lists have no block.
+    """Return the blocks of a model whose graph has been recorded."""
+    # Of the backbone only: lists in heads and necks contain no blocks.
     backbone = getattr(model, 'backbone', model)
     candidates = _items_of_lists(backbone) or set(backbone.children())
     modules = dict(model.named_modules())
@@ -78,8 +78,8 @@ def blocks_of(model: nn.Module, run: GraphRun) -> List[Block]:
             or output.dim() != 4
         ):
             continue
-        # A module without a convolution, the head alone, is none to train
-        # by itself.
+        # A module without a convolution, such as the head alone, is not
+        # worth training by itself.
         followed = bool(convolutions) and convolutions[-1] > place
         blocks.append(
             Block(
@@ -94,7 +94,7 @@ def blocks_of(model: nn.Module, run: GraphRun) -> List[Block]:
 
 
 def _items_of_lists(module: nn.Module) -> Set[nn.Module]:
-    """Collect the items of the lists in a module, but not in an item."""
+    """Collect the items of the outermost lists of blocks in a module."""
     in_list = isinstance(module, (nn.Sequential, nn.ModuleList))
     items: Set[nn.Module] = set()
     for child in module.children():
@@ -106,7 +106,7 @@ def _items_of_lists(module: nn.Module) -> Set[nn.Module]:
 
 
 def _is_stage(item: nn.Module) -> bool:
-    """Tell a list of blocks from a block."""
+    """Check whether an item of a list is a list of blocks."""
     if isinstance(item, nn.Sequential):
         return any(list(layer.children()) for layer in item)
     return isinstance(item, nn.ModuleList)

@@ -10,12 +10,12 @@ from .modules import eval_mode
 
 
 class Complexity(NamedTuple):
-    """How large a network is.
+    """The size of a network.
 
     Attributes:
-        parameters (int): All of them, with the head.
-        multiply_adds (int): Of the convolutions and the linear layers, for
-            one image. The literature calls them FLOPs.
+        parameters (int): Number of parameters, including the head's.
+        multiply_adds (int): Multiply-adds of the convolutions and linear
+            layers for one image. The literature calls them FLOPs.
     """
 
     parameters: int
@@ -26,7 +26,7 @@ def complexity(model: nn.Module, image_size: int) -> Complexity:
     """Count a network's parameters and multiply-adds with MMEngine.
 
     Args:
-        model (nn.Module): It maps images (N, 3, H, W) to logits.
+        model (nn.Module): A model that maps images (N, 3, H, W) to logits.
         image_size (int): Height and width of the image.
 
     Examples:
@@ -38,7 +38,7 @@ def complexity(model: nn.Module, image_size: int) -> Complexity:
     image = torch.zeros(1, 3, image_size, image_size, device=device)
     with eval_mode(model):
         counter = FlopAnalyzer(model, (image,))
-        # It warns of what it doesn't count; none of that multiplies.
+        # It warns about operators it doesn't count; none of them multiplies.
         counter.unsupported_ops_warnings(False)
         counted = counter.by_operator()
     return Complexity(

@@ -1,4 +1,4 @@
-"""One forward pass before training: which maps there are, and how wide."""
+"""One forward pass before training, to find the shapes of the maps."""
 
 from collections import Counter
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -12,12 +12,12 @@ from .modules import eval_mode, find_modules, forward_hooks
 
 
 class Trace(NamedTuple):
-    """What one dry forward pass of a model showed.
+    """The shapes found in a dry run.
 
     Attributes:
         shapes (list): Shape (1, C, H, W) of each named module's output.
-        logits (torch.Size, optional): Shape of the model's output, where
-            that is one tensor.
+        logits (torch.Size, optional): Shape of the model's output, if that
+            is a single tensor.
     """
 
     shapes: List[torch.Size]
@@ -33,18 +33,17 @@ def dry_run(
 ) -> Trace:
     """Run a model once and record the outputs of some of its modules.
 
-    The pass is made in eval mode without gradients: it changes no weight, no
-    running statistic and no random number to come.
+    The pass is run in eval mode without gradients: it changes no weight,
+    running statistic or random state.
 
     Args:
         model (nn.Module): A model of MMEngine (``mode='tensor'``).
-        names (Sequence[str]): The modules, in the order in which they should
-            run.
+        names (Sequence[str]): The modules, in the expected execution order.
         role (str): ``'student'`` or ``'teacher'``, for the messages.
         input_size (int, optional): Height and width of the image. Defaults
             to the backbone's ``img_size``, and without one to 32, or 224 if
-            the model refuses 32.
-        option (str): Where the names are from, for the messages.
+            the model can't take 32.
+        option (str): Where the names come from, for the messages.
 
     Raises:
         SettingError: If a module is unknown, doesn't run exactly once, runs
@@ -61,7 +60,7 @@ def dry_run(
 
         return hook
 
-    # One hook a name, though a name may be given more than once.
+    # One hook per name, though a name may be given more than once.
     image = find_image(model, role, input_size)
     hooks = [
         (module, record(name))
@@ -82,7 +81,7 @@ def dry_run(
 def find_image(
     model: nn.Module, role: str, input_size: Optional[int] = None
 ) -> torch.Tensor:
-    """Make a black image (1, C, H, W) of the first size that a model takes.
+    """Create a black image (1, C, H, W) of the first size a model accepts.
 
     Args:
         model (nn.Module): A model of MMEngine (``mode='tensor'``).
@@ -90,7 +89,7 @@ def find_image(
         input_size (int | tuple, optional): As in :func:`dry_run`.
 
     Raises:
-        SettingError: If the model takes none.
+        SettingError: If the model accepts none.
     """
     sizes = _candidate_sizes(model, input_size)
     channels = next(
@@ -109,8 +108,8 @@ def find_image(
 
 
 def _why_refused(model, role, channels, sizes) -> str:
-    """Find out why a model takes no image: its size, or a layer's width."""
-    # A width that depends on the size of the image is wrong because of it.
+    """Explain why a model rejects its images: their size or a layer width."""
+    # A width that depends on the image size is wrong because of that size.
     others = [] if len(sizes) > 1 else [tuple(2 * side for side in sizes[0])]
     weight = next(model.parameters())
     with eval_mode(model):
@@ -142,7 +141,7 @@ def _why_refused(model, role, channels, sizes) -> str:
 
 
 def _candidate_sizes(model, input_size) -> List[Tuple[int, int]]:
-    """Sizes to try, as (height, width)."""
+    """Return the sizes to try, as (height, width)."""
     backbone = getattr(model, 'backbone', None)
     size = input_size or getattr(backbone, 'img_size', None)
     if size is None:
@@ -153,7 +152,7 @@ def _candidate_sizes(model, input_size) -> List[Tuple[int, int]]:
 def check_output(
     name, role, calls, output, option: str = 'local_modules'
 ) -> None:
-    """Refuse a module that doesn't give exactly one map."""
+    """Raise if a module doesn't output exactly one map."""
     if calls == 0:
         raise SettingError(
             f"{option}: the {role}'s module '{name}' never runs, so its "
@@ -179,7 +178,7 @@ def check_output(
 
 
 def _check_order(names, order, role, option) -> None:
-    """Refuse names that are not listed in the order in which they run."""
+    """Raise if the modules are not listed in execution order."""
     for first, second in zip(names, names[1:]):
         if order.index(first) > order.index(second):
             raise SettingError(

@@ -1,4 +1,4 @@
-"""Which module of a network fails, and whether its width is the reason."""
+"""Find the module at which a forward pass fails, and whether by its width."""
 
 from typing import List, NamedTuple, Optional, Tuple
 
@@ -13,15 +13,16 @@ ERRORS = (RuntimeError, ValueError, AssertionError)
 
 
 class Failure(NamedTuple):
-    """Where a forward pass has failed.
+    """The failure of a forward pass.
 
     Attributes:
-        name (str): The innermost module that didn't end; '' if none began.
+        name (str): The innermost module that didn't finish; '' if none
+            started.
         kind (str): Its class.
-        shape (tuple, optional): Of its first input, if that is a tensor.
-        widths (tuple, optional): Channels or features that it takes and that
-            it got, if these differ.
-        reason (str): What it said.
+        shape (tuple, optional): Shape of its first input, if a tensor.
+        widths (tuple, optional): Channels or features that it expects and
+            that it got, if they differ.
+        reason (str): The error message.
     """
 
     name: str
@@ -31,7 +32,7 @@ class Failure(NamedTuple):
     reason: str
 
     def describe(self) -> str:
-        """Say it in a clause."""
+        """Describe the failure in one clause."""
         if not self.name:
             return self.reason
         given = f' of an input {self.shape}' if self.shape else ''
@@ -39,7 +40,7 @@ class Failure(NamedTuple):
 
 
 def find_failure(model: nn.Module, image: torch.Tensor) -> Optional[Failure]:
-    """Run a model on an image that it refuses, and find the module.
+    """Run a model on an image, and find the module that fails.
 
     Args:
         model (nn.Module): A model of MMEngine (``mode='tensor'``), in eval
@@ -47,7 +48,7 @@ def find_failure(model: nn.Module, image: torch.Tensor) -> Optional[Failure]:
         image (torch.Tensor): The image, (1, C, H, W).
 
     Returns:
-        Failure: None if the image is not refused.
+        Failure: The failure, or None if the model accepts the image.
     """
     running: List[Tuple[str, nn.Module, Tuple]] = []
 
@@ -84,7 +85,7 @@ def find_failure(model: nn.Module, image: torch.Tensor) -> Optional[Failure]:
 def _unequal_widths(
     module: nn.Module, given: torch.Tensor
 ) -> Optional[Tuple[int, int]]:
-    """Find the width that a layer takes and the one it got, if they differ."""
+    """Return a layer's expected and actual input width, if they differ."""
     if isinstance(module, nn.Linear):
         widths = (module.in_features, given.shape[-1])
     elif isinstance(module, (_ConvNd, _ConvTransposeNd)) and given.dim() > 1:

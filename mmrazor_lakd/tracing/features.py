@@ -1,4 +1,4 @@
-"""What is wanted of a network's maps, taken while it runs."""
+"""Process a network's feature maps during its forward pass."""
 
 from typing import Any, Callable, Dict, Tuple
 
@@ -15,21 +15,21 @@ def read_maps(
     images: torch.Tensor,
     wanted: Dict[str, Callable[[torch.Tensor], Any]],
 ) -> Tuple[torch.Tensor, Dict[str, Any]]:
-    """Run a classifier, and make something of some of its maps.
+    """Run a classifier, and apply functions to some of its feature maps.
 
-    A map is looked at in the moment in which its module gives it: before a
-    later activation in place can change it, and without keeping it.
+    A function is called as soon as its module outputs the map: before a later
+    in-place activation can change it, and without keeping it.
 
     Args:
         model (nn.Module): A classifier of MMEngine, in eval mode.
         images (torch.Tensor): Preprocessed images, (N, C, H, W).
-        wanted (dict): For names of modules a function of their maps.
+        wanted (dict): The function to apply to each named module's map.
 
     Returns:
-        tuple: The logits (N, K), and for each name what its function gave.
+        tuple: The logits (N, K), and for each name its function's result.
 
     Raises:
-        SettingError: If the model gives anything but logits (N, K).
+        SettingError: If the model outputs anything but logits (N, K).
     """
     found: Dict[str, Any] = {}
 

@@ -1,4 +1,4 @@
-"""The modules of a model: found, set to a mode, and listened to."""
+"""Find the modules of a model, set their mode, and attach hooks."""
 
 from contextlib import contextmanager
 from typing import Callable, Iterable, Iterator, List, Sequence, Tuple
@@ -12,7 +12,7 @@ Hooks = Iterable[Tuple[nn.Module, Callable]]
 
 
 def unwrap_model(model: nn.Module) -> nn.Module:
-    """Take a model out of DistributedDataParallel."""
+    """Unwrap a model from DistributedDataParallel."""
     return model.module if is_model_wrapper(model) else model
 
 
@@ -22,13 +22,13 @@ def find_modules(
     role: str,
     option: str = 'local_modules',
 ) -> List[nn.Module]:
-    """Look up modules by name.
+    """Get modules by name.
 
     Args:
-        model (nn.Module): The model to look in.
+        model (nn.Module): The model to search.
         names (Sequence[str]): Names as in ``model.named_modules()``.
         role (str): ``'student'`` or ``'teacher'``, for the messages.
-        option (str): Where the names are from, for the messages.
+        option (str): Where the names come from, for the messages.
 
     Raises:
         SettingError: If a name is not in the model.
@@ -45,7 +45,7 @@ def find_modules(
 
 @contextmanager
 def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Set a model to eval mode, and each module back as it was."""
+    """Set a model to eval mode, and restore each module's mode on exit."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -57,13 +57,13 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def forward_hooks(after: Hooks = (), before: Hooks = ()) -> Iterator[None]:
-    """Call functions when modules run, and no longer than inside.
+    """Attach forward hooks to modules, and remove them on exit.
 
     Args:
-        after (Iterable): Pairs of a module and what to call with (module,
-            inputs, output) after it has run. What it returns, if not None,
-            takes the output's place.
-        before (Iterable): Pairs of a module and what to call with (module,
+        after (Iterable): Pairs of a module and a hook, called with (module,
+            inputs, output) after it has run. A return value that isn't None
+            replaces the output.
+        before (Iterable): Pairs of a module and a hook, called with (module,
             inputs) before it runs.
     """
     handles = [module.register_forward_hook(hook) for module, hook in after]

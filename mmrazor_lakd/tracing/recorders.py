@@ -1,4 +1,4 @@
-"""Recorders whose module the network doesn't have."""
+"""Check that the network has what the recorders name."""
 
 from mmrazor.models.distillers import ConfigurableDistiller
 from mmrazor.models.task_modules import (
@@ -13,13 +13,13 @@ from ..errors import SettingError, nearest
 def check_recorders(
     distiller: ConfigurableDistiller, model: nn.Module, role: str
 ) -> None:
-    """Refuse recorders of modules and parameters that aren't there.
+    """Raise if a recorder's module or parameter doesn't exist.
 
-    MMRazor refuses them too, but doesn't say whose recorder it is.
+    MMRazor raises too, but doesn't say for which network.
 
     Args:
         distiller (ConfigurableDistiller): Any of MMRazor's or ours.
-        model (nn.Module): The network that is recorded.
+        model (nn.Module): The recorded network.
         role (str): ``'student'`` or ``'teacher'``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What MMRazor's recorders hold."""
+"""The records of MMRazor's recorders."""
 
 import weakref
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ from ..errors import SettingError
 
 
 def release_records(distiller: ConfigurableDistiller) -> None:
-    """Let go of what the recorders took in a step.
+    """Release what the recorders recorded in a step.
 
-    MMRazor's hold it until the next step, through backward and update.
+    MMRazor keeps it until the next step, through backward and update.
     """
     for manager in (distiller.teacher_recorders, distiller.student_recorders):
         for recorder in manager.recorders.values():
@@ -22,11 +22,11 @@ def release_records(distiller: ConfigurableDistiller) -> None:
 
 
 def make_contiguous(manager: RecorderManager) -> None:
-    """Lay the maps that were taken out as (N, C, H, W), one by one.
+    """Make the recorded maps contiguous as (N, C, H, W), one by one.
 
     A map that several recorders hold stays one map.
     """
-    # By id: all records are alive here, so that none stands for two.
+    # By id, which is unique, since all records are alive here.
     laid: Dict[int, torch.Tensor] = {}
     for recorder in manager.recorders.values():
         buffer = recorder.data_buffer
@@ -38,7 +38,7 @@ def make_contiguous(manager: RecorderManager) -> None:
 
 
 def tensors_in(record) -> List[torch.Tensor]:
-    """Collect the tensors in a record: itself, or those that it holds."""
+    """Collect the tensors in a record, or the record if it is a tensor."""
     if isinstance(record, torch.Tensor):
         return [record]
     if isinstance(record, dict):
@@ -49,7 +49,7 @@ def tensors_in(record) -> List[torch.Tensor]:
 
 
 def records_in(manager: RecorderManager) -> Set[int]:
-    """Tell which records there are, by the ids of what was taken."""
+    """Return the ids of all records."""
     return {
         id(record)
         for recorder in manager.recorders.values()
@@ -58,18 +58,18 @@ def records_in(manager: RecorderManager) -> Set[int]:
 
 
 def has_graph(record) -> bool:
-    """Tell whether a record is, or holds, a tensor with a graph."""
+    """Check whether a record is, or holds, a tensor with a graph."""
     return any(tensor.grad_fn is not None for tensor in tensors_in(record))
 
 
 class RecordWatch:
-    """Notices records with a graph, which somebody will want to go through."""
+    """Watch for new records whose graph a loss will need."""
 
     def __init__(self) -> None:
         self._known: Set[int] = set()
 
     def sees_new(self, manager: RecorderManager) -> bool:
-        """Tell whether there are records that weren't there last time."""
+        """Check for such records since the last call."""
         known = self._known
         self._known = {
             id(record)
@@ -81,9 +81,9 @@ class RecordWatch:
 
 
 class _WatchedBuffer(list):
-    """Notes which version of each tensor was recorded.
+    """A list of records that notes the version of each recorded tensor.
 
-    It holds on to no tensor: whoever takes a record out lets go of it.
+    The versions are kept by weak references, which keep no tensor alive.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class _WatchedBuffer(list):
         self._versions: List[Tuple[weakref.ref, int]] = []
 
     def append(self, record) -> None:
-        """Take a record."""
+        """Append a record."""
         super().append(record)
         self._versions += [
             (weakref.ref(tensor), tensor._version)
@@ -100,7 +100,7 @@ class _WatchedBuffer(list):
         ]
 
     def changed(self) -> bool:
-        """Tell whether a tensor has been written to since."""
+        """Check whether a tensor has been overwritten since."""
         alive = ((tensor(), version) for tensor, version in self._versions)
         return any(
             tensor is not None and tensor._version != version
@@ -110,23 +110,23 @@ class _WatchedBuffer(list):
 
 @contextmanager
 def recording(manager: RecorderManager) -> Iterator[None]:
-    """Record what runs inside, and note the versions of what is recorded."""
+    """Record what runs inside, and note the version of each tensor."""
     with manager:
         for recorder in manager.recorders.values():
-            if not recorder.data_buffer:  # a parameter is there already
+            if not recorder.data_buffer:  # a parameter is recorded already
                 recorder._data_buffer = _WatchedBuffer()
         yield
 
 
 def check_unchanged(manager: RecorderManager, role: str) -> None:
-    """Refuse records that were overwritten before a loss took them.
+    """Raise if a record was overwritten before a loss used it.
 
     Args:
-        manager (RecorderManager): Of which :func:`recording` was used.
+        manager (RecorderManager): Recorders that ran in :func:`recording`.
         role (str): ``'student'`` or ``'teacher'``, for the message.
 
     Raises:
-        SettingError: Which record it is.
+        SettingError: If one was, naming it.
     """
     for name, recorder in manager.recorders.items():
         buffer = recorder.data_buffer

@@ -1,4 +1,4 @@
-"""A frozen teacher's batch normalisation, folded into its convolutions."""
+"""Fold a frozen teacher's batch normalisation into its convolutions."""
 
 from collections import Counter
 from typing import Callable, Dict, List, NamedTuple
@@ -11,7 +11,7 @@ from ...tracing.modules import forward_hooks
 
 
 class Pair(NamedTuple):
-    """A convolution and the batch normalisation that follows it alone."""
+    """A convolution and the only batch normalisation that follows it."""
 
     norm_name: str
     conv: nn.Module
@@ -22,9 +22,9 @@ class Pair(NamedTuple):
 def find_pairs(model: nn.Module, forward: Callable[[], object]) -> List[Pair]:
     """Find the batch normalisations that can be folded.
 
-    A pair is found in a real forward pass: the normalisation's input is the
-    very tensor that the convolution gave. Modules that somebody listens to
-    with a hook are left alone, since what the hook sees would change.
+    Pairs are found in a real forward pass, in which the normalisation's input
+    is the very tensor that the convolution returned. Modules with hooks are
+    left alone, since folding would change what the hooks see.
 
     Args:
         model (nn.Module): A model in eval mode.
@@ -32,7 +32,7 @@ def find_pairs(model: nn.Module, forward: Callable[[], object]) -> List[Pair]:
     """
     names = {module: name for name, module in model.named_modules()}
     made_by: Dict[int, nn.Module] = {}
-    kept: List[torch.Tensor] = []  # or else an id could be given twice
+    kept: List[torch.Tensor] = []  # so that no id is reused
     calls: Counter = Counter()
     fed_by: Dict[nn.Module, nn.Module] = {}
 
@@ -65,7 +65,7 @@ def find_pairs(model: nn.Module, forward: Callable[[], object]) -> List[Pair]:
 
 
 def is_heard(module: nn.Module) -> bool:
-    """Tell whether a module has hooks."""
+    """Check whether a module has hooks."""
     return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
@@ -78,12 +78,12 @@ def fold(model: nn.Module, pairs: List[Pair]) -> Callable[[], None]:
         pairs (list[Pair]): From :func:`find_pairs`.
 
     Returns:
-        Callable: Undoes it.
+        Callable: A function that undoes it.
     """
     before = [(pair.conv.weight, pair.conv.bias) for pair in pairs]
     for pair in pairs:
         conv, norm = pair.conv, pair.norm
-        # In float64, since the factors of many layers multiply up.
+        # In float64, since errors accumulate over many layers.
         factor = (norm.running_var.double() + norm.eps).rsqrt()
         if norm.weight is not None:
             factor = factor * norm.weight.double()
@@ -108,6 +108,6 @@ def fold(model: nn.Module, pairs: List[Pair]) -> Callable[[], None]:
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
-    """Put a module in the place of another one."""
+    """Replace a module of a model."""
     parent, _, child = name.rpartition('.')
     setattr(model.get_submodule(parent), child, module)

@@ -10,7 +10,7 @@ from torch import nn
 from .fold_batch_norm import find_pairs, fold
 from .inplace_relu import find_relus, set_inplace
 
-# Relative difference of a map that is taken for rounding.
+# Relative difference of a map that is attributed to rounding.
 TOLERANCE = 1e-4
 
 
@@ -18,20 +18,20 @@ TOLERANCE = 1e-4
 def fuse(
     model: nn.Module, forward: Callable[[], List[torch.Tensor]]
 ) -> Tuple[int, int]:
-    """Fold the batch normalisation, and activate in place, where possible.
+    """Fold batch normalisation and make activations in place if possible.
 
-    The outputs are compared before and after each of the two. If they differ
-    by more than rounding (a model that uses a convolution's output in two
-    places, say), it is undone.
+    The outputs are compared before and after each of the two changes. If they
+    differ by more than rounding (for example because a convolution's output
+    is used in two places), the change is undone.
 
     Args:
-        model (nn.Module): A model in eval mode that stays in it.
+        model (nn.Module): A model that stays in eval mode.
         forward (Callable): Runs the model once, and returns the tensors that
-            matter: its output, and what recorders took.
+            matter: its output and the records.
 
     Returns:
-        tuple[int, int]: How many normalisations were folded, and how many
-        activations are now in place.
+        tuple[int, int]: The number of folded normalisations, and of
+        activations that are now in place.
     """
     counts = []
     for what, find, apply in (
@@ -73,9 +73,9 @@ def _largest_change(
 def memory_format(
     model: nn.Module, images: Optional[torch.Tensor] = None
 ) -> torch.memory_format:
-    """Find out whether a model computes channels last.
+    """Return the memory format in which a model computes.
 
-    It does where its weights or its images (N, C, H, W) lie so.
+    It is channels last if that of its weights or images (N, C, H, W) is.
     """
     last = torch.channels_last
     # A 1x1 convolution's weights are contiguous in both senses.
@@ -86,6 +86,6 @@ def memory_format(
         for p in model.parameters()
     )
     if images is not None and images.dim() == 4:
-        # So are images of one channel, whose strides tell.
+        # So are images of one channel; their strides differ.
         found = found or (images.stride(1) == 1 and images[0, 0].numel() > 1)
     return last if found else torch.contiguous_format

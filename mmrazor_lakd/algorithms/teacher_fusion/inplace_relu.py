@@ -1,7 +1,7 @@
-"""A frozen teacher's ReLUs, in place where nobody needs their input.
+"""Make a frozen teacher's ReLUs in place if their input isn't needed.
 
 A ReLU that writes to new memory costs as much as a small convolution. MMRazor
-has all of them do so, since a recorder may hold the map in front of one.
+makes all of them do so, since a recorder may hold the map before one.
 """
 
 from typing import Callable, Iterable, List, Optional, Set
@@ -13,7 +13,7 @@ from ...tracing.modules import forward_hooks
 from ...tracing.records import tensors_in
 from .fold_batch_norm import is_heard
 
-# Those of which PyTorch has a version in place.
+# Those that have an in-place version in PyTorch.
 ACTIVATION_TYPES = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.SiLU, nn.Hardswish)
 
 
@@ -23,10 +23,11 @@ def find_relus(
     forward: Callable[[], List[torch.Tensor]],
     candidates: Optional[Iterable[nn.Module]] = None,
 ) -> List[nn.Module]:
-    """Find the activations whose input nobody is seen to need.
+    """Find the activations whose input nothing else is found to need.
 
-    In a real forward pass, their input is neither what a module with a hook
-    took or gave, nor the model's own input, nor what ``forward`` returns.
+    In a real forward pass, their input is neither an input or output of a
+    module with a hook, nor the model's own input, nor returned by
+    ``forward``.
 
     Args:
         model (nn.Module): A model in eval mode.
@@ -54,11 +55,11 @@ def find_relus(
 
     heard = [m for m in model.modules() if is_heard(m) or m is model]
     after = [(module, note_needed) for module in heard]
-    # An activation in place would have changed an input after the call.
+    # Before the call: after it, one in place would have changed its input.
     before = after + [(m, note_input) for m in candidates - set(heard)]
     with forward_hooks(after, before):
         needed.extend(forward())
-    # All tensors are alive here, so that no memory was given out twice.
+    # All tensors are alive here, so no memory has been reused.
     places: Set[int] = {tensor.data_ptr() for tensor in needed}
     return [
         module
@@ -68,10 +69,10 @@ def find_relus(
 
 
 def set_inplace(relus: List[nn.Module]) -> Callable[[], None]:
-    """Have activations overwrite their input.
+    """Make activations overwrite their input.
 
     Returns:
-        Callable: Undoes it.
+        Callable: A function that undoes it.
     """
     for relu in relus:
         relu.inplace = True
