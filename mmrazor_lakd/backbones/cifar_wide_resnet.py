@@ -60,9 +60,10 @@ class CIFARWideResNet(StagedBackbone):
     """Wide ResNet for 32x32 images, depth 6n + 4, as in the KD literature.
 
     Three stages of n pre-activation blocks, 16k, 32k and 64k channels wide
-    for a widening factor k. The BN and ReLU that open a stage here close the
-    one before it, where the literature takes the pre-activation map too; the
-    computation is the same. So the maps to distil are
+    for a widening factor k. The BN and ReLU that would open a stage are placed
+    at the end of the one before it, where the literature takes the
+    pre-activation map too; the computation is the same. So the maps to distil
+    are
 
     - ``layer1.preact`` to ``layer3.preact``: after the BN, before the ReLU,
     - ``layer1`` to ``layer3``: after the ReLU,

@@ -85,7 +85,7 @@ class BatchRandomCrop(BatchTransform):
             )
         top = torch.randint(places_y, (count,)).numpy()
         left = torch.randint(places_x, (count,)).numpy()
-        # a view of all windows, (N, C, places_y, places_x, height, width),
+        # a view of all windows, (N, C, places_y, places_x, height, width);
         # only the chosen ones are copied
         windows = sliding_window_view(padded, (height, width), axis=(2, 3))
         return torch.from_numpy(windows[np.arange(count), :, top, left])

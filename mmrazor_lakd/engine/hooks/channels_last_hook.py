@@ -15,8 +15,9 @@ class ChannelsLastHook(Hook):
 
     Convolutions keep the layout of their input. The weights are left alone:
     DistributedDataParallel lays out its buckets like the weights that it
-    wraps, before any hook is called, and would give weights whose layout has
-    changed since permuted gradients. Shapes and checkpoints don't change.
+    wraps, before any hook is called, and would permute the gradients of
+    weights whose layout changes afterwards. Shapes and checkpoints don't
+    change.
 
     Examples:
         >>> custom_hooks = [dict(type='ChannelsLastHook')]

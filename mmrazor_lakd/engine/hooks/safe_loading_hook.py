@@ -24,9 +24,9 @@ class SafeLoadingHook(Hook):
     training state, holds NaN, or belongs to another network is refused.
 
     ``load_from`` may be a checkpoint in any form that :func:`take_weights`
-    knows, from the student's plain training or its distillation alike. The
-    number of weights that fit is logged; a checkpoint of which none fits is
-    refused.
+    knows, from the student's plain training or its distillation, whichever
+    this run is. The number of weights that fit is logged; a checkpoint of
+    which none fits is refused.
 
     Raises:
         SettingError: Before the first iteration.
@@ -76,7 +76,7 @@ class SafeLoadingHook(Hook):
         checkpoint['state_dict'] = weights
 
     def before_train(self, runner) -> None:
-        """Raise if a checkpoint is from mid-epoch, but would restart it."""
+        """Raise if MMEngine would restart an epoch that was saved midway."""
         seeded = any(isinstance(hook, EpochSeedHook) for hook in runner.hooks)
         done = 0 if seeded else batches_done(runner)
         if done:
