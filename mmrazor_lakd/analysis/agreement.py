@@ -85,7 +85,7 @@ class Agreement:
             correctly; ``p``: probability of a difference of at least this size
             if neither is better (exact McNemar test, two-sided).
         """
-        # Imported here, since it takes a second that trainings needn't spend.
+        # Imported lazily, since it takes a second.
         from scipy.stats import binomtest
 
         won = self.only[model, other, label].item()

@@ -59,9 +59,9 @@ class RidgeProbe:
     Y the classes, centred. The products are summed batch by batch, so that
     memory holds (D, D) and (D, K) numbers for any number of images.
 
-    Source: linear probes are Alain and Bengio's, "Understanding intermediate
-    layers using linear classifier probes", 2016; ridge regression in place
-    of their logistic regression is ours.
+    Source: linear probes are from Alain and Bengio, "Understanding
+    intermediate layers using linear classifier probes", 2016; ridge regression
+    instead of their logistic regression is ours.
 
     Args:
         num_classes (int): Number of classes, K.

@@ -162,8 +162,7 @@ class LocalModuleHook(Hook):
 
     def _log_maps(self, runner, found: List[Comparison]) -> None:
         """Draw the NDAM maps of some of the images."""
-        # Imported here, since it takes a second that other trainings needn't
-        # spend.
+        # Imported lazily, since it takes a second.
         from .map_figures import draw_ndam_maps, high_end
 
         chosen = self._images.places(self.num_maps)

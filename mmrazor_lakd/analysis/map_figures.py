@@ -164,9 +164,9 @@ def draw_ndam_maps(
     """Draw the figure of :func:`plot_ndam_maps` into an array.
 
     Args:
-        images (Sequence[np.ndarray]): As there.
-        modules (dict): As there.
-        top (float, optional): As there.
+        images (Sequence[np.ndarray]): See :func:`plot_ndam_maps`.
+        modules (dict): Likewise.
+        top (float, optional): Likewise.
         title (str): Title of the figure.
 
     Returns:

@@ -103,8 +103,8 @@ def _stage_ends(student, teacher, input_size) -> List[ModuleEnd]:
     These are the maps before the last ReLU of a stage, if both networks have
     them: LAKD's losses are there, and other methods should be compared with it
     at the same places. For networks without them, they are the last blocks of
-    the student's stages (blocks whose maps have one size), and the teacher's
-    blocks of the same depth.
+    the student's stages (blocks whose maps have the same size), and the
+    teacher's blocks of the same depth.
     """
     names = []
     for role, model in (('student', student), ('teacher', teacher)):
@@ -186,7 +186,7 @@ def _local_modules(distiller, student, teacher) -> List[Dict]:
     check_local_modules(entries, count)
     if count is None:
         return entries
-    # Not by the size of the given images: the training chose them this way.
+    # Partition by the training's image size, not by that of the given images.
     size = distiller.get('input_size')
     return partition(student, teacher, count, size).local_modules
 

@@ -17,7 +17,8 @@ ARCH_SETTINGS = ((240, 4), (480, 8), (960, 4))
 class ShuffleUnit(nn.Module):
     """Grouped 1x1, shuffle, depthwise 3x3 and grouped 1x1 convolution.
 
-    With stride 2 the average-pooled input is concatenated, else it is added.
+    With stride 2 the average-pooled input is concatenated, otherwise the input
+    is added.
 
     Args:
         in_channels (int): Channels of the input.

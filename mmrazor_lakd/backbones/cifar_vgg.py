@@ -50,7 +50,8 @@ class CIFARVGG(StagedBackbone):
     """VGG with batch norm for 32x32 images, as in the KD literature.
 
     Five stages; a 2x2 max pooling opens the second, third and fourth, so that
-    the last two have maps of one size. One linear layer follows, in the head.
+    the last two have maps of equal size. One linear layer follows, in the
+    head.
 
     The maps to distil are named ``layer0.preact`` to ``layer4.preact``
     (before the last ReLU of a stage) and ``layer0`` to ``layer4`` (after it).

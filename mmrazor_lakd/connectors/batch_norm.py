@@ -6,11 +6,11 @@ from torch import nn
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """PyTorch's, with running statistics for a single value a channel.
+    """PyTorch's, with running statistics for a single value per channel.
 
     The last batch of an epoch may be one image, and pooled features are maps
-    of one element. Such a batch has no variance, and PyTorch refuses it in
-    training; here it is normalised by the running statistics, which stay
+    of one element. Such a batch has no variance, and PyTorch raises an error
+    in training; here it is normalised by the running statistics, which stay
     unchanged.
     """
 

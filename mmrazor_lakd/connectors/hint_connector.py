@@ -18,7 +18,7 @@ class HintConnector(BaseConnector):
     """Maps a student's feature map to the shape of the teacher's.
 
     A convolution, batch normalisation and a ReLU, even where the shapes agree.
-    The convolution is 1x1 for maps of one size; 3x3 with stride 2, or
+    The convolution is 1x1 for maps of equal size; 3x3 with stride 2, or
     transposed 4x4 with stride 2, for twice or half the size; for any other
     larger map it has no padding, and a kernel that results in the teacher's
     size. :class:`~mmrazor_lakd.distillers.FeatureDistiller` finds the shapes.

@@ -56,7 +56,7 @@ class Digits(InMemoryDataset):
 
     def load_arrays(self) -> Tuple[Tensor, Tensor]:
         """See :class:`~mmrazor_lakd.datasets.InMemoryDataset`."""
-        # here, not above: it takes a second that other data sets needn't spend
+        # Imported lazily, since it takes a second.
         from sklearn.datasets import load_digits
 
         digits = load_digits()

@@ -53,9 +53,9 @@ def attention_transfer(
 class AttentionTransferLoss(nn.Module):
     """Attention transfer, for maps of any two sizes.
 
-    For p = 2 and maps of one size it is MMRazor's :class:`ATLoss` in float32;
-    that one has no p, refuses maps of unequal sizes, and in float16 gives NaN
-    for a map of zeros and overflows at activations above 256.
+    For p = 2 and maps of equal size it is MMRazor's :class:`ATLoss` in
+    float32; the latter has no p, refuses maps of unequal sizes, and in float16
+    gives NaN for a map of zeros and overflows at activations above 256.
 
     The paper uses the norm of the difference, with a weight of beta / 2; its
     authors' code, and all published tables, use the mean of the squares, as

@@ -247,7 +247,7 @@ class ContrastiveLoss(nn.Module):
         Args:
             s_feats (torch.Tensor): The student's embeddings, (B, D).
             t_feats (torch.Tensor): The teacher's, (B, D).
-            data_samples (list): B of them, with ``sample_idx``.
+            data_samples (list): B data samples with ``sample_idx``.
 
         Returns:
             torch.Tensor: A scalar, in the precision of the banks (float32).

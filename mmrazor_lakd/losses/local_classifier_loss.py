@@ -65,7 +65,7 @@ class LocalClassifierLoss(nn.Module):
     but isn't part of it: it belongs to the distiller, like a connector.
 
     An image has one label, or the soft labels of Mixup and CutMix. Several
-    labels an image would need a separate loss for each class, and are refused
+    labels per image would need a separate loss for each class, and are refused
     unless ``label_weight`` is 0.
 
     Source: local classifiers are from Nokland and Eidnes, "Training Neural
@@ -73,9 +73,9 @@ class LocalClassifierLoss(nn.Module):
     teacher's logits into them is ours; the LAKD paper has no classifiers.
 
     Args:
-        in_channels (int): Channels of the student's map. Found by
+        in_channels (int): Channels of the student's map. Set by
             :class:`~mmrazor_lakd.distillers.LAKDDistiller`.
-        num_classes (int): Classes of the student. Found likewise.
+        num_classes (int): Classes of the student. Likewise.
         label_weight (float): Weight of the cross-entropy. Defaults to 0.1.
         kd_weight (float): Weight of the logits KD. Defaults to 0.9; both are
             the weights of KD at the head.

@@ -40,13 +40,13 @@ def ndam_map(
         beta (float): Weight of the maximum pooling. Defaults to 0.5.
         kernel_size (int, optional): Odd window of both poolings; stride 1,
             and positions outside the map are ignored, so that the size is
-            kept. None pools the whole map into one value an image. Defaults to
-            3.
+            kept. None pools the whole map into one value per image. Defaults
+            to 3.
         activation (str): Applied to the map before the sum: ``'relu'`` (no
             change for a map after a ReLU; gives the activation of a map before
             it), ``'abs'`` or ``'none'``. Without it, the sum over a
-            pre-activation map may be negative, and no weight. Defaults to
-            ``'relu'``.
+            pre-activation map may be negative, and can't serve as a weight.
+            Defaults to ``'relu'``.
         normalize (str): ``'mean'`` gives every image a spatial mean of 1,
             ``'softmax'`` a softmax over the positions times H * W (mean 1
             too), ``'none'`` leaves the map unchanged. Defaults to ``'mean'``.
@@ -95,7 +95,7 @@ def ndam_loss(
             two NDAM maps instead.
         scale (str): ``'variance'`` or ``'none'``, the ``normalize`` of
             :func:`~mmrazor_lakd.losses.local_feature_loss`.
-        reduction (str): As there.
+        reduction (str): Likewise.
         map_options: Options of :func:`ndam_map`.
 
     Returns:

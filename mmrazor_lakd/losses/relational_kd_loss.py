@@ -82,14 +82,14 @@ class _RelationalLoss(nn.Module):
 class RelationalDistanceLoss(_RelationalLoss):
     """The distance-wise loss of RKD, averaged over all N * N pairs.
 
-    MMRazor's :class:`DistanceWiseRKD` normalises the features first unless
-    told otherwise (the literature's figures are without it), computes
-    distances by a matrix product, which autocast runs in half precision (small
-    distances cancel to noise), and gives NaN for a batch of one image.
+    MMRazor's :class:`DistanceWiseRKD` normalises the features by default (the
+    literature's figures are without it), computes distances by a matrix
+    product, which autocast runs in half precision (small distances cancel to
+    noise), and gives NaN for a batch of one image.
 
     Source: Park et al., "Relational Knowledge Distillation", arXiv
     1904.05068, equations 4 to 6. The paper sums over the pairs; the mean over
-    all N * N of them, as in RepDistiller, belongs to the weight of 25.
+    all N * N of them, as in RepDistiller, goes with the weight of 25.
 
     Args:
         loss_weight (float): Weight of the loss. Defaults to 25.0.
@@ -108,14 +108,13 @@ class RelationalDistanceLoss(_RelationalLoss):
 class RelationalAngleLoss(_RelationalLoss):
     """The angle-wise loss of RKD, averaged over all N * N * N triplets.
 
-    MMRazor's :class:`AngleWiseRKD` normalises the features first unless told
-    otherwise (the literature's figures are without it), gives NaN in float16,
-    and gradients of 1e6 and more where a student gives two images the same
-    features.
+    MMRazor's :class:`AngleWiseRKD` normalises the features by default (the
+    literature's figures are without it), gives NaN in float16, and gradients
+    of 1e6 and more where a student gives two images the same features.
 
     Source: Park et al., "Relational Knowledge Distillation", arXiv
     1904.05068, equations 7 and 8. The paper sums over the triplets; the mean
-    over all of them, as in RepDistiller, belongs to the weight of 50.
+    over all of them, as in RepDistiller, goes with the weight of 50.
 
     Args:
         loss_weight (float): Weight of the loss. Defaults to 50.0.

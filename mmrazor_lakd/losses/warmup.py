@@ -23,11 +23,11 @@ def warmup_factor(
         progress (dict): The progress of the training: ``epoch`` and ``iter``,
             both from 0, ``max_epochs`` and ``max_iters``. Without these the
             factor is 1.
-        epochs (float, optional): Length in epochs; one step an epoch, the
+        epochs (float, optional): Length in epochs; one step per epoch, the
             first of which is 1 / epochs.
-        iters (int, optional): Length in iterations; one step an iteration.
+        iters (int, optional): Length in iterations; one step per iteration.
         fraction (float, optional): Length as a fraction of the whole training;
-            one step an iteration.
+            one step per iteration.
 
     Raises:
         SettingError: If the length is in epochs, but the training has only

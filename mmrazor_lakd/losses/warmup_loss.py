@@ -25,9 +25,9 @@ class WarmupLoss(nn.Module):
         loss (dict): Config of the loss.
         epochs (float, optional): Length of the warm-up in epochs; one step an
             epoch. Needs an epoch-based loop.
-        iters (int, optional): Length in iterations; one step an iteration.
+        iters (int, optional): Length in iterations; one step per iteration.
         fraction (float, optional): Length as a fraction of the whole training,
-            such as 1/12 (20 of 240 epochs); one step an iteration. Suits any
+            such as 1/12 (20 of 240 epochs); one step per iteration. Suits any
             budget and any loop.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The squared difference of two maps, with its gradient written out.
+"""The squared difference of two maps, with an explicit gradient.
 
 Autograd would keep several float32 copies of the maps for this. Here, one
 difference is kept, in the maps' own precision, for any number of weightings;

@@ -87,8 +87,7 @@ class ImageTable:
 
     def write(self, out: Path) -> None:
         """Write correlations.csv and predictions.csv into a folder."""
-        # Imported here, since it takes a second that an error needn't wait
-        # for.
+        # Imported lazily, since it takes a second.
         import pandas
 
         for name in ('correlations', 'predictions'):

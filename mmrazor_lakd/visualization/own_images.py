@@ -9,9 +9,9 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import nearest
 
-# A longer image would be only a strip of itself after resizing.
+# Beyond this, only a strip of the image would be left after resizing.
 MAX_ASPECT = 50
-# Images are reduced by an integer factor that leaves the short side this long.
+# Images are reduced by an integer factor; the short side keeps at least this.
 ENOUGH_PIXELS = 1024
 # Names of Pillow's modes.
 NAMES = {'1': 'black and white', 'L': 'grey', 'LA': 'grey'}

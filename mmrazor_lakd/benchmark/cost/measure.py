@@ -118,7 +118,7 @@ class CostHook(Hook):
 
 
 def now() -> float:
-    """Return the time in seconds, after synchronising the device."""
+    """Return the time in seconds, once all work started so far is done."""
     if get_device() == 'cuda':
         torch.cuda.synchronize()
     return time.perf_counter()

@@ -47,7 +47,7 @@ class MemoryTrace(NamedTuple):
 
     @property
     def peak(self) -> int:
-        """Return the maximum of the allocated bytes."""
+        """int: Maximum of the allocated bytes."""
         return int(self.live.sum(1).max())
 
     def at_peak(self) -> Dict[str, int]:
@@ -165,7 +165,7 @@ def _make_trace(allocations: List, ranges: List) -> MemoryTrace:
             )
             living[memory.ptr] = (owner, memory.alloc_size)
             now[owner] += memory.alloc_size
-        elif memory.ptr in living:  # else it is older than the trace
+        elif memory.ptr in living:  # otherwise it is older than the trace
             owner, size = living.pop(memory.ptr)
             now[owner] -= size
         state = [now[category] for category in CATEGORIES]

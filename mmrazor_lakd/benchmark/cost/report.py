@@ -64,8 +64,7 @@ def write_cost_report(
     """
     results = [result for result in found if 'reason' not in result]
     by_label = {result['label']: result for result in results}
-    # Imported here, since it takes seconds that measuring processes needn't
-    # spend.
+    # Imported lazily, since it takes seconds.
     import pandas
 
     rows = make_rows(results, by_label.get(reference))

@@ -59,7 +59,7 @@ class Training(NamedTuple):
         method (str): Title of the method, or :data:`TEACHER`.
         seed (int): Seed of the random generators.
         config (str): Path of the config.
-        options (dict): Settings that override it, but for the teacher's
+        options (dict): Settings that override it, except the teacher's
             checkpoint.
         epochs (int): Number of epochs.
         teacher (str | None): Name of its teacher's config; None without.

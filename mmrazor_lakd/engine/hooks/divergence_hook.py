@@ -29,13 +29,13 @@ class DivergenceHook(Hook):
     loss, all end together.
 
     float16 with loss scaling may reach such a loss now and then, and skips the
-    update. There, a training ends after ``patience`` of them in a row, or when
-    weights or batch normalisation statistics aren't finite, which no later
-    update repairs.
+    update. In that case the training ends after ``patience`` of them in a row,
+    or when weights or batch normalisation statistics aren't finite, which no
+    later update repairs.
 
     It doesn't affect the training: weights, statistics and random numbers are
     the same with and without it. It costs one synchronisation of the device,
-    and of the processes, an iteration.
+    and of the processes, per iteration.
 
     Args:
         patience (int): Losses in a row, see above. Defaults to 20.

@@ -27,7 +27,7 @@ from ..numbered_batches import (
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Makes a resumed training continue exactly where it was.
+    """Makes a resumed training continue exactly where it stopped.
 
     MMEngine seeds the random generators once, and a checkpoint does not hold
     their state, so that a resumed training augments its images differently
@@ -46,7 +46,7 @@ class EpochSeedHook(Hook):
 
     Raises:
         SettingError: Before the first iteration, if a training can't continue
-            where it was.
+            where it stopped.
 
     Examples:
         >>> custom_hooks = [dict(type='EpochSeedHook')]

@@ -65,7 +65,7 @@ class TeacherAccuracyHook(Hook):
         found = {
             f'teacher/{name}': value
             for name, value in metrics.items()
-            if isinstance(value, (int, float))  # not one value a class
+            if isinstance(value, (int, float))  # not one value per class
         }
         runner.visualizer.add_scalars(found, step=0)
         print_log(
