@@ -85,7 +85,7 @@ def compare_modules(
 
     Args:
         student (nn.Module): A classifier of MMEngine, in eval mode.
-        teacher (nn.Module): Another.
+        teacher (nn.Module): Likewise.
         ends (Sequence[ModuleEnd]): Where the modules end.
         images (torch.Tensor): Preprocessed images, (N, C, H, W).
     """

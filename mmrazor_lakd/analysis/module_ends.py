@@ -58,7 +58,7 @@ def find_module_ends(
 
     Args:
         student (nn.Module): A model of MMEngine (``mode='tensor'``).
-        teacher (nn.Module): Another.
+        teacher (nn.Module): Likewise.
         local_modules (Sequence[dict], optional): LAKD's boundaries.
         input_size (Sequence[int], optional): Height and width of the images.
 
@@ -147,7 +147,7 @@ def choose_module_ends(
         distiller (dict): Settings of the config's distiller; empty without
             one.
         student (nn.Module): A model of MMEngine (``mode='tensor'``).
-        teacher (nn.Module): Another.
+        teacher (nn.Module): Likewise.
         input_size (Sequence[int], optional): Height and width of the images.
         modules (Sequence[str], optional): Names of modules instead of the
             config's; ``STUDENT:TEACHER`` if they differ in the two networks.

@@ -116,7 +116,7 @@ class SeededDataset:
         rank (int): The process's.
     """
 
-    # A loader would request several of our batches at once.
+    # Otherwise a loader would request several of our batches at once.
     __getitems__ = None
 
     def __init__(self, dataset: Any, seed: int, rank: int) -> None:

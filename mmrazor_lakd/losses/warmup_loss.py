@@ -23,7 +23,7 @@ class WarmupLoss(nn.Module):
 
     Args:
         loss (dict): Config of the loss.
-        epochs (float, optional): Length of the warm-up in epochs; one step an
+        epochs (float, optional): Length of the warm-up in epochs; one step per
             epoch. Needs an epoch-based loop.
         iters (int, optional): Length in iterations; one step per iteration.
         fraction (float, optional): Length as a fraction of the whole training,

@@ -127,7 +127,7 @@ def digest(cfg: Config) -> str:
 
 
 def decisive_part(cfg: Config, name: str) -> Any:
-    """Return a part of a config without settings of locations."""
+    """Return a part of a config without its :data:`INCIDENTAL` settings."""
 
     def decisive(value):
         if isinstance(value, dict):
