@@ -1,4 +1,4 @@
-"""How alike teacher and student are, and what each module knows."""
+"""How similar teacher and student are, and what each module has learned."""
 
 from ..tracing.features import read_maps
 from .agreement import Agreement

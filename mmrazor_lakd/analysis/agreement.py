@@ -1,4 +1,4 @@
-"""What several classifiers predict, and where they differ."""
+"""Agreement between the predictions of several classifiers."""
 
 from typing import Dict
 
@@ -7,7 +7,7 @@ from torch.nn.functional import kl_div
 
 
 class Agreement:
-    """Counts over all images of who answered what together with whom.
+    """Counts which classifiers agree on which images.
 
     Args:
         num_models (int): Number of classifiers, M.
@@ -15,11 +15,11 @@ class Agreement:
 
     Attributes:
         images (torch.Tensor): Images of each class, (K,).
-        right (torch.Tensor): Right answers, (M, K).
-        same (torch.Tensor): Equal answers of two models, (M, M), of these
-        same_wrong (torch.Tensor): equal and wrong ones.
+        right (torch.Tensor): Correct predictions, (M, K).
+        same (torch.Tensor): Equal predictions of two models, (M, M).
+        same_wrong (torch.Tensor): Equal and wrong ones, (M, M).
         only (torch.Tensor): (M, M, K); at [i, j, k] the images of class k
-            that model i answers rightly and model j wrongly.
+            that model i classifies correctly and model j doesn't.
         divergence (torch.Tensor): (M, M), float64; at [i, j] the sum over the
             images of KL(p_j || p_i), p the softmax of the logits, in nats.
     """
@@ -43,7 +43,7 @@ class Agreement:
         logits, labels = logits.cpu(), labels.cpu()
         answers = logits.argmax(2)
         logs = logits.double().log_softmax(2)
-        # A row at a time: all pairs of 1,000 classes would fill the memory.
+        # One row at a time: all pairs at 1,000 classes would fill the memory.
         for row, own in zip(self.divergence, logs):
             row += kl_div(own, logs, reduction='none', log_target=True).sum(
                 (1, 2)
@@ -61,11 +61,11 @@ class Agreement:
         """Compute the shares over all images so far, each from 0 to 1.
 
         Returns:
-            dict[str, torch.Tensor]: ``accuracy``, (M,): of right answers;
-            and of shape (M, M), at [i, j], ``all``: of images on which model
-            i answers as model j; ``right``: of those where j is right,
-            ``wrong``: where it is wrong; nan where there is no such image.
-            ``divergence``: mean of KL(p_j || p_i) over the images, in nats.
+            dict[str, torch.Tensor]: ``accuracy``, (M,); and of shape (M, M),
+            at [i, j], ``all``: images on which models i and j agree;
+            ``right``: the same among those where j is right, ``wrong``: where
+            it is wrong; nan where there is no such image. ``divergence``: mean
+            of KL(p_j || p_i) over the images, in nats.
         """
         images, right = self.images.sum(), self.right.sum(1)
         return dict(
@@ -80,13 +80,12 @@ class Agreement:
         """Compare two models on the images of one class.
 
         Returns:
-            dict: ``gain``: difference of the two shares of right answers;
-            ``only_model`` and ``only_other``: images that one of them alone
-            answers rightly; ``p``: how probable a difference of at least
-            this size is where none of the two is better (exact McNemar
-            test, two-sided).
+            dict: ``gain``: difference of the two accuracies; ``only_model``
+            and ``only_other``: images that only one of them classifies
+            correctly; ``p``: probability of a difference of at least this size
+            if neither is better (exact McNemar test, two-sided).
         """
-        # A second that a training need not wait for.
+        # Imported lazily, since it takes a second.
         from scipy.stats import binomtest
 
         won = self.only[model, other, label].item()

@@ -1,4 +1,4 @@
-"""What a teacher and its students have in common, in one pass over images."""
+"""Comparison of a teacher and its students in one pass over the images."""
 
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
@@ -16,7 +16,7 @@ from .features import correlate, map_features
 from .linear_probe import LinearReadout, RidgeProbe, probe_features
 from .places import Places
 
-#: for each network, the probes of its module ends
+#: for each network, the probes at its module ends
 Readouts = List[List[LinearReadout]]
 
 
@@ -25,7 +25,7 @@ class EndMetrics:
 
     Args:
         ends (Sequence): For each network the names of its maps there; the
-            teacher's first.
+            teacher first.
         readouts (list, optional): The probes.
     """
 
@@ -36,13 +36,13 @@ class EndMetrics:
         self.readouts = readouts
         shape = (len(ends), len(ends[0]))
         self._r = torch.zeros(shape, dtype=torch.double)
-        # Images that have a correlation.
+        # Number of images that have a correlation.
         self._r_count = torch.zeros(shape, dtype=torch.long)
         self._right = torch.zeros(shape, dtype=torch.long)
         self._images = 0
 
     def update(self, features, labels: torch.Tensor) -> None:
-        """Add a batch: what was found in each network, and the labels."""
+        """Add a batch: the features of each network, and the labels."""
         self._images += len(labels)
         for place in range(len(self.ends[0])):
             own = [
@@ -58,12 +58,12 @@ class EndMetrics:
                     self._right[index, place] += (told == labels).sum().cpu()
 
     def compute(self) -> Dict[str, List]:
-        """Compute what is told of each network (a row) and each place.
+        """Compute the metrics of each network (a row) at each place.
 
         Returns:
             dict[str, list]: ``ndam_r``: mean correlation with the teacher's
-            NDAM maps, nan for none; ``probe``: a probe's share of right
-            answers, None without probes.
+            NDAM maps, nan for none; ``probe``: a probe's accuracy, None
+            without probes.
         """
         probe = [[None] * len(own) for own in self.ends]
         if self.readouts is not None:
@@ -74,16 +74,16 @@ class EndMetrics:
 class Analysis:
     """Compares students with their teacher, module by module.
 
-    Nothing in it grows with the number of images.
+    Its memory doesn't grow with the number of images.
 
     Args:
-        networks (Sequence[Network]): The teacher first, then the students,
-            the analysed one first of them.
-        places (Places): Where they are looked at.
+        networks (Sequence[Network]): The teacher, the analysed student, other
+            students.
+        places (Places): Where they are compared.
         grid (int): See :func:`cells`. Defaults to 4.
-        device (str): Where it is computed. Defaults to ``'cpu'``.
-        watch (Callable, optional): Is told after each batch of a network how
-            many images that were.
+        device (str): Device of the computation. Defaults to ``'cpu'``.
+        watch (Callable, optional): Called after each batch of a network with
+            its number of images.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Analysis:
             network.preprocessor.to(self.device)
 
     def fit_probes(self, loader: DataLoader) -> Readouts:
-        """Fit linear probes at the ends of the modules, to their inputs.
+        """Fit linear probes to the maps at the ends of the modules.
 
         Args:
             loader (DataLoader): Training images without augmentation.
@@ -143,9 +143,9 @@ class Analysis:
             readouts (list, optional): From :meth:`fit_probes`.
 
         Returns:
-            dict: Plain numbers and texts: ``images``, ``accuracies``,
-            ``modules``, ``matrices``, ``agreement`` and ``gains``. Shares
-            are from 0 to 1.
+            dict: Plain numbers and strings: ``images``, ``accuracies``,
+            ``modules``, ``matrices``, ``agreement`` and ``gains``. Shares are
+            from 0 to 1.
         """
         cka = LinearCKA()
         end_metrics = EndMetrics(self.ends, readouts)
@@ -186,7 +186,7 @@ class Analysis:
         )
 
     def _run_all(self, batch, probing: bool = False) -> Tuple:
-        """Run all networks on a batch: labels, logits, what was found."""
+        """Run all networks on a batch; return labels, logits, features."""
         labels = labels_of(batch).to(self.device)
         logits, found = zip(
             *(
@@ -218,10 +218,10 @@ class Analysis:
 
     @staticmethod
     def _check_labels(logits, labels) -> None:
-        """Refuse images of other classes.
+        """Check that the labels are among the networks' classes.
 
         Raises:
-            SettingError: If there are any.
+            SettingError: If they are not.
         """
         classes = logits[0].shape[1]
         if labels.max() >= classes:
@@ -232,7 +232,7 @@ class Analysis:
             )
 
     def _by_name(self, cka: torch.Tensor) -> List[Dict]:
-        """Part the students' columns; name the two maps of each value."""
+        """Split the columns by student; name the two maps of each value."""
         widths = [len(names) for names in self.names[1:]]
         return [
             {
@@ -244,7 +244,7 @@ class Analysis:
         ]
 
     def _matrix(self, student: int, values: Dict) -> Dict[str, Any]:
-        """Lay out one student's blocks against those of the teacher."""
+        """Arrange one student's blocks against those of the teacher."""
         rows, columns = self.blocks[student], self.blocks[0]
         ends = zip(self.end_blocks[student], self.end_blocks[0])
         return dict(
@@ -262,7 +262,7 @@ class Analysis:
     def _modules(
         self, by_name, found: Dict[str, List]
     ) -> List[Dict[str, Any]]:
-        """Make the rows of the table, a row for each module of a student."""
+        """Build the rows of the table, one for each module of a student."""
         return [
             dict(
                 student=self.networks[student].label,
@@ -281,7 +281,7 @@ class Analysis:
         ]
 
     def _gains(self, agreement: Agreement, loader) -> List[Dict[str, Any]]:
-        """Compare the analysed student with each other one, by class."""
+        """Compare the analysed student with each of the others, by class."""
         names = class_names(loader, len(agreement.images))
         return [
             dict(
@@ -299,5 +299,5 @@ class Analysis:
 
     @staticmethod
     def _share(agreement: Agreement, model: int, label: int) -> float:
-        """A model's right answers on one class; nan where it has no image."""
+        """Return a model's accuracy on a class; nan if that has no images."""
         return (agreement.right[model, label] / agreement.images[label]).item()

@@ -1,4 +1,4 @@
-"""Linear CKA: how alike two maps are, whatever their channels are called."""
+"""Linear CKA: similarity of two maps, whatever the order of their channels."""
 
 from typing import List, Sequence
 
@@ -9,25 +9,25 @@ from .cross_product import CrossProduct
 
 
 def cells(feature: torch.Tensor, grid: int = 4) -> torch.Tensor:
-    """Make the samples of a feature map that CKA compares.
+    """Turn a feature map into the samples that CKA compares.
 
     The map is averaged over the cells of a grid, and each cell is a sample
-    whose features are its channels. Two maps of different size so have the
-    same samples. Of the ways to make features of a map
+    whose features are its channels. So two maps of different sizes have the
+    same samples. Of the ways to turn a map into features
 
     - the whole map as one vector would be widest: 16,384 numbers for
       16 channels of 32x32, and products of 2 GiB;
-    - the average over all positions forgets where something is;
+    - the average over all positions loses where something is;
     - positions as samples keep the width at the number of channels. The
-      grid makes maps of all sizes comparable, and the number of samples
-      the same for all.
+      grid makes maps of all sizes comparable, and the number of samples the
+      same.
 
     Source: ours.
 
     Args:
         feature (torch.Tensor): A map (N, C, H, W).
-        grid (int): Cells in a row and in a column. A map that has fewer
-            positions repeats them. Defaults to 4.
+        grid (int): Cells in a row and in a column. A map with fewer positions
+            repeats them. Defaults to 4.
 
     Returns:
         torch.Tensor: (N * grid * grid, C), float32 or float64.
@@ -44,20 +44,19 @@ class LinearCKA:
     .. math::
         \frac{\|X^T Y\|_F^2}{\|X^T X\|_F \, \|Y^T Y\|_F}
 
-    with X and Y the features of all samples, centred. It is 1 for maps that
-    differ by an orthogonal mix of their channels and a common factor, and 0
+    with X and Y the centred features of all samples. It is 1 for maps that
+    differ by an orthogonal transformation of their channels and a scale, and 0
     for maps whose channels are uncorrelated.
 
-    The three products are summed batch by batch, so that the result is that
-    of all samples at once, up to the rounding of float64: within 1e-9,
-    for features whose mean is up to 1000 times their standard deviation.
-    (An average of the CKA of batches would be something else, and too high.)
-    The products take 8 bytes for each pair of a channel in the one list and
-    a channel in the other, and for each pair of channels in one map, however
-    many samples there are.
+    The three products are summed batch by batch, so that the result equals
+    that of all samples at once, up to float64 rounding: within 1e-9, for
+    features whose mean is up to 1000 times their standard deviation. (The
+    average CKA of batches is another quantity, and too high.) The products
+    take 8 bytes for each pair of a channel in one list and a channel in the
+    other, and for each pair of channels in one map, for any number of samples.
 
-    It is the biased estimate: with n samples, maps of D and E channels that
-    have nothing in common have about sqrt(D E) / n.
+    This is the biased estimate: with n samples, independent maps of D and E
+    channels have a CKA of about sqrt(D E) / n.
 
     Source: Kornblith et al., "Similarity of Neural Network Representations
     Revisited", ICML 2019, section 3 and eq. 4 with linear kernels. The sums
@@ -130,7 +129,7 @@ class LinearCKA:
 
 
 def linear_cka(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Compute the linear CKA of features that are at hand as a whole.
+    """Compute the linear CKA of all samples at once.
 
     Args:
         x (torch.Tensor): Features (n, D).

@@ -1,4 +1,4 @@
-"""Sums over all images that are added up batch by batch, in float64."""
+"""Sums over all images, accumulated batch by batch in float64."""
 
 from typing import Optional
 
@@ -6,19 +6,18 @@ import torch
 
 
 class CrossProduct:
-    r"""The product of two sets of features, centred, over many batches.
+    r"""The product of two sets of centred features over many batches.
 
     .. math::
         \sum_i (x_i - \bar{x}) (y_i - \bar{y})^T
 
-    The means are those of all samples, and are not known before the last
-    batch. Each batch is centred by its own means, and a term for the
-    difference of the means is added (Chan, Golub and LeVeque, "Updating
-    Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979).
-    So no large sums are subtracted from each other, as they would
-    be in :math:`\sum x y^T - n \bar{x} \bar{y}^T`.
+    The means are over all samples, and unknown before the last batch. Each
+    batch is centred by its own means, and a term for the difference of the
+    means is added (Chan, Golub and LeVeque, "Updating Formulae and a Pairwise
+    Algorithm for Computing Sample Variances", 1979). This avoids subtracting
+    large sums from each other, as in :math:`\sum x y^T - n \bar{x} \bar{y}^T`.
 
-    It holds (D, E) numbers, however many samples there are.
+    It holds (D, E) numbers, for any number of samples.
 
     Attributes:
         count (int): Number of samples.

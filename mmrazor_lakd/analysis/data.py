@@ -1,4 +1,4 @@
-"""The images of an analysis: test images, and training images as they are."""
+"""The images of an analysis: test images and unaugmented training images."""
 
 import copy
 from typing import Any, Dict, List, Optional
@@ -13,20 +13,20 @@ from ..errors import SettingError
 
 
 def evenly_spaced(count: int, total: int) -> torch.Tensor:
-    """Choose so many of a row, in equal steps: (count,), int64."""
+    """Choose evenly spaced indices below ``total``: (count,), int64."""
     return torch.arange(count) * total // count
 
 
 def find_test_loader(cfg: Config) -> Optional[Dict[str, Any]]:
-    """Return a config's settings of the test images, or else None.
+    """Return a config's settings of the test loader, or None.
 
-    A config without some has those of the validation.
+    A config without one falls back to the validation data loader.
     """
     return cfg.get('test_dataloader') or cfg.get('val_dataloader')
 
 
 def find_pipeline_owner(dataset: Dict[str, Any]) -> Dict[str, Any]:
-    """Return a data set's config, or that of the one in it with a pipeline."""
+    """Return the config of a data set, or of a wrapped one with a pipeline."""
     while not dataset.get('pipeline') and dataset.get('dataset'):
         dataset = dataset['dataset']  # of RepeatDataset
     return dataset
@@ -35,11 +35,11 @@ def find_pipeline_owner(dataset: Dict[str, Any]) -> Dict[str, Any]:
 def make_test_loader(
     cfg: Config, num_images: Optional[int] = None
 ) -> DataLoader:
-    """Load the test images in their order.
+    """Build a loader of the test images, in order.
 
     Args:
         cfg (Config): A config of a training.
-        num_images (int, optional): So many of them, evenly spaced; all by
+        num_images (int, optional): How many of them, evenly spaced; all by
             default.
 
     Raises:
@@ -52,13 +52,13 @@ def make_test_loader(
 def make_probe_loader(
     cfg: Config, num_images: Optional[int] = None
 ) -> DataLoader:
-    """Load training images in their order, without augmentation.
+    """Build a loader of training images, in order, without augmentation.
 
     They go through the pipeline of the test images.
 
     Args:
         cfg (Config): A config of a training.
-        num_images (int, optional): So many of them, evenly spaced; all by
+        num_images (int, optional): How many of them, evenly spaced; all by
             default.
 
     Raises:
@@ -77,7 +77,7 @@ def make_probe_loader(
 
 
 def _loader_settings(cfg: Config) -> Dict[str, Any]:
-    """Find out how the test images are loaded."""
+    """Return the settings of the test data loader."""
     settings = find_test_loader(cfg)
     if settings is None:
         raise SettingError(
@@ -88,7 +88,7 @@ def _loader_settings(cfg: Config) -> Dict[str, Any]:
 
 
 def _make_loader(settings, dataset, num_images) -> DataLoader:
-    """Build a loader that gives the images in their order."""
+    """Build a loader that yields the images in order."""
     dataset = DATASETS.build(dataset)
     if hasattr(dataset, 'full_init'):
         dataset.full_init()
@@ -127,7 +127,7 @@ def labels_of(batch: Dict[str, Any]) -> torch.Tensor:
 
 
 def class_names(loader: DataLoader, num_classes: int) -> list:
-    """Name the classes, by their numbers where the data set has no names."""
+    """Return the names of the classes, or their numbers if they have none."""
     dataset = loader.dataset
     dataset = dataset.dataset if isinstance(dataset, Subset) else dataset
     names = getattr(dataset, 'metainfo', {}).get('classes')
@@ -137,14 +137,14 @@ def class_names(loader: DataLoader, num_classes: int) -> list:
 
 
 def list_classes(cfg: Config, checkpoint: Dict[str, Any]) -> List[str]:
-    """Find the names of the classes, without reading the data.
+    """Return the names of the classes, without reading the data.
 
     Args:
         cfg (Config): With the test data.
-        checkpoint (dict): Of a training on them.
+        checkpoint (dict): From a training on them.
 
     Returns:
-        list[str]: Empty if they are nowhere.
+        list[str]: Empty if there are none.
     """
     loader = find_test_loader(cfg) or {}
     dataset = loader.get('dataset', {})

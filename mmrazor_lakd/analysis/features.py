@@ -1,4 +1,4 @@
-"""What is kept of a map, and two networks compared at their module ends."""
+"""The features kept of a map, and a comparison at the ends of modules."""
 
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
@@ -15,13 +15,13 @@ from .module_ends import ModuleEnd
 
 
 class MapFeatures(NamedTuple):
-    """What is kept of a map.
+    """The features kept of a map.
 
     Attributes:
         cells (torch.Tensor): See :func:`cells`.
-        ndam (torch.Tensor, optional): NDAM map, (N, 1, H, W), and
-        pooled (torch.Tensor, optional): :func:`probe_features`; both at the
-            ends of modules only.
+        ndam (torch.Tensor, optional): NDAM map, (N, 1, H, W), only at the
+            ends of modules.
+        pooled (torch.Tensor, optional): See :func:`probe_features`; likewise.
     """
 
     cells: torch.Tensor
@@ -32,7 +32,7 @@ class MapFeatures(NamedTuple):
 def map_features(
     feature: torch.Tensor, grid: int = 4, is_end: bool = True
 ) -> MapFeatures:
-    """Take of a map what is wanted of it.
+    """Compute the features of a map.
 
     Args:
         feature (torch.Tensor): A map (N, C, H, W).
@@ -50,7 +50,7 @@ def map_features(
 def correlate(student: MapFeatures, teacher: MapFeatures) -> torch.Tensor:
     """Correlate the NDAM maps of each image at the end of a module.
 
-    A student's map of another size is brought to the teacher's.
+    A student's map of another size is resized to the teacher's.
 
     Returns:
         torch.Tensor: (N,), see :func:`map_correlation`.
@@ -64,8 +64,7 @@ class Comparison(NamedTuple):
 
     Attributes:
         cka (float): Linear CKA, nan for maps of zeros.
-        ndam_r (float): Mean correlation of the NDAM maps, nan if there is
-            none.
+        ndam_r (float): Mean correlation of the NDAM maps, nan if undefined.
         student (torch.Tensor): The student's NDAM maps, (N, H, W).
         teacher (torch.Tensor): The teacher's, (N, H', W').
     """
@@ -86,7 +85,7 @@ def compare_modules(
 
     Args:
         student (nn.Module): A classifier of MMEngine, in eval mode.
-        teacher (nn.Module): Another.
+        teacher (nn.Module): Likewise.
         ends (Sequence[ModuleEnd]): Where the modules end.
         images (torch.Tensor): Preprocessed images, (N, C, H, W).
     """

@@ -1,4 +1,4 @@
-"""Pictures of an analysis: depth against depth, modules, classes."""
+"""Figures of an analysis: CKA matrices, modules, classes."""
 
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
@@ -20,7 +20,7 @@ from ..plotting import (
 )
 from .module_ends import short_name
 
-# The shapes tell the students apart without any colour.
+# The marker shapes distinguish the students without any colour.
 TEACHER_STYLE = dict(color=BLACK, marker='X', markeredgecolor='white')
 STUDENTS = [
     dict(color=BLUE, marker='o'),
@@ -31,14 +31,14 @@ STUDENTS = [
     dict(color=VERMILION, marker='P'),
 ]
 GAIN, LOSS = BLUE, ORANGE
-# So many classes fit on a picture: the most gained and the most lost.
+# The number of classes that fit in a figure: the largest gains and losses.
 MOST_CLASSES = 20
-# So many values can be written into a matrix and read.
+# The number of values that stay readable in a matrix.
 MOST_VALUES = 200
 
 
 def student_style(number: int) -> Dict[str, Any]:
-    """Choose how a student's line is drawn."""
+    """Return the style of a student's line."""
     marking = STUDENTS[number % len(STUDENTS)]
     again = number >= len(STUDENTS)
     return dict(
@@ -52,7 +52,7 @@ def draw_matrices(path: Path, matrices: Sequence[Dict[str, Any]]) -> Figure:
     """Draw the CKA of all blocks of each student with all of the teacher's.
 
     Args:
-        path (Path): The picture to write.
+        path (Path): The file to write.
         matrices (Sequence[dict]): ``matrices`` of ``Analysis.measure``.
     """
     columns = len(matrices[0]['columns'])
@@ -100,7 +100,7 @@ def draw_matrices(path: Path, matrices: Sequence[Dict[str, Any]]) -> Figure:
 
 
 def _set_names(axis, matrix) -> None:
-    """Name the blocks, every second or so where they are many."""
+    """Label the blocks, skipping some if there are many."""
     for set_ticks, names, room in (
         (axis.set_xticks, matrix['columns'], 28),
         (axis.set_yticks, matrix['rows'], 40),
@@ -115,7 +115,7 @@ def _set_names(axis, matrix) -> None:
 
 
 def _frame(axis, row: int, column: int) -> None:
-    """Frame a cell, visibly on dark and on light colours."""
+    """Frame a cell, visible on dark and on light colours."""
     for color, width in (('white', 3.2), ('black', 1.4)):
         axis.add_patch(
             Rectangle(
@@ -133,7 +133,7 @@ def draw_modules(path: Path, modules: Sequence[Dict[str, Any]]) -> Figure:
     """Draw CKA, NDAM correlation and probes over the modules.
 
     Args:
-        path (Path): The picture to write.
+        path (Path): The file to write.
         modules (Sequence[dict]): ``modules`` of ``Analysis.measure``.
     """
     panels = [
@@ -202,7 +202,7 @@ def draw_modules(path: Path, modules: Sequence[Dict[str, Any]]) -> Figure:
 
 
 def _low_end(lines: Sequence[Sequence[float]], factor: float) -> float:
-    """Choose where a scale up to ``factor`` begins, as a share of it.
+    """Choose where a scale up to ``factor`` begins, as a fraction of it.
 
     At 0 or below, unless that would leave a third of it empty.
     """
@@ -220,7 +220,7 @@ def draw_gains(
     """Draw which classes the student gained and lost against others.
 
     Args:
-        path (Path): The picture to write.
+        path (Path): The file to write.
         student (str): What the student is called.
         gains (Sequence[dict]): ``gains`` of ``Analysis.measure``, at least
             one.
@@ -267,7 +267,7 @@ def draw_gains(
 
 
 def choose_classes(rows: Sequence[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    """Sort classes by gain; of too many, keep the first and the last."""
+    """Sort classes by gain; if there are too many, keep both ends."""
     rows = sorted(rows, key=lambda row: -row['gain'])
     if len(rows) <= MOST_CLASSES:
         return rows

@@ -1,4 +1,4 @@
-"""The same few images, looked at again and again during a training."""
+"""The same few images, evaluated repeatedly during training."""
 
 import random
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from .data import evenly_spaced
 
 @contextmanager
 def kept_random_state() -> Iterator[None]:
-    """Leave all random numbers to come as they were."""
+    """Restore the state of all random generators on exit."""
     python, numpy = random.getstate(), np.random.get_state()
     gpus = range(torch.cuda.device_count())
     try:
@@ -25,11 +25,11 @@ def kept_random_state() -> Iterator[None]:
 
 
 class FixedImages:
-    """Images of the validation data, or of the training's without those.
+    """Images of the validation data, or else of the training data.
 
     Args:
-        runner (Runner): Of MMEngine, whose loops are built.
-        count (int): How many at most, evenly spaced in the data.
+        runner (Runner): MMEngine's, with its loops built.
+        count (int): Maximum number of images, evenly spaced in the data.
     """
 
     def __init__(self, runner, count: int) -> None:
@@ -40,15 +40,16 @@ class FixedImages:
         self.batch = loader.collate_fn([loader.dataset[i] for i in chosen])
 
     def inputs(self, model: nn.Module) -> torch.Tensor:
-        """Preprocess them as for the model's validation: (N, C, H, W)."""
+        """Preprocess the images as in validation: (N, C, H, W)."""
         return model.data_preprocessor(self.batch, False)['inputs']
 
     def shown(self, model: nn.Module, count: int) -> np.ndarray:
-        """Choose some and make them RGB, (count, H, W, 3), uint8.
+        """Return some of the images as RGB, (count, H, W, 3), uint8.
 
         Args:
-            model (nn.Module): Whose preprocessor knows the channels' order.
-            count (int): How many at most, evenly spaced.
+            model (nn.Module): Model whose preprocessor knows the channel
+                order.
+            count (int): Maximum number of images, evenly spaced.
         """
         images = torch.stack(list(self.batch['inputs'])).cpu()
         images = images[self.places(count)]
@@ -65,6 +66,6 @@ class FixedImages:
         return images.permute(0, 2, 3, 1).byte().numpy()
 
     def places(self, count: int) -> torch.Tensor:
-        """Tell which of them :meth:`shown` chooses, (count,)."""
+        """Return the indices that :meth:`shown` chooses, (count,)."""
         total = len(self.batch['inputs'])
         return evenly_spaced(min(count, total), total)

@@ -1,4 +1,4 @@
-"""A linear probe: what can be read off a map without further layers."""
+"""Linear probes: what can be predicted from a map without further layers."""
 
 from typing import NamedTuple
 
@@ -7,18 +7,18 @@ import torch.nn.functional as F
 
 from .cross_product import CrossProduct
 
-# Relative change of a feature that is taken for no change.
+# Relative variation of a feature below which it counts as constant.
 ROUNDING = 1e-6
 
 
 def probe_features(feature: torch.Tensor) -> torch.Tensor:
-    """Make of a map what the networks' own heads are given.
+    """Pool a map as the networks' own heads do.
 
     Args:
-        feature (torch.Tensor): A map (N, C, H, W), before or behind a ReLU.
+        feature (torch.Tensor): A map (N, C, H, W), before or after a ReLU.
 
     Returns:
-        torch.Tensor: The mean over the positions behind a ReLU, (N, C).
+        torch.Tensor: The mean over the positions after a ReLU, (N, C).
     """
     return feature.float().relu().mean((2, 3))
 
@@ -35,7 +35,7 @@ class LinearReadout(NamedTuple):
     bias: torch.Tensor
 
     def predict(self, features: torch.Tensor) -> torch.Tensor:
-        """Tell the class of each sample.
+        """Predict the class of each sample.
 
         Args:
             features (torch.Tensor): (N, D).
@@ -47,21 +47,21 @@ class LinearReadout(NamedTuple):
 
 
 class RidgeProbe:
-    r"""Ridge regression on the classes, 1 for the own and 0 for the others.
+    r"""Ridge regression on one-hot classes.
 
-    It has one solution, in closed form, which depends neither on a learning
-    rate nor on the order of the images:
+    It has a closed-form solution, which depends neither on a learning rate nor
+    on the order of the images:
 
     .. math::
         (X^T X / n + \lambda I) W = X^T Y / n
 
     with X the features, centred and divided by their standard deviation, and
     Y the classes, centred. The products are summed batch by batch, so that
-    the memory is that of (D, D) and (D, K) numbers for any number of images.
+    memory holds (D, D) and (D, K) numbers for any number of images.
 
-    Source: linear probes are Alain and Bengio's, "Understanding intermediate
-    layers using linear classifier probes", 2016; ridge regression in place
-    of their logistic regression is ours.
+    Source: linear probes are from Alain and Bengio, "Understanding
+    intermediate layers using linear classifier probes", 2016; ridge regression
+    instead of their logistic regression is ours.
 
     Args:
         num_classes (int): Number of classes, K.
@@ -94,12 +94,12 @@ class RidgeProbe:
         self._classes.update(features, F.one_hot(labels, self.num_classes))
 
     def compute(self) -> LinearReadout:
-        """Find the classifier that fits all samples so far."""
+        """Fit the classifier to all samples so far."""
         count = self._features.count
         covariance = self._features.compute() / count
         mean = self._features.x_mean
         deviation = covariance.diagonal().sqrt()
-        # What changes by float32's rounding only, is not to be blown up.
+        # Variation that is only float32 rounding must not be scaled up.
         still = deviation <= ROUNDING * mean.abs()
         deviation = deviation.masked_fill(still, float('inf'))[:, None]
         system = covariance / (deviation * deviation.T)

@@ -1,4 +1,4 @@
-"""What the local modules do during training, for MMEngine's Visualizer."""
+"""Logs the local modules during training to MMEngine's Visualizer."""
 
 import math
 import re
@@ -19,35 +19,35 @@ from .module_gradients import ModuleGradients, group_parameters
 
 @HOOKS.register_module()
 class LocalModuleHook(Hook):
-    """Shows each local module's losses, gradients and maps during training.
+    """Logs each local module's losses, gradients and maps during training.
 
-    To all backends of the visualizer go, for module 1 and likewise for all:
+    For each module (module 1, for example), all visualizer backends get:
 
     - every ``interval`` iterations ``module1/loss``, ``module1/feature`` and
-      whatever else the distiller logs of it, and ``module1/grad_norm``, the
+      whatever else the distiller logs for it, and ``module1/grad_norm``, the
       norm of the gradient that the optimizer steps with (averaged over the
-      processes, behind clipping, without a loss scaler's factor). The last
-      module's loss is the sum of all that is of no other module.
+      processes, after clipping, without a loss scaler's factor). The last
+      module's loss is the sum of all losses that belong to no other module.
     - before the training and every ``cka_interval`` epochs ``module1/cka``
       and ``module1/ndam_r``: linear CKA with the teacher's map, and the mean
       correlation of the NDAM maps, on the same validation images each time.
-    - before the training and every ``map_interval`` epochs a picture,
+    - before the training and every ``map_interval`` epochs an image,
       ``local_modules``: NDAM maps of some of these images.
 
-    The modules are LAKD's. With any other distiller they are the stages, in
+    The modules are LAKD's. With any other distiller they are the stages, at
     the same places, so that methods can be compared.
 
-    It leaves the training as it is: weights, statistics and random numbers
-    are the same with it and without it.
+    It doesn't affect the training: weights, statistics and random numbers are
+    the same with and without it.
 
     Args:
         interval (int): Iterations between two points of losses and gradient
             norms. Defaults to 50.
         cka_interval (int): Epochs between two points of CKA and NDAM
             correlation. Defaults to 1.
-        map_interval (int): Epochs between two pictures. Defaults to 5.
-        num_images (int): How many images CKA compares. Defaults to 64.
-        num_maps (int): How many of them are in the picture. Defaults to 4.
+        map_interval (int): Epochs between two images. Defaults to 5.
+        num_images (int): Number of images that CKA compares. Defaults to 64.
+        num_maps (int): Number of images whose maps are drawn. Defaults to 4.
 
     Raises:
         SettingError: Before the first iteration, if the model has no
@@ -88,12 +88,12 @@ class LocalModuleHook(Hook):
         self._ends: List[ModuleEnd] = []
         self._images: Optional[FixedImages] = None
         self._gradients: Optional[ModuleGradients] = None
-        # Upper end of the colour scale, the same for all pictures.
+        # Upper end of the colour scale, the same for all images.
         self._top: Optional[float] = None
 
     @master_only
     def before_train(self, runner) -> None:
-        """Find the modules, choose the images, and take the first look."""
+        """Find the modules, choose the images, and compare once."""
         model, student, teacher = _models(runner)
         with kept_random_state():
             self._images = FixedImages(runner, self.num_images)
@@ -111,7 +111,7 @@ class LocalModuleHook(Hook):
 
     @master_only
     def before_train_iter(self, runner, batch_idx: int, data_batch=None):
-        """Ask for the gradients of this iteration's update."""
+        """Request the gradients of this iteration's update."""
         if self.every_n_train_iters(runner, self.interval):
             self._gradients.wanted = True
 
@@ -123,7 +123,7 @@ class LocalModuleHook(Hook):
         found: Dict[str, float] = {}
         if self.every_n_train_iters(runner, self.interval):
             found.update(module_losses(outputs or {}, len(self._ends)))
-        # With accumulated gradients the update may be a later iteration's.
+        # With accumulated gradients the update may come in a later iteration.
         for number, norm in enumerate(self._gradients.take() or [], 1):
             found[f'module{number}/grad_norm'] = norm
         if found:
@@ -140,11 +140,11 @@ class LocalModuleHook(Hook):
 
     @master_only
     def after_train(self, runner) -> None:
-        """Leave the optimizer as it was."""
+        """Restore the optimizer."""
         self._gradients.stop()
 
     def _log_comparison(self, runner) -> List[Comparison]:
-        """Log CKA and correlation of each module."""
+        """Log the CKA and correlation of each module."""
         model, student, teacher = _models(runner)
         with kept_random_state(), eval_mode(student), eval_mode(teacher):
             images = self._images.inputs(model)
@@ -162,7 +162,7 @@ class LocalModuleHook(Hook):
 
     def _log_maps(self, runner, found: List[Comparison]) -> None:
         """Draw the NDAM maps of some of the images."""
-        # A second of imports that only those who use this hook wait for.
+        # Imported lazily, since it takes a second.
         from .map_figures import draw_ndam_maps, high_end
 
         chosen = self._images.places(self.num_maps)
@@ -174,7 +174,7 @@ class LocalModuleHook(Hook):
             for number, comparison in enumerate(found, 1)
         }
         if self._top is None:
-            # Of all images, so that it depends on their choice only.
+            # From all images, whichever of them are drawn.
             self._top = high_end(c.teacher.cpu().numpy() for c in found)
         picture = draw_ndam_maps(
             self._images.shown(_models(runner)[0], self.num_maps),
@@ -186,7 +186,7 @@ class LocalModuleHook(Hook):
 
 
 def _models(runner) -> Tuple[nn.Module, nn.Module, nn.Module]:
-    """Look up the algorithm, its student and its teacher.
+    """Return the algorithm, its student and its teacher.
 
     Raises:
         SettingError: If there is no teacher.
@@ -203,21 +203,21 @@ def _models(runner) -> Tuple[nn.Module, nn.Module, nn.Module]:
 
 
 def to_float(value: Any) -> float:
-    """Make a number of a logged value, which may be a tensor."""
+    """Convert a logged value, which may be a tensor, to a number."""
     return value.item() if hasattr(value, 'item') else float(value)
 
 
 def module_losses(log: Dict[str, Any], count: int) -> Dict[str, float]:
-    """Sort what a step logs by local modules.
+    """Sort the log of a step by local module.
 
     Args:
-        log (dict): What ``train_step`` gives: ``loss``, the sum, and by name
-            what it is the sum of, and other values.
+        log (dict): Output of ``train_step``: ``loss``, the sum, its terms by
+            name, and other values.
         count (int): Number of modules.
 
     Returns:
-        dict: ``module1/...`` to the last module's; of the last one, what is
-        of no other module. Empty for distillers without local modules.
+        dict: ``module1/...`` to the last module's, which takes what belongs to
+        no other module. Empty for distillers without local modules.
     """
     found = {}
     for name, value in log.items():

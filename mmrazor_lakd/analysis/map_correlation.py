@@ -1,13 +1,13 @@
-"""How alike two models' attention is, image by image."""
+"""Correlation of two models' attention maps, image by image."""
 
 import torch
 
-# Relative change over a map's positions that is taken for float32's rounding.
+# Relative variation over a map's positions that counts as float32 rounding.
 ROUNDING = 1e-6
 
 
 def is_constant(maps: torch.Tensor) -> torch.Tensor:
-    """Tell which maps (N, P) have one value in all positions: (N,), bool."""
+    """Check which maps (N, P) are constant over all positions: (N,), bool."""
     spread = maps.amax(1) - maps.amin(1)
     return spread <= ROUNDING * maps.abs().amax(1)
 
@@ -21,7 +21,7 @@ def map_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
     Returns:
         torch.Tensor: (N,), float64, from -1 to 1; nan for an image one of
-        whose maps is constant, but for float32's rounding.
+        whose maps is constant up to float32 rounding.
     """
     a, b = (maps.double().flatten(1) for maps in (first, second))
     constant = is_constant(a) | is_constant(b)

@@ -1,4 +1,4 @@
-"""How maps are drawn: as overlays, with colour bars, in rows of images."""
+"""Drawing of maps: as overlays, with colour bars, in rows of images."""
 
 from typing import Dict, Iterable, Optional, Sequence
 
@@ -6,14 +6,14 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-# Perceptually even, and told apart by colour-blind eyes: for maps, and for
-# the difference of two.
+# Perceptually uniform and safe for colour-blind readers: for maps, and for the
+# difference of two.
 MAP_COLORS = 'cividis'
 DIFFERENCE_COLORS = 'RdBu_r'
-# How much of the image a map hides that lies over it.
+# Opacity of a map over its image.
 OPACITY = 0.75
-# What is left of the image's contrast below a map. With more of it, its
-# bright parts would look like high values of the map.
+# Remaining contrast of the image below a map. With more, its bright parts
+# would look like high values of the map.
 CONTRAST = 0.6
 LUMA = (0.299, 0.587, 0.114)
 
@@ -25,15 +25,15 @@ def draw_overlay(
     limits: Sequence[float],
     colors: str = MAP_COLORS,
 ):
-    """Lay a map over its image, which shows through in faint grey.
+    """Draw a map over its image, which shows through in faint grey.
 
     Args:
         axis (matplotlib.axes.Axes): Where to draw.
         image (np.ndarray): (H, W, 3), 0 to 255.
-        values (np.ndarray): The map, (H', W'); each value fills its part of
+        values (np.ndarray): The map, (H', W'); each value covers its part of
             the image.
-        limits (Sequence[float]): Values of the first and the last colour.
-        colors (str): A colour map of matplotlib's.
+        limits (Sequence[float]): Values for the first and the last colour.
+        colors (str): A matplotlib colour map.
 
     Returns:
         matplotlib.image.AxesImage: The map, for its colour bar.
@@ -55,7 +55,7 @@ def draw_overlay(
 
 
 def draw_bar(figure, shown, **kwargs):
-    """Draw a map's colour bar, its colours as they are over mid grey.
+    """Draw a map's colour bar, with its colours as over mid grey.
 
     Args:
         figure (matplotlib.figure.Figure | SubFigure): Where to draw.
@@ -72,7 +72,7 @@ def draw_bar(figure, shown, **kwargs):
 
 
 def high_end(maps: Iterable[np.ndarray]) -> float:
-    """Find what 99 in 100 positions of some maps stay below."""
+    """Return the 99th percentile of some maps."""
     return float(np.percentile(np.concatenate([m.ravel() for m in maps]), 99))
 
 
@@ -84,18 +84,18 @@ def plot_ndam_maps(
     overlay: bool = False,
     top: Optional[float] = None,
 ) -> None:
-    """Draw a row an image: the image, then each module's maps side by side.
+    """Draw a row for each image: the image, then each module's maps.
 
     All maps share one colour scale, on which 1 is an image's mean.
 
     Args:
         figure (matplotlib.figure.Figure | SubFigure): Where to draw.
         images (Sequence[np.ndarray]): Each (H, W, 3), 0 to 255.
-        modules (dict): For each module's title a dict that gives, for each
-            model's title, a map (H', W') of each image.
-        row_labels (Sequence[str], optional): What stands left of the images,
-            where the caller has left room for it.
-        overlay (bool): Whether the maps lie over the images. Defaults to
+        modules (dict): For each module's title a dict of maps by model title,
+            one (H', W') for each image.
+        row_labels (Sequence[str], optional): Labels left of the images, for
+            which the caller must leave room.
+        overlay (bool): Whether to draw the maps over the images. Defaults to
             False.
         top (float, optional): Upper end of the colour scale. Defaults to the
             maps' own, see :func:`high_end`.
@@ -161,13 +161,13 @@ def draw_ndam_maps(
     top: Optional[float] = None,
     title: str = '',
 ) -> np.ndarray:
-    """Draw what :func:`plot_ndam_maps` draws, into an array.
+    """Draw the figure of :func:`plot_ndam_maps` into an array.
 
     Args:
-        images (Sequence[np.ndarray]): As there.
-        modules (dict): As there.
-        top (float, optional): As there.
-        title (str): Above the picture.
+        images (Sequence[np.ndarray]): See :func:`plot_ndam_maps`.
+        modules (dict): Likewise.
+        top (float, optional): Likewise.
+        title (str): Title of the figure.
 
     Returns:
         np.ndarray: RGB, (H, W, 3), uint8.

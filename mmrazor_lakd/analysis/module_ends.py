@@ -1,4 +1,4 @@
-"""Where student and teacher are looked at: after each of their modules."""
+"""Where student and teacher are compared: at the end of each module."""
 
 from itertools import groupby
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
@@ -15,17 +15,17 @@ from ..tracing.blocks import find_blocks
 from ..tracing.dry_run import dry_run
 
 BACKBONE = 'backbone.'
-# What this project's networks call a stage's map before its last ReLU.
+# Suffix of a stage's map before its last ReLU in this project's networks.
 PREACT = '.preact'
 
 
 class ModuleEnd(NamedTuple):
-    """The end of a module of the student's, and the teacher's it belongs to.
+    """The end of a student's module and of its counterpart in the teacher.
 
     Attributes:
-        student (str): Name of the student's module that gives the map.
+        student (str): Name of the student's module whose output is the map.
         teacher (str): Name of the teacher's.
-        title (str): What it is called, such as ``'module 1'``.
+        title (str): Title, such as ``'module 1'``.
     """
 
     student: str
@@ -41,7 +41,7 @@ class ModuleEnd(NamedTuple):
 
 
 def short_name(name: str) -> str:
-    """Leave a module's backbone out of its name."""
+    """Strip the backbone's prefix from a module's name."""
     return name[len(BACKBONE) :] if name.startswith(BACKBONE) else name
 
 
@@ -53,12 +53,12 @@ def find_module_ends(
 ) -> List[ModuleEnd]:
     """Find the maps at which student and teacher are compared.
 
-    With LAKD these are its boundaries and, for what follows the last one,
-    the end of the last stage. Without, they are the ends of all stages.
+    With LAKD these are its boundaries and, after the last one, the end of the
+    last stage. Otherwise they are the ends of all stages.
 
     Args:
         student (nn.Module): A model of MMEngine (``mode='tensor'``).
-        teacher (nn.Module): Another.
+        teacher (nn.Module): Likewise.
         local_modules (Sequence[dict], optional): LAKD's boundaries.
         input_size (Sequence[int], optional): Height and width of the images.
 
@@ -100,11 +100,11 @@ def find_module_ends(
 def _stage_ends(student, teacher, input_size) -> List[ModuleEnd]:
     """Pair the ends of both networks' stages.
 
-    These are the maps before the last ReLU of a stage, where both networks
-    give them: LAKD teaches these, so that its losses are there, and that
-    other methods are compared with it in the same places. Networks without
-    them have the last blocks of the student's stages (blocks whose maps have
-    one size), and the teacher's blocks of the same depth.
+    These are the maps before the last ReLU of a stage, if both networks have
+    them: LAKD's losses are there, and other methods should be compared with it
+    at the same places. For networks without them, they are the last blocks of
+    the student's stages (blocks whose maps have the same size), and the
+    teacher's blocks of the same depth.
     """
     names = []
     for role, model in (('student', student), ('teacher', teacher)):
@@ -141,17 +141,16 @@ def choose_module_ends(
     input_size: Optional[Sequence[int]] = None,
     modules: Optional[Sequence[str]] = None,
 ) -> List[ModuleEnd]:
-    """Find where the networks of a config are looked at.
+    """Find the module ends at which the networks of a config are compared.
 
     Args:
         distiller (dict): Settings of the config's distiller; empty without
             one.
         student (nn.Module): A model of MMEngine (``mode='tensor'``).
-        teacher (nn.Module): Another.
+        teacher (nn.Module): Likewise.
         input_size (Sequence[int], optional): Height and width of the images.
-        modules (Sequence[str], optional): Names of modules in place of the
-            config's; where they differ in the two networks,
-            ``STUDENT:TEACHER``.
+        modules (Sequence[str], optional): Names of modules instead of the
+            config's; ``STUDENT:TEACHER`` if they differ in the two networks.
 
     Raises:
         SettingError: As :func:`find_module_ends`.
@@ -175,7 +174,7 @@ def choose_module_ends(
 
 
 def _local_modules(distiller, student, teacher) -> List[Dict]:
-    """List the boundaries of an LAKD distiller, none of another."""
+    """List the boundaries of an LAKD distiller; empty for any other."""
     entries = distiller.get('local_modules')
     count = distiller.get('num_modules')
     if entries is None and count is None:
@@ -187,7 +186,7 @@ def _local_modules(distiller, student, teacher) -> List[Dict]:
     check_local_modules(entries, count)
     if count is None:
         return entries
-    # Not of the size of the images at hand: the training chose them so.
+    # Partition by the training's image size, not by that of the given images.
     size = distiller.get('input_size')
     return partition(student, teacher, count, size).local_modules
 
@@ -197,15 +196,15 @@ def check_networks(
     ends: Sequence[ModuleEnd],
     input_size: Optional[Sequence[int]] = None,
 ) -> None:
-    """Refuse students that can't be compared with the others.
+    """Check that all students can be compared.
 
     Args:
         models (dict): The networks by their labels, the teacher first.
-        ends (Sequence[ModuleEnd]): Where they are looked at.
+        ends (Sequence[ModuleEnd]): Where they are compared.
         input_size (Sequence[int], optional): Height and width of the images.
 
     Raises:
-        SettingError: If one doesn't have the modules, or other classes.
+        SettingError: If one lacks the modules, or has other classes.
     """
     (_, teacher), *students = models.items()
     expected = dry_run(teacher, [], 'teacher', input_size).logits

@@ -1,4 +1,4 @@
-"""Norms of the gradients of a model's parts, in the moment of the update."""
+"""Norms of the gradients of a model's parts at the moment of the update."""
 
 import functools
 from typing import Callable, List, Optional, Sequence, Union
@@ -15,7 +15,7 @@ def group_parameters(
     boundaries: Sequence[str],
     input_size: Optional[Sequence[int]] = None,
 ) -> List[List[nn.Parameter]]:
-    """Part a model's parameters by the boundaries that they lie before.
+    """Group a model's parameters by the boundaries that they precede.
 
     Args:
         model (nn.Module): A model of MMEngine (``mode='tensor'``).
@@ -23,8 +23,8 @@ def group_parameters(
         input_size (Sequence[int], optional): Height and width of the images.
 
     Returns:
-        list[list[nn.Parameter]]: One more than the boundaries. Those of
-        modules that run behind the last boundary, or don't run, come last.
+        list[list[nn.Parameter]]: One more than the boundaries. Parameters of
+        modules that run after the last boundary, or don't run, come last.
     """
     order = list(graph_run(model, 'student', input_size).outputs)
     places = [order.index(name) for name in boundaries]
@@ -37,14 +37,14 @@ def group_parameters(
 
 
 class ModuleGradients:
-    """Notes the norms when they are wanted, and reads nothing else.
+    """Records the norms on request only.
 
-    Gradients exist between the backward pass and the optimizer's step only,
-    where MMEngine calls no hook. So the optimizer's ``step`` is called
-    through a function that looks at them first.
+    Gradients exist only between the backward pass and the optimizer's step,
+    where MMEngine calls no hook. So the optimizer's ``step`` is wrapped in a
+    function that reads them first.
 
     Args:
-        groups (Sequence): For each module its parameters.
+        groups (Sequence): The parameters of each module.
         optim_wrapper (OptimWrapper | OptimWrapperDict): Of the Runner.
     """
 
@@ -62,25 +62,25 @@ class ModuleGradients:
         self._undo = [self._listen(w.optimizer) for w in wrappers]
 
     def take(self) -> Optional[List[float]]:
-        """Hand out the norms that were noted since the last call, if any."""
+        """Return the norms recorded since the last call, if any."""
         norms, self._norms = self._norms, None
         return norms
 
     def stop(self) -> None:
-        """Leave the optimizer as it was."""
+        """Restore the optimizer."""
         for undo in self._undo:
             undo()
         self._undo = []
 
     def _listen(self, optimizer) -> Callable[[], None]:
-        """Look at the gradients before each step."""
+        """Read the gradients before each step."""
         step = optimizer.step
 
-        # PyTorch and MMEngine look at the step's signature and attributes.
+        # PyTorch and MMEngine inspect the step's signature and attributes.
         @functools.wraps(step)
         def look_and_step(*args, **kwargs):
-            # A fused optimizer is given the loss scaler's factor, and divides
-            # by it itself; it skips a step whose gradients overflowed.
+            # A fused optimizer gets the loss scaler's factor, and divides by
+            # it itself; it skips a step whose gradients overflowed.
             if self.wanted and not getattr(optimizer, 'found_inf', None):
                 self._note(getattr(optimizer, 'grad_scale', None) or 1)
             return step(*args, **kwargs)
@@ -88,7 +88,7 @@ class ModuleGradients:
         optimizer.step = look_and_step
 
         def undo() -> None:
-            # Another one may have wrapped it since.
+            # Something else may have wrapped it since.
             if optimizer.step is look_and_step:
                 optimizer.step = step
 
@@ -99,7 +99,8 @@ class ModuleGradients:
         """Compute the norm of each group; 0 where it has no gradient.
 
         Args:
-            scale (torch.Tensor | float): By which the gradients are too long.
+            scale (torch.Tensor | float): Factor by which the gradients are too
+                large.
         """
         self.wanted = False
         self._norms = []

@@ -1,4 +1,4 @@
-"""Where networks are looked at, and what lies between these places."""
+"""Where networks are compared, and the blocks in between."""
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
@@ -11,7 +11,7 @@ from .module_ends import ModuleEnd, check_networks, choose_module_ends
 
 
 class Places(NamedTuple):
-    """Where networks are looked at.
+    """Where networks are compared.
 
     Attributes:
         ends (list[ModuleEnd]): The ends of the modules.
@@ -64,7 +64,7 @@ def find_places(
 
 
 def _block_names(model, role: str, input_size) -> List[str]:
-    """List the blocks of a network, of which there must be one."""
+    """List the blocks of a network, which must have at least one."""
     blocks = find_blocks(model, role, input_size)
     if not blocks:
         raise SettingError(

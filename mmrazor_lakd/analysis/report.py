@@ -1,4 +1,4 @@
-"""The report of an analysis: Markdown, CSV, JSON, pictures, one HTML page."""
+"""The report of an analysis: Markdown, CSV, JSON, figures, one HTML page."""
 
 import json
 import math
@@ -14,17 +14,17 @@ from ..report import Report, Section, rich_table, write_pages
 def format_number(
     value: Optional[float], digits: int = 2, factor: float = 1
 ) -> str:
-    """Write a number; nothing for None and nan."""
+    """Format a number; empty for None and nan."""
     if value is None or math.isnan(value):
         return ''
     return f'{factor * value:.{digits}f}'
 
 
 def make_sections(report: Dict[str, Any]) -> List[Section]:
-    """Make the parts of a report.
+    """Build the sections of a report.
 
     Args:
-        report (dict): What :meth:`Analysis.measure` gave, with ``networks``,
+        report (dict): Result of :meth:`Analysis.measure`, with ``networks``,
             each with its ``label``, ``config`` and ``checkpoint``.
     """
     sections = [
@@ -81,7 +81,7 @@ def make_sections(report: Dict[str, Any]) -> List[Section]:
 
 
 def _modules(report: Dict[str, Any]) -> Section:
-    """The table of the modules."""
+    """Build the table of the modules."""
     probe = (
         'Probe: top-1 in % of a linear classifier on the map, of the student '
         f'and of the teacher, fitted to {report["probe_images"]:,} training '
@@ -120,7 +120,7 @@ def _modules(report: Dict[str, Any]) -> Section:
 
 
 def _gains(report: Dict[str, Any], other: str) -> Section:
-    """The table of the classes gained and lost against one student."""
+    """Build the table of classes gained and lost against one student."""
     rows = [row for row in report['gains'] if row['against'] == other]
     student = report['networks'][1]['label']
     return Section(
@@ -188,7 +188,7 @@ def write_analysis_report(
 
 
 def _plain(value: Any) -> Any:
-    """Write nan as None, for which JSON has a word."""
+    """Convert nan to None, since JSON has no nan."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

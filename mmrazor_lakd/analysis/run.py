@@ -1,4 +1,4 @@
-"""A whole analysis: the data, the places to look at, both passes."""
+"""A whole analysis: the data, the places to compare, both passes."""
 
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -23,18 +23,18 @@ def analyze(
     grid: int,
     progress: Progress,
 ) -> Dict[str, Any]:
-    """Look at all images, showing the time left.
+    """Run an analysis, showing the time left.
 
     Args:
-        cfg (Config): Of the analysed student, with its data.
+        cfg (Config): Config of the analysed student, with its data.
         networks (list[Network]): The teacher, the analysed student, other
             students.
         modules (Sequence[str], optional): See :func:`choose_module_ends`.
-        num_images (int, optional): So many test images; None for all.
+        num_images (int, optional): Number of test images; None for all.
         probe_images (int): Training images for the linear probes; 0 for no
             probes.
         grid (int): See :func:`cells`.
-        progress (Progress): Shows how far it is.
+        progress (Progress): Shows the progress.
 
     Returns:
         dict: What :func:`write_analysis_report` takes.
@@ -42,7 +42,7 @@ def analyze(
     Raises:
         SettingError: If the data, a module or a network is wrong.
     """
-    # The data are built in it, as in a training.
+    # The data are built in this scope, as in a training.
     init_default_scope(cfg.get('default_scope') or 'mmpretrain')
     with explained(cfg):
         test = make_test_loader(cfg, num_images)
@@ -70,7 +70,7 @@ def analyze(
                 tuple(images.shape[-2:]),
                 modules,
             )
-            # Other devices have no float64.
+            # Other devices lack float64.
             device = 'cuda' if get_device() == 'cuda' else 'cpu'
             analysis = Analysis(networks, places, grid, device, watch)
             progress.start_task(tasks[0])

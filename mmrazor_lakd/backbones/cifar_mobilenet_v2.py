@@ -8,8 +8,8 @@ from torch import nn
 
 from .stages import FOUR_STAGES, HE_INIT, StagedBackbone, make_stage
 
-# Of each stage: rows of expansion, channels, blocks and first stride. The
-# expansion of the first row is 1, that of the others an option.
+# For each stage, rows of channels, blocks and first stride. The expansion is 1
+# in the first row and an option in the others.
 ARCH_SETTINGS = (
     ((1, 16, 1, 1), (None, 24, 2, 1)),
     ((None, 32, 3, 2),),
@@ -22,14 +22,15 @@ LAST_CHANNELS = 1280
 class InvertedResidual(nn.Module):
     """A 1x1 expansion, a 3x3 depthwise and a linear 1x1 convolution.
 
-    It differs from mmpretrain's in that an expansion of 1 has its convolution
-    too, and in ReLU instead of ReLU6.
+    Unlike mmpretrain's, it has the expansion convolution for a ratio of 1 too,
+    and ReLU instead of ReLU6.
 
     Args:
         in_channels (int): Channels of the input.
         out_channels (int): Channels of the output.
         stride (int): Stride of the depthwise convolution.
-        expand_ratio (int): Channels in the block over those of the input.
+        expand_ratio (int): Ratio of the channels in the block to those of the
+            input.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class CIFARMobileNetV2(StagedBackbone):
     It differs from mmpretrain's in strides, widths and activations.
 
     The maps to distil are ``layer1`` to ``layer4``. A stage ends in a linear
-    convolution, there is no activation behind it: ``layer1.preact`` to
+    convolution without an activation after it: ``layer1.preact`` to
     ``layer4.preact`` are the same maps. ``conv2``, a 1x1 convolution to 1280
     channels, follows.
 

@@ -30,9 +30,9 @@ class BasicBlock(nn.Module):
         in_channels (int): Channels of the input.
         out_channels (int): Channels of the output.
         stride (int): Stride of the first convolution. Defaults to 1.
-        activate (bool): Whether the sum goes through a ReLU. The last block
-            of a stage leaves that to the stage, which offers the sum as a
-            tap. Defaults to True.
+        activate (bool): Whether the sum goes through a ReLU. The last block of
+            a stage leaves that to the stage, which exposes the sum as
+            ``preact``. Defaults to True.
     """
 
     def __init__(
@@ -72,16 +72,14 @@ class BasicBlock(nn.Module):
 class CIFARResNet(StagedBackbone):
     """ResNet for 32x32 images, depth 6n + 2, as in the KD literature.
 
-    Three stages of n basic blocks behind a 3x3 stem, with 1x1 convolutions
-    in the shortcuts (the variant of RepDistiller and mdistiller, whose
-    published teachers have the same parameter names). It differs from
-    mmpretrain's ``ResNet_CIFAR``, which is the ImageNet ResNet with a CIFAR
-    stem and has 11 million parameters at depth 18; this one has 0.3 million
-    at depth 20.
+    Three stages of n basic blocks after a 3x3 stem, with 1x1 convolutions in
+    the shortcuts (the variant of RepDistiller and mdistiller, whose published
+    teachers have the same parameter names). It differs from mmpretrain's
+    ``ResNet_CIFAR``, which is the ImageNet ResNet with a CIFAR stem and has 11
+    million parameters at depth 18; this one has 0.3 million at depth 20.
 
     The maps to distil are named ``layer1.preact`` to ``layer3.preact``
-    (before the last ReLU of a stage) and ``layer1`` to ``layer3`` (behind
-    it).
+    (before the last ReLU of a stage) and ``layer1`` to ``layer3`` (after it).
 
     Source: He et al., "Deep Residual Learning for Image Recognition",
     section 4.2.

@@ -17,13 +17,14 @@ ARCH_SETTINGS = ((240, 4), (480, 8), (960, 4))
 class ShuffleUnit(nn.Module):
     """Grouped 1x1, shuffle, depthwise 3x3 and grouped 1x1 convolution.
 
-    With stride 2 the average-pooled input is concatenated, else it is added.
+    With stride 2 the average-pooled input is concatenated, otherwise the input
+    is added.
 
     Args:
         in_channels (int): Channels of the input.
         out_channels (int): Channels of the output.
         stride (int): 1 or 2.
-        groups (int): Groups of the 1x1 convolutions; the one behind the stem
+        groups (int): Groups of the 1x1 convolutions; the one after the stem
             has one group.
         activate (bool): Whether the result goes through a ReLU. The last
             block of a stage leaves that to the stage. Defaults to True.
@@ -64,7 +65,7 @@ class ShuffleUnit(nn.Module):
         """Map (N, in_channels, H, W) to (N, out_channels, H', W')."""
         out = self.relu(self.bn1(self.conv1(x)))
         out = channel_shuffle(out, self.groups)
-        # The literature's has a ReLU here, other than the paper's.
+        # The literature's variant has a ReLU here, unlike the paper's.
         out = self.relu(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
         if self.pool is None:
@@ -82,8 +83,7 @@ class CIFARShuffleNetV1(StagedBackbone):
     pooling.
 
     The maps to distil are named ``layer1.preact`` to ``layer3.preact``
-    (before the last ReLU of a stage) and ``layer1`` to ``layer3`` (behind
-    it).
+    (before the last ReLU of a stage) and ``layer1`` to ``layer3`` (after it).
 
     Source: Zhang et al., "ShuffleNet: An Extremely Efficient Convolutional
     Neural Network for Mobile Devices", CVPR 2018; RepDistiller's variant.
@@ -93,8 +93,8 @@ class CIFARShuffleNetV1(StagedBackbone):
         in_channels (int): Channels of the input images. Defaults to 3.
         out_indices (Sequence[int]): The stages to return, from 0 to 2.
             Defaults to ``(2, )``.
-        init_cfg (dict | list, optional): Initialisation. Defaults to
-            PyTorch's own, which the literature leaves this network with.
+        init_cfg (dict | list, optional): Initialisation. Defaults to PyTorch's
+            own, as in the literature.
 
     Raises:
         SettingError: If an index doesn't exist.

@@ -16,7 +16,7 @@ LAST_CHANNELS = 1024
 
 
 class ChannelShuffle(nn.Module):
-    """Interleave the halves of the channels."""
+    """Interleaves the two halves of the channels."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, C, H, W) to the same shape."""
@@ -24,11 +24,11 @@ class ChannelShuffle(nn.Module):
 
 
 class SplitBlock(nn.Module):
-    """Three convolutions for half of the channels, and a shuffle.
+    """Three convolutions on half of the channels, and a shuffle.
 
     Args:
         channels (int): Channels of input and output.
-        activate (bool): Whether there are the last ReLU and the shuffle. The
+        activate (bool): Whether to apply the last ReLU and the shuffle. The
             last block of a stage leaves them to the stage. Defaults to True.
     """
 
@@ -108,9 +108,9 @@ class CIFARShuffleNetV2(StagedBackbone):
     pooling.
 
     The maps to distil are named ``layer1.preact`` to ``layer3.preact``
-    (before the last ReLU of a stage) and ``layer1`` to ``layer3`` (behind it
-    and the shuffle). The ReLU behind ``preact`` takes all channels though
-    half of them have had theirs: it leaves them as they are. ``conv2``, a 1x1
+    (before the last ReLU of a stage) and ``layer1`` to ``layer3`` (after it
+    and the shuffle). The ReLU after ``preact`` covers all channels; the half
+    that has already had a ReLU isn't changed by it. ``conv2``, a 1x1
     convolution to 1024 channels, follows.
 
     Source: Ma et al., "ShuffleNet V2: Practical Guidelines for Efficient CNN
@@ -120,8 +120,8 @@ class CIFARShuffleNetV2(StagedBackbone):
         in_channels (int): Channels of the input images. Defaults to 3.
         out_indices (Sequence[int]): What to return: 0 to 2 are the stages, 3
             is ``conv2``. Defaults to ``(3, )``.
-        init_cfg (dict | list, optional): Initialisation. Defaults to
-            PyTorch's own, which the literature leaves this network with.
+        init_cfg (dict | list, optional): Initialisation. Defaults to PyTorch's
+            own, as in the literature.
 
     Raises:
         SettingError: If an index doesn't exist.

@@ -10,7 +10,7 @@ from ..errors import check_choice
 from .stages import HE_INIT, StagedBackbone, Stages, make_stage
 
 WIDTHS = (64, 128, 256, 512, 512)
-# depth (which counts the paper's three linear layers, of which one is left):
+# depth (which counts the paper's three linear layers; only one is kept):
 # convolutions of each stage
 ARCH_SETTINGS = {
     8: (1, 1, 1, 1, 1),
@@ -27,7 +27,7 @@ class ConvBlock(nn.Module):
     Args:
         in_channels (int): Channels of the input.
         out_channels (int): Channels of the output.
-        activate (bool): Whether there is the ReLU. The last block of a stage
+        activate (bool): Whether to apply the ReLU. The last block of a stage
             leaves that to the stage. Defaults to True.
     """
 
@@ -50,12 +50,13 @@ class CIFARVGG(StagedBackbone):
     """VGG with batch norm for 32x32 images, as in the KD literature.
 
     Five stages; a 2x2 max pooling opens the second, third and fourth, so that
-    the last two have maps of one size. One linear layer follows, in the head.
+    the last two have maps of equal size. One linear layer follows, in the
+    head.
 
     The maps to distil are named ``layer0.preact`` to ``layer4.preact``
-    (before the last ReLU of a stage) and ``layer0`` to ``layer4`` (behind
-    it). They count from 0 as the literature does for VGG: what it takes from
-    a ResNet's first stage, it takes from VGG's second.
+    (before the last ReLU of a stage) and ``layer0`` to ``layer4`` (after it).
+    They count from 0, as in the literature: its maps of a ResNet's first stage
+    correspond to those of VGG's second.
 
     Source: Simonyan and Zisserman, "Very Deep Convolutional Networks for
     Large-Scale Image Recognition", ICLR 2015; RepDistiller's variant.
@@ -110,5 +111,5 @@ class CIFARVGG(StagedBackbone):
             self.add_module(stages[number], make_stage(blocks, before))
 
     def stem(self, x: torch.Tensor) -> torch.Tensor:
-        """Leave the images (N, C, H, W) to the first stage."""
+        """Return the images (N, C, H, W): VGG has no stem."""
         return x

@@ -13,15 +13,15 @@ from .stages import HE_INIT, StagedBackbone, Stages, make_stage
 class PreActBlock(nn.Module):
     """BN, ReLU and a 3x3 convolution, twice, and a shortcut.
 
-    Where the width changes, the shortcut starts behind the first BN and ReLU,
-    else before them.
+    Where the width changes, the shortcut starts after the first BN and ReLU,
+    otherwise before them.
 
     Args:
         in_channels (int): Channels of the input.
         out_channels (int): Channels of the output.
         stride (int): Stride of the first convolution. Defaults to 1.
-        activated (bool): Whether the input went through BN and ReLU already.
-            Defaults to False.
+        activated (bool): Whether the input has already gone through BN and
+            ReLU. Defaults to False.
     """
 
     def __init__(
@@ -60,15 +60,16 @@ class CIFARWideResNet(StagedBackbone):
     """Wide ResNet for 32x32 images, depth 6n + 4, as in the KD literature.
 
     Three stages of n pre-activation blocks, 16k, 32k and 64k channels wide
-    for a widening factor k. The BN and ReLU that open a stage close the one
-    before here, where the literature takes the pre-activation map too; the
-    computation is the same. So the maps to distil are
+    for a widening factor k. The BN and ReLU that would open a stage are placed
+    at the end of the one before it, where the literature takes the
+    pre-activation map too; the computation is the same. So the maps to distil
+    are
 
-    - ``layer1.preact`` to ``layer3.preact``: behind the BN, before the ReLU,
-    - ``layer1`` to ``layer3``: behind the ReLU,
+    - ``layer1.preact`` to ``layer3.preact``: after the BN, before the ReLU,
+    - ``layer1`` to ``layer3``: after the ReLU,
     - ``layer1.sum`` to ``layer3.sum``: the last block's sum, before the BN.
-      RepDistiller and mdistiller give this one to methods that take a
-      stage's output.
+      RepDistiller and mdistiller use this one for methods that take a stage's
+      output.
 
     Source: Zagoruyko and Komodakis, "Wide Residual Networks", BMVC 2016;
     the variant of RepDistiller, without dropout.
@@ -112,7 +113,7 @@ class CIFARWideResNet(StagedBackbone):
             width = 16 * 2**number * widen_factor
             blocks = []
             for index in range(num_blocks):
-                # The stage before has done the first block's BN and ReLU.
+                # The previous stage has applied the first block's BN and ReLU.
                 activated = index == 0 and number > 0
                 stride = 2 if activated else 1
                 blocks.append(PreActBlock(channels, width, stride, activated))

@@ -9,7 +9,7 @@ from torch import nn
 from .stages import FOUR_STAGES, StagedBackbone, make_stage
 
 STEM_CHANNELS = 32
-# of each stage: channels and stride of its blocks
+# for each stage, channels and stride of its blocks
 ARCH_SETTINGS = (
     ((64, 1), (128, 2), (128, 1)),
     ((256, 2), (256, 1)),
@@ -25,7 +25,7 @@ class SeparableBlock(nn.Module):
         in_channels (int): Channels of the input.
         out_channels (int): Channels of the output.
         stride (int): Stride of the depthwise convolution.
-        activate (bool): Whether there is the last ReLU. The last block of a
+        activate (bool): Whether to apply the last ReLU. The last block of a
             stage leaves that to the stage. Defaults to True.
     """
 
@@ -67,8 +67,7 @@ class MobileNetV1(StagedBackbone):
     ResNet's: a stage ends where the next one halves the map.
 
     The maps to distil are named ``layer1.preact`` to ``layer4.preact``
-    (before the last ReLU of a stage) and ``layer1`` to ``layer4`` (behind
-    it).
+    (before the last ReLU of a stage) and ``layer1`` to ``layer4`` (after it).
 
     Source: Howard et al., "MobileNets: Efficient Convolutional Neural
     Networks for Mobile Vision Applications", 2017.
@@ -77,8 +76,8 @@ class MobileNetV1(StagedBackbone):
         in_channels (int): Channels of the input images. Defaults to 3.
         out_indices (Sequence[int]): The stages to return, from 0 to 3.
             Defaults to ``(3, )``.
-        init_cfg (dict | list, optional): Initialisation. Defaults to
-            PyTorch's own, which the literature leaves this network with.
+        init_cfg (dict | list, optional): Initialisation. Defaults to PyTorch's
+            own, as in the literature.
 
     Raises:
         SettingError: If an index doesn't exist.

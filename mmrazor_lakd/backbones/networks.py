@@ -1,4 +1,4 @@
-"""The networks that the distillation literature names, as configs."""
+"""The named networks of the distillation literature, as configs."""
 
 from typing import Dict, NamedTuple, Optional
 
@@ -12,7 +12,7 @@ class Architecture(NamedTuple):
     Attributes:
         backbone (dict): Config of the backbone.
         image_size (int): Height and width of its images.
-        num_classes (int): Classes that the literature trains it for.
+        num_classes (int): Number of classes in the literature.
     """
 
     backbone: dict
@@ -24,8 +24,8 @@ def _imagenet(**backbone) -> Architecture:
     return Architecture(backbone, image_size=224, num_classes=1000)
 
 
-# The names are RepDistiller's and mdistiller's; those for ImageNet have the
-# ending of their data.
+# The names are RepDistiller's and mdistiller's; those for ImageNet have a
+# suffix for the data.
 NETWORKS: Dict[str, Architecture] = {
     **{
         f'resnet{depth}': Architecture(dict(type='CIFARResNet', depth=depth))
@@ -45,7 +45,7 @@ NETWORKS: Dict[str, Architecture] = {
     'MobileNetV2': Architecture(dict(type='CIFARMobileNetV2')),
     'ShuffleV1': Architecture(dict(type='CIFARShuffleNetV1')),
     'ShuffleV2': Architecture(dict(type='CIFARShuffleNetV2')),
-    # The literature begins with every BN's weight at 1.
+    # The literature initialises every BN's weight to 1.
     **{
         f'ResNet{depth}': Architecture(
             dict(
@@ -70,7 +70,7 @@ def build_network(name: str, num_classes: Optional[int] = None) -> nn.Module:
     """Build one of the literature's networks as an ``ImageClassifier``.
 
     Args:
-        name (str): A name of :data:`NETWORKS`.
+        name (str): A key of :data:`NETWORKS`.
         num_classes (int, optional): Defaults to the literature's.
 
     Examples:

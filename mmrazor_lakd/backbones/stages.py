@@ -1,4 +1,4 @@
-"""What the networks have in common: stages of blocks, and their taps."""
+"""What the networks have in common: stages of blocks, and ``preact``."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import nn
 
 from ..errors import SettingError
 
-# He's initialisation, as most of the literature's CIFAR networks have it.
+# He's initialisation, as in most of the literature's CIFAR networks.
 HE_INIT = (
     dict(type='Kaiming', layer='Conv2d', nonlinearity='relu'),
     dict(type='Constant', layer='BatchNorm2d', val=1),
@@ -21,15 +21,15 @@ HE_INIT = (
 class Stages:
     """The stages of a network whose maps can be distilled.
 
-    A backbone's class has them as ``map_stages``, so that a config can say
-    ``stages='preact'`` of networks of any depth.
+    A backbone class stores them as ``map_stages``, so that a config can say
+    ``stages='preact'`` for networks of any depth.
 
     Attributes:
-        names (tuple[str]): Of the stages, in their order. Each has a module
+        names (tuple[str]): Names of the stages, in order. Each has a module
             ``preact``, whose output is its map before the last ReLU.
-        skipped (tuple[str]): Those that the literature takes no map of.
+        skipped (tuple[str]): Stages whose maps the literature doesn't use.
         output (str): The module in a stage whose output the literature takes
-            for the stage's. Empty: the stage itself.
+            as the stage's. Empty for the stage itself.
     """
 
     names: Tuple[str, ...] = ('layer1', 'layer2', 'layer3')
@@ -46,40 +46,38 @@ def make_stage(
     after: Optional[Dict[str, nn.Module]] = None,
     activate: bool = True,
 ) -> nn.Sequential:
-    """Build one stage: its blocks, the pre-activation tap and the last ReLU.
+    """Build one stage: its blocks, ``preact`` and the last ReLU.
 
     The blocks are named ``0`` to ``len(blocks) - 1``. ``preact`` is an
     identity: its output is the stage's map before the last ReLU, under the
-    same name whatever the depth, so that teacher and student are paired by
-    equal names.
+    same name for any depth, so that teacher and student can be paired by name.
 
     Args:
-        blocks (Sequence[nn.Module]): The blocks. The last one leaves its last
-            activation to the stage.
-        before (dict, optional): Modules before the blocks, by their names.
-        after (dict, optional): Modules behind the blocks and before
-            ``preact``.
-        activate (bool): Whether there is a ReLU behind ``preact``. Defaults
-            to True.
+        blocks (Sequence[nn.Module]): The blocks. The last one must leave its
+            last activation to the stage.
+        before (dict, optional): Modules before the blocks, by name.
+        after (dict, optional): Modules after the blocks and before ``preact``.
+        activate (bool): Whether there is a ReLU after ``preact``. Defaults to
+            True.
     """
     layers = OrderedDict(before or {})
     layers.update((str(index), block) for index, block in enumerate(blocks))
     layers.update(after or {})
     layers['preact'] = nn.Identity()
     if activate:
-        # Not in place: that would change the map that the tap has given.
+        # Not in place: that would change the output of preact.
         layers['relu'] = nn.ReLU()
     return nn.Sequential(layers)
 
 
 class StagedBackbone(BaseBackbone):
-    """A backbone that is a stem and a row of stages.
+    """A backbone made of a stem and a sequence of stages.
 
     A subclass builds the stages as attributes, sets :attr:`feat_dim`, the
-    channels of the last one's map, and defines :meth:`stem`.
+    channels of the last stage's map, and defines :meth:`stem`.
 
     Args:
-        stages (Sequence[str]): Names of the stages, in their order.
+        stages (Sequence[str]): Names of the stages, in order.
         out_indices (Sequence[int], optional): The stages to return, counted
             from 0. Defaults to the last one.
         init_cfg (dict | list | tuple, optional): Initialisation.

@@ -11,7 +11,7 @@ from .stages import FOUR_STAGES
 
 
 class _LeavesActivation:
-    """Lets a block of mmpretrain's leave its last ReLU to the stage."""
+    """Lets an mmpretrain block leave its last ReLU to the stage."""
 
     activate = True
 
@@ -53,12 +53,12 @@ class _Tapped:
     }
 
     def make_res_layer(self, **kwargs) -> nn.Sequential:
-        """Build one stage as mmpretrain does, and add its tap."""
+        """Build one stage as mmpretrain does, and add ``preact`` to it."""
         stage = super().make_res_layer(**kwargs)
         stage[-1].activate = False
-        # Not in place: that would change the map that the tap has given.
+        # Not in place: that would change the output of preact.
         relu = nn.ReLU()
-        # mmpretrain reads the network's width off the last stage's last item.
+        # mmpretrain reads the network's width from the last stage's last item.
         relu.out_channels = stage[-1].out_channels
         stage.add_module('preact', nn.Identity())
         stage.add_module('relu', relu)
@@ -67,17 +67,16 @@ class _Tapped:
 
 @MODELS.register_module()
 class TappedResNet(_Tapped, ResNet):
-    """mmpretrain's ``ResNet``, with a tap before each stage's last ReLU.
+    """mmpretrain's ``ResNet``, with ``preact`` before each stage's last ReLU.
 
     The network, its arguments and its parameters' names are mmpretrain's:
     either loads the other's checkpoints.
 
     The maps to distil are named ``layer1.preact`` to ``layer4.preact``
-    (before the last ReLU of a stage) and ``layer1`` to ``layer4`` (behind
-    it).
+    (before the last ReLU of a stage) and ``layer1`` to ``layer4`` (after it).
 
     Source: He et al., "Deep Residual Learning for Image Recognition"; the
-    stride of a bottleneck lies in its 3x3 convolution, as torchvision's.
+    stride of a bottleneck is in its 3x3 convolution, as in torchvision.
 
     Args:
         depth (int): 18, 34, 50, 101 or 152.
@@ -94,10 +93,10 @@ class TappedResNet(_Tapped, ResNet):
 
 @MODELS.register_module()
 class TappedResNet_CIFAR(_Tapped, ResNet_CIFAR):
-    """mmpretrain's ``ResNet_CIFAR``, with a tap before each last ReLU.
+    """mmpretrain's ``ResNet_CIFAR``, with ``preact`` before each last ReLU.
 
     With depth 50 it is the literature's CIFAR ``ResNet50``: the ImageNet
-    network with a 3x3 stem of stride 1 and no pooling behind it. Names and
+    network with a 3x3 stem of stride 1 and no pooling after it. Names and
     checkpoints are as in :class:`TappedResNet`.
 
     Args:

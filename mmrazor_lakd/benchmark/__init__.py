@@ -1,1 +1,1 @@
-"""Methods side by side: their accuracy, their time, their memory."""
+"""Comparison of methods: accuracy, time, memory."""

@@ -1,4 +1,4 @@
-"""Starts trainings as processes, and tells why one failed."""
+"""Starts trainings as processes, and explains failures."""
 
 import ctypes
 import os
@@ -12,7 +12,7 @@ from typing import Callable, List, Optional
 
 import torch
 
-# Loaded before any process is forked, where loading could wait for ever.
+# Loaded before forking: in a forked process, loading could hang.
 LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
 PR_SET_PDEATHSIG = 1
 
@@ -30,11 +30,11 @@ def start_python(
     Args:
         command (list[str]): The program and its arguments.
         folder (Path): Where to run it.
-        log (Path): Takes what it prints.
-        append (bool): Whether to keep what is in the log.
+        log (Path): File for its output.
+        append (bool): Whether to append to the log.
         threads (int, optional): Of PyTorch on the CPU.
-        slot (int): Number of the process among those that run at once, from
-            0. Where there are several GPUs, it decides which one is used.
+        slot (int): Number of the process among those that run at once, from 0.
+            With several GPUs, it decides which one is used.
     """
     env = dict(os.environ)
     if threads:
@@ -57,12 +57,12 @@ def start_python(
 def wait_for(
     process: subprocess.Popen, watch: Callable[[], None], seconds: float
 ) -> None:
-    """Wait for a process, which ends if this is interrupted.
+    """Wait for a process, and end it if interrupted.
 
     Args:
         process (Popen): The process.
-        watch (Callable): Is called meanwhile, every so many
-        seconds (float): seconds.
+        watch (Callable): Called at intervals in the meantime.
+        seconds (float): Length of the intervals.
     """
     try:
         while process.poll() is None:
@@ -74,7 +74,7 @@ def wait_for(
 
 
 def _visible_gpus() -> List[str]:
-    """List the GPUs that this process may use, as CUDA calls them."""
+    """List the GPUs that this process may use, by their CUDA names."""
     named = os.environ.get('CUDA_VISIBLE_DEVICES')
     if named:
         return named.split(',')
@@ -82,24 +82,23 @@ def _visible_gpus() -> List[str]:
 
 
 def _end_with_parent() -> None:
-    """Have Linux end a process when this one is killed.
+    """Make Linux end the process when its parent is killed.
 
-    Otherwise it would go on unseen, and a second one beside it when the user
-    starts again.
+    Otherwise it would continue unseen, next to a second one after a restart.
     """
     if LIBC is not None:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def explain_failure(returncode: int, log: Path) -> str:
-    """Say in one line why a process failed.
+    """Explain in one line why a process failed.
 
     Args:
         returncode (int): Not 0; negative for a signal.
-        log (Path): What it printed.
+        log (Path): File with its output.
 
     Returns:
-        str: The signal; or the last line of the log that tells an error; or
+        str: The signal; or the last line of the log that reports an error; or
         else its last line.
     """
     if returncode < 0:

@@ -1,4 +1,4 @@
-"""What brings a student's map to the shape of the teacher's."""
+"""Connectors that bring a student's map to the shape of the teacher's."""
 
 from .hint_connector import HintConnector
 from .local_module_connector import LocalModuleConnector, match_size

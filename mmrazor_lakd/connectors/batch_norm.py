@@ -1,4 +1,4 @@
-"""Batch normalisation that takes a last batch of one image."""
+"""Batch normalisation that accepts a last batch of one image."""
 
 import torch
 import torch.nn.functional as F
@@ -6,11 +6,12 @@ from torch import nn
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """PyTorch's, which normalises one value a channel by what it knows.
+    """PyTorch's, with running statistics for a single value per channel.
 
     The last batch of an epoch may be one image, and pooled features are maps
-    of one element. Such a batch has no variance, and PyTorch refuses it in
-    training; here the running statistics normalise it, and stay as they are.
+    of one element. Such a batch has no variance, and PyTorch raises an error
+    in training; here it is normalised by the running statistics, which stay
+    unchanged.
     """
 
     def forward(self, feature: torch.Tensor) -> torch.Tensor:

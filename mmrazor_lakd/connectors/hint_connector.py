@@ -17,19 +17,19 @@ from .batch_norm import BatchNorm2d
 class HintConnector(BaseConnector):
     """Maps a student's feature map to the shape of the teacher's.
 
-    A convolution, batch normalisation and a ReLU, also where the shapes
-    agree. The convolution is 1x1 for maps of one size; 3x3 with stride 2, or
-    transposed 4x4 with stride 2, for twice or half the size; and otherwise,
-    for a larger map, one without padding whose kernel leaves the teacher's
+    A convolution, batch normalisation and a ReLU, even where the shapes agree.
+    The convolution is 1x1 for maps of equal size; 3x3 with stride 2, or
+    transposed 4x4 with stride 2, for twice or half the size; for any other
+    larger map it has no padding, and a kernel that results in the teacher's
     size. :class:`~mmrazor_lakd.distillers.FeatureDistiller` finds the shapes.
 
-    A batch of one image whose map is of one element is normalised by the
-    running statistics, see
-    :class:`~mmrazor_lakd.connectors.batch_norm.BatchNorm2d`.
+    A batch of one image whose map has one element is normalised by the running
+    statistics, see :class:`~mmrazor_lakd.connectors.batch_norm.BatchNorm2d`.
 
     Source: Romero et al., "FitNets: Hints for Thin Deep Nets", arXiv
     1412.6550, section 2.2; normalisation and the kernels for other sizes are
-    those of RepDistiller and mdistiller, which made the literature's figures.
+    those of RepDistiller and mdistiller, which produced the literature's
+    figures.
 
     Args:
         in_shape (Sequence[int]): Shape (C, H, W) of the student's map.
@@ -38,7 +38,7 @@ class HintConnector(BaseConnector):
             PyTorch's.
 
     Raises:
-        SettingError: If the student's map is smaller, and not half as large.
+        SettingError: If the student's map is smaller, but not half as large.
 
     Examples:
         >>> import torch

@@ -16,8 +16,8 @@ from .batch_norm import BatchNorm2d
 def match_size(feature: torch.Tensor, size: Tuple[int, int]) -> torch.Tensor:
     """Bring a map (N, C, H, W) to ``size`` = (height, width).
 
-    A side that is too long is pooled to its mean, one that is too short is
-    interpolated; a map that fits is returned as it is.
+    A side that is too long is average-pooled, one that is too short is
+    interpolated; a map that fits is returned unchanged.
     """
     height, width = feature.shape[-2:]
     smaller = (min(height, size[0]), min(width, size[1]))
@@ -34,12 +34,12 @@ def match_size(feature: torch.Tensor, size: Tuple[int, int]) -> torch.Tensor:
 class LocalModuleConnector(BaseConnector):
     """Aligns the width of a student module's map with the teacher's.
 
-    It is the identity where the widths agree, since a learned map that
-    nothing needs lets the student's own map drift from the teacher's (and
-    costs accuracy). Otherwise it is a 1x1 convolution with batch
-    normalisation. :class:`~mmrazor_lakd.distillers.LAKDDistiller` finds the
-    widths by itself, and pools the larger of the two maps afterwards. A batch
-    of one value a channel is normalised by the running statistics, see
+    It is the identity where the widths agree, since a learned layer that isn't
+    needed lets the student's own map drift away from the teacher's (and costs
+    accuracy). Otherwise it is a 1x1 convolution with batch normalisation.
+    :class:`~mmrazor_lakd.distillers.LAKDDistiller` finds the widths itself,
+    and pools the larger of the two maps afterwards. A batch with one value a
+    channel is normalised by the running statistics, see
     :class:`~mmrazor_lakd.connectors.batch_norm.BatchNorm2d`.
 
     Source: ours; the paper doesn't say how unequal maps are compared.

@@ -16,20 +16,20 @@ from ..errors import SettingError
 from ..tracing.modules import forward_hooks
 from .shapes import scaled_size
 
-# A channel that is negative more seldom than this has too few values for a
-# mean of them; the margin is then this many standard deviations.
+# A channel that is negative more rarely than this has too few negative values
+# for a mean; its margin is then this many standard deviations.
 SELDOM, DEVIATIONS = 1e-3, 3.0
 
 
 def expected_negative(norm: nn.Module) -> torch.Tensor:
-    r"""Compute the mean of a batch normalisation's negative outputs.
+    r"""Compute the mean of the negative outputs of a batch normalisation.
 
     .. math::
         m = E[x | x < 0] = \mu - \sigma
             \frac{\phi(\mu / \sigma)}{\Phi(-\mu / \sigma)}
 
-    for a normal x with the layer's bias as :math:`\mu` and the absolute value
-    of its weight as :math:`\sigma`.
+    for a normally distributed x, whose mean :math:`\mu` is the layer's bias
+    and whose :math:`\sigma` is the absolute value of its weight.
 
     Args:
         norm (nn.Module): A batch normalisation with C channels.
@@ -52,14 +52,14 @@ def expected_negative(norm: nn.Module) -> torch.Tensor:
 
 
 def find_norm(model: nn.Module, source: str, image: torch.Tensor) -> nn.Module:
-    """Find the batch normalisation that makes a module's output.
+    """Find the batch normalisation that produces a module's output.
 
-    That is the module itself, or else the last one with an output of the same
-    shape that ran before it.
+    This is the module itself, or else the last one before it with an output of
+    the same shape.
 
     Args:
         model (nn.Module): A model of MMEngine in eval mode.
-        source (str): Name of the module that gives the map.
+        source (str): Name of the module whose output is the map.
         image (torch.Tensor): An image that the model takes.
 
     Raises:
@@ -91,19 +91,19 @@ def find_norm(model: nn.Module, source: str, image: torch.Tensor) -> nn.Module:
 
 @MODELS.register_module()
 class MarginConnector(BaseConnector):
-    r"""Cuts a teacher's map off at its margins: ``max(F_T, m)``.
+    r"""Clips a teacher's map from below at its margins: ``max(F_T, m)``.
 
     The margin of a channel is the mean of its negative values, computed from
     the batch normalisation before the ReLU, see :func:`expected_negative`. A
-    teacher's map that is larger than the student's is pooled first.
-    :class:`~mmrazor_lakd.distillers.FeatureDistiller` finds the shapes and
-    the normalisation.
+    teacher's map larger than the student's is pooled first.
+    :class:`~mmrazor_lakd.distillers.FeatureDistiller` finds the shapes and the
+    normalisation.
 
-    MMRazor's :class:`OFDTeacherConnector` gets its margins when the algorithm
-    is built: with :class:`FrozenTeacherDistill`, which loads the teacher
-    later, that would be those of random weights. Here they are taken from
-    the normalisation itself at every step, which stays as it was when the
-    teacher's is folded. MMRazor's also fails for a weight of exactly 0.
+    MMRazor's :class:`OFDTeacherConnector` computes its margins when the
+    algorithm is built: with :class:`FrozenTeacherDistill`, which loads the
+    teacher later, these would be the margins of random weights. Here they are
+    computed at every step from the normalisation itself, which stays unchanged
+    when the teacher is fused. MMRazor's also fails for a weight of exactly 0.
 
     Source: Heo et al., "A Comprehensive Overhaul of Feature Distillation",
     arXiv 1904.01866, section 3.2.
@@ -112,8 +112,8 @@ class MarginConnector(BaseConnector):
         in_shape (Sequence[int]): Shape (C, H, W) of the teacher's map.
         out_shape (Sequence[int]): Shape (C', H', W') of the student's map.
         norm (str, optional): Name of the teacher's batch normalisation.
-            Defaults to None, found by itself.
-        init_cfg (dict | list, optional): Initialisation, of nothing.
+            Defaults to None: found automatically.
+        init_cfg (dict | list, optional): Unused, as there are no parameters.
 
     Raises:
         SettingError: If the normalisation is unknown or of another width.
@@ -140,7 +140,7 @@ class MarginConnector(BaseConnector):
         self.in_shape = tuple(in_shape)
         self.out_shape = tuple(out_shape)
         self.norm_name = norm
-        # In a list: the teacher's is no part of what is trained and saved.
+        # In a list, so that the teacher's module is neither trained nor saved.
         self._norm: List[nn.Module] = []
 
     def prepare_from_teacher(
@@ -150,7 +150,7 @@ class MarginConnector(BaseConnector):
 
         Args:
             model (nn.Module): The teacher, in eval mode.
-            source (str): Name of the module that gives the map.
+            source (str): Name of the module whose output is the map.
             image (torch.Tensor): An image that the teacher takes.
         """
         if self.norm_name is None:
@@ -167,7 +167,7 @@ class MarginConnector(BaseConnector):
         self._norm = [norm]
 
     def forward_train(self, feature: torch.Tensor) -> torch.Tensor:
-        """Map (N, C, H, W) to the student's size, not below the margins."""
+        """Pool (N, C, H, W) to the student's size and clip at the margins."""
         if not self._norm:
             raise SettingError(
                 "MarginConnector doesn't know the teacher's batch "

@@ -16,7 +16,7 @@ from .shapes import scaled_size
 
 
 class FusionBlock(nn.Module):
-    """Fuses a stage's map with what comes from the deeper stages (ABF).
+    """Fuses a stage's map with that of the deeper stages (ABF).
 
     Args:
         in_channels (int): Channels of the stage's map.
@@ -59,8 +59,8 @@ class FusionBlock(nn.Module):
 
         Args:
             feature (torch.Tensor): The stage's map.
-            deeper (torch.Tensor, optional): The fused map of the stage
-                behind it, (N, M, H', W').
+            deeper (torch.Tensor, optional): The fused map of the stage after
+                it, (N, M, H', W').
             size (tuple[int, int]): Height and width of the teacher's map.
 
         Returns:
@@ -79,13 +79,13 @@ class FusionBlock(nn.Module):
 
 @MODELS.register_module()
 class ReviewConnector(BaseConnector):
-    """Gives every stage of the student what the deeper ones know.
+    """Fuses every stage of the student with the deeper ones.
 
-    From the deepest map to the shallowest, each is fused with those behind
-    it and brought to the shape of the teacher's map of the same place.
+    From the deepest map to the shallowest, each is fused with those after it
+    and brought to the shape of the corresponding map of the teacher.
     :class:`~mmrazor_lakd.distillers.FeatureDistiller` finds the shapes. Pooled
-    features of a batch of one image are normalised by the running
-    statistics, see :class:`~mmrazor_lakd.connectors.batch_norm.BatchNorm2d`.
+    features of a batch of one image are normalised by the running statistics,
+    see :class:`~mmrazor_lakd.connectors.batch_norm.BatchNorm2d`.
 
     Source: Chen et al., "Distilling Knowledge via Knowledge Review", arXiv
     2104.09044, sections 3.2 and 3.3, and github.com/dvlab-research/ReviewKD.
@@ -95,7 +95,7 @@ class ReviewConnector(BaseConnector):
             the input to the output.
         out_shapes (Sequence): Shapes (C', H', W') of the teacher's maps.
         max_mid_channels (int): The fused maps have as many channels as the
-            student's last map, but at most these. Defaults to 512.
+            student's last map, but at most this many. Defaults to 512.
         init_cfg (dict | list, optional): Initialisation. Defaults to the
             authors'.
 

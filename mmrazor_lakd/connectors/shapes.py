@@ -1,4 +1,4 @@
-"""Heights and widths that a connector brings a map to."""
+"""Heights and widths to which a connector brings a map."""
 
 from typing import Sequence, Tuple
 
@@ -6,10 +6,10 @@ from typing import Sequence, Tuple
 def scaled_size(
     size: Sequence[int], in_shape: Sequence[int], out_shape: Sequence[int]
 ) -> Tuple[int, int]:
-    """Scale a map's size as another map was scaled.
+    """Scale a map's size by the ratio between two shapes.
 
-    The shapes come from one image of the dry forward pass, the size from the
-    images of the training, which may be larger.
+    The shapes come from the image of the dry forward pass, the size from the
+    training images, which may be larger.
 
     Args:
         size (Sequence[int]): Height and width of a map.

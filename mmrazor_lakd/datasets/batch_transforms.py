@@ -1,12 +1,12 @@
-"""Augmentations that treat a whole batch at once.
+"""Augmentations that are applied to a whole batch at once.
 
-A pipeline of MMPretrain makes one image after another in Python, which
-takes longer than a small network's step on a GPU. These transforms do the same
-to a batch in a few array operations. They draw from PyTorch's global
-generator, which MMEngine seeds, in workers too.
+An MMPretrain pipeline processes one image after another in Python, which takes
+longer than a small network's step on a GPU. These transforms do the same to a
+batch in a few array operations. They draw from PyTorch's global generator,
+which MMEngine seeds, in workers too.
 
-The work is NumPy's: PyTorch would share out these small copies among its
-threads, and wait milliseconds for them wherever the cores are busy.
+They use NumPy: PyTorch would distribute these small copies over its threads,
+and wait milliseconds for them whenever the cores are busy.
 """
 
 from abc import ABCMeta, abstractmethod
@@ -22,10 +22,10 @@ from ..errors import SettingError
 
 
 class BatchTransform(metaclass=ABCMeta):
-    """Something done to a batch of images at once.
+    """Base class of transforms of a whole batch of images.
 
-    :class:`~mmrazor_lakd.datasets.InMemoryDataset` takes these and no others
-    in its ``pipeline``.
+    :class:`~mmrazor_lakd.datasets.InMemoryDataset` accepts only these in its
+    ``pipeline``.
     """
 
     @abstractmethod
@@ -33,7 +33,7 @@ class BatchTransform(metaclass=ABCMeta):
         """Transform a batch.
 
         Args:
-            images (Tensor): uint8, shape (N, C, H, W). It is not changed.
+            images (Tensor): uint8, shape (N, C, H, W). Not modified.
 
         Returns:
             Tensor: uint8, shape (N, C, H', W').
@@ -42,10 +42,10 @@ class BatchTransform(metaclass=ABCMeta):
 
 @TRANSFORMS.register_module()
 class BatchRandomCrop(BatchTransform):
-    """Cut a window out of each zero-padded image, at a place of its own.
+    """Crop a window from each zero-padded image, at its own random position.
 
-    Like MMPretrain's ``RandomCrop(crop_size, padding=padding)``: every place
-    where the window fits is equally likely.
+    Like MMPretrain's ``RandomCrop(crop_size, padding=padding)``: every
+    position where the window fits is equally likely.
 
     Args:
         padding (int): How many zeros to add on each border. Defaults to 0.
@@ -85,8 +85,8 @@ class BatchRandomCrop(BatchTransform):
             )
         top = torch.randint(places_y, (count,)).numpy()
         left = torch.randint(places_x, (count,)).numpy()
-        # a view of all windows, (N, C, places_y, places_x, height, width), of
-        # which only the chosen ones are copied
+        # a view of all windows, (N, C, places_y, places_x, height, width);
+        # only the chosen ones are copied
         windows = sliding_window_view(padded, (height, width), axis=(2, 3))
         return torch.from_numpy(windows[np.arange(count), :, top, left])
 
@@ -99,7 +99,7 @@ class BatchRandomCrop(BatchTransform):
 
 @TRANSFORMS.register_module()
 class BatchRandomFlip(BatchTransform):
-    """Mirror some of the images, left to right.
+    """Flip some of the images horizontally.
 
     Like MMPretrain's ``RandomFlip(prob, direction='horizontal')``.
 

@@ -24,33 +24,32 @@ DOWNLOAD_TIMEOUT = 20  # seconds
 
 
 class _CheckedFiles:
-    """Accepts files by what they contain, and says what is missing.
+    """Checks files by their content, and reports what is missing.
 
-    Mixed into MMPretrain's CIFAR10 or CIFAR100, whose address, file names,
-    MD5 sums and layout it takes over. Only the files of the split at hand are
-    looked at.
+    Mixed into MMPretrain's CIFAR10 or CIFAR100, whose address, file names, MD5
+    sums and layout it uses. Only the files of the chosen split are checked.
     """
 
     #: SHA-256 of pixels and labels by file name, where they are known
     content: Dict[str, str] = {}
-    #: another way to make the files, with ``{root}`` for the folder
+    #: another way to get the files, with ``{root}`` for the folder
     recipe = ''
 
     def _split_files(self) -> List[Tuple[str, str]]:
-        """File names with the official files' MD5."""
+        """Return the file names with the official files' MD5."""
         return self.train_list if self.split == 'train' else self.test_list
 
     def _path(self, name: str) -> str:
         return join_path(self.data_prefix['root'], self.base_folder, name)
 
     def _accepts(self, name: str, md5: str, content: bytes) -> bool:
-        """Whether a file is the official one or has the official content."""
+        """Check whether a file is the official one or has its content."""
         if is_official_content(content, self.content.get(name)):
             return True
         return hashlib.md5(content).hexdigest() == md5
 
     def _problem(self) -> Optional[str]:
-        """What is wrong with the first bad file, or None."""
+        """Describe what is wrong with the first bad file, or return None."""
         for name, md5 in self._split_files():
             path = self._path(name)
             if not exists(path):
@@ -60,16 +59,16 @@ class _CheckedFiles:
         return None
 
     def _check_integrity(self) -> bool:
-        """MMPretrain asks this before it reads the files."""
+        """Check the files; MMPretrain calls this before it reads them."""
         if not getattr(self, '_checked', False):
             self._checked = self._problem() is None
         return self._checked
 
     def _provide_files(self) -> None:
-        """Make sure that the files are there, downloading them if need be.
+        """Make sure that the files exist, downloading them if necessary.
 
         Raises:
-            SettingError: They are not there and could not be downloaded.
+            SettingError: If they are missing and could not be downloaded.
         """
         failure = ''
         if dist.is_main_process() and not self._check_integrity():
@@ -84,11 +83,12 @@ class _CheckedFiles:
             )
 
     def _try_download(self) -> str:
-        """Let MMPretrain download; what failed as part of a sentence."""
+        """Let MMPretrain download; return what failed, for a sentence."""
         if not self.download:
             return ' and download=False'
         timeout = socket.getdefaulttimeout()
-        # else a network that drops packets would hold the run for minutes
+        # otherwise a network that drops packets would block the run for
+        # minutes
         socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
         try:
             download_and_extract_archive(
@@ -110,27 +110,27 @@ class _CheckedFiles:
         return ''
 
     def load_data_list(self) -> List[dict]:
-        """One dict for each image, as MMPretrain's pipelines expect."""
+        """Return a dict for each image, as MMPretrain's pipelines expect."""
         self._provide_files()
         return super().load_data_list()
 
 
 @DATASETS.register_module()
 class ConvertedCIFAR10(_CheckedFiles, CIFAR10):
-    """MMPretrain's CIFAR10, which also takes files made from other sources.
+    """MMPretrain's CIFAR10, which also accepts files made from other sources.
 
-    MMPretrain accepts the official pickles alone. This accepts, too, pickles
-    whose pixels and labels are the official ones, such as those of
+    MMPretrain accepts only the official pickles. This class also accepts
+    pickles whose pixels and labels are the official ones, such as those of
     ``tools/dataset_converters/cifar10_from_npm.py``: the same images and
-    labels in the same order as the official files. That was verified against
-    hashes which Apache MXNet publishes of the official binary release; the
-    official Python release, with the images' file names, was not at hand.
+    labels in the same order as the official files. This was verified against
+    the hashes of the official binary release that Apache MXNet publishes; the
+    official Python release, with the images' file names, was not available.
 
     It takes MMPretrain's arguments and pipelines, one image at a time. See
-    :class:`InMemoryCIFAR10` for a fast one.
+    :class:`InMemoryCIFAR10` for a faster version.
 
     Raises:
-        SettingError: Files are missing or damaged, and no download is
+        SettingError: If files are missing or damaged, and no download is
             possible.
     """
 
@@ -141,7 +141,7 @@ class ConvertedCIFAR10(_CheckedFiles, CIFAR10):
 
 
 class _InMemoryCIFAR(InMemoryDataset):
-    """Reads what :class:`_CheckedFiles`, mixed in after it, has checked."""
+    """Reads the files checked by :class:`_CheckedFiles`, mixed in after it."""
 
     def load_arrays(self) -> Tuple[Tensor, Tensor]:
         """See :class:`~mmrazor_lakd.datasets.InMemoryDataset`."""
@@ -165,13 +165,12 @@ class InMemoryCIFAR10(_InMemoryCIFAR, ConvertedCIFAR10):
         split (str): 'train' or 'test'. Defaults to 'train'.
         pipeline (Sequence): Batch transforms, see
             :class:`~mmrazor_lakd.datasets.InMemoryDataset`.
-        download (bool): Whether to download what is missing. Defaults to
-            True.
+        download (bool): Whether to download missing files. Defaults to True.
         **kwargs: Other keyword arguments of MMPretrain's CIFAR10.
 
     Raises:
-        SettingError: Files are missing or damaged, and no download is
-            possible; or the pipeline has a transform for single images.
+        SettingError: If files are missing or damaged, and no download is
+            possible; or if the pipeline has a transform for single images.
 
     Example:
         >>> dataset = dict(
@@ -190,9 +189,9 @@ class InMemoryCIFAR10(_InMemoryCIFAR, ConvertedCIFAR10):
 class InMemoryCIFAR100(_InMemoryCIFAR, _CheckedFiles, CIFAR100):
     """CIFAR-100 in memory, read from the official files.
 
-    The files are known by their official MD5 alone. Labels are the 100 fine
-    ones. Arguments, errors and use are those of :class:`InMemoryCIFAR10`; the
-    folder is ``cifar-100-python``.
+    The files are identified by their official MD5 only. Labels are the 100
+    fine ones. Arguments, errors and usage are those of
+    :class:`InMemoryCIFAR10`; the folder is ``cifar-100-python``.
     """
 
     per_image_alternative = "type='mmpretrain.CIFAR100'"

@@ -14,9 +14,9 @@ import numpy as np
 
 CIFAR10_FOLDER = 'cifar-10-batches-py'
 
-#: SHA-256 of each CIFAR-10 batch written as :func:`records` does. These bytes
-#: are those of the official *binary* release: their SHA-1 is the one that
-#: Apache MXNet (``gluon.data.vision.CIFAR10``) expects of the official
+#: SHA-256 of each CIFAR-10 batch written as :func:`records` does. These are
+#: the bytes of the official *binary* release: their SHA-1 is the one that
+#: Apache MXNet (``gluon.data.vision.CIFAR10``) expects for the official
 #: ``data_batch_1.bin`` ... ``test_batch.bin``. Pixels, labels and their order
 #: are therefore the official ones, whoever wrote the pickle around them.
 CIFAR10_CONTENT: Dict[str, str] = {
@@ -56,7 +56,7 @@ def records(data: np.ndarray, labels: Sequence[int]) -> bytes:
 
 
 def content_sha256(data: np.ndarray, labels: Sequence[int]) -> str:
-    """SHA-256 of a batch's pixels and labels, see :func:`records`."""
+    """Return the SHA-256 of a batch as written by :func:`records`."""
     return hashlib.sha256(records(data, labels)).hexdigest()
 
 
@@ -64,7 +64,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     """Unpickles arrays and plain values and calls nothing else.
 
     A file must be read before its content can be checked, and an ordinary
-    unpickler would run whatever code a foreign file names.
+    unpickler would run whatever code an untrusted file names.
     """
 
     allowed = {
@@ -72,7 +72,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         ('numpy', 'dtype'),
         ('_codecs', 'encode'),  # how protocol 2 stores bytes
     }
-    # how NumPy pickles an array; its module moved with NumPy 2
+    # how NumPy pickles an array; the module moved in NumPy 2
     array_modules = ('numpy.core.', 'numpy._core.')
     array_makers = {
         '_reconstruct': np.ndarray(0).__reduce__()[0],
@@ -88,17 +88,17 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def parse_batch(content: bytes) -> Tuple[np.ndarray, list]:
-    """Read one pickled CIFAR batch without running foreign code.
+    """Read one pickled CIFAR batch without running untrusted code.
 
     Args:
-        content (bytes): What the file holds.
+        content (bytes): Content of the file.
 
     Returns:
         tuple[np.ndarray, list]: Pixels, uint8, (N, 3072), channel-planar, and
         N labels (the fine ones of CIFAR-100).
 
     Raises:
-        ValueError: The file is truncated or holds something else.
+        ValueError: If the file is truncated or holds something else.
     """
     try:
         unpickler = _ArrayUnpickler(io.BytesIO(content), encoding='latin1')
@@ -106,7 +106,7 @@ def parse_batch(content: bytes) -> Tuple[np.ndarray, list]:
         labels = entry['labels' if 'labels' in entry else 'fine_labels']
         data = entry['data']
         fits = data.dtype == np.uint8 and data.shape == (len(labels), 3072)
-    except Exception as error:  # a damaged pickle can raise nearly anything
+    except Exception as error:  # a damaged pickle can raise almost anything
         raise ValueError(f'not a CIFAR batch: {error}') from error
     if not fits:
         raise ValueError(
@@ -117,7 +117,7 @@ def parse_batch(content: bytes) -> Tuple[np.ndarray, list]:
 
 
 def is_official_content(content: bytes, sha256: Optional[str]) -> bool:
-    """Whether a batch file's pixels and labels have the given SHA-256."""
+    """Check whether a batch's pixels and labels have the given SHA-256."""
     if sha256 is None:
         return False
     try:
@@ -129,8 +129,8 @@ def is_official_content(content: bytes, sha256: Optional[str]) -> bool:
 class _ArrayPickler(pickle.Pickler):
     """Pickles an array by ``numpy.ndarray(shape, dtype, buffer)``.
 
-    NumPy's own way names a private module that moved with NumPy 2, so that
-    a file written there can't be read by older versions.
+    NumPy's own pickles name a private module that moved in NumPy 2, so that
+    older versions can't read a file written by it.
     """
 
     def reducer_override(self, obj: Any) -> Any:

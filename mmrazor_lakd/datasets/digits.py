@@ -33,7 +33,7 @@ class Digits(InMemoryDataset):
     The images have 8x8 pixels with values 0 to 16. Each pixel becomes a block
     of 4x4 equal pixels in three equal channels, 0 to 255. Every fourth sample
     of each class is in the test split (445 samples), the others in the train
-    split (1352). The same hands wrote both, so this is an easy data set: it
+    split (1352). The same people wrote both, so this is an easy data set: it
     shows that training works, not how methods compare.
 
     Args:
@@ -56,7 +56,7 @@ class Digits(InMemoryDataset):
 
     def load_arrays(self) -> Tuple[Tensor, Tensor]:
         """See :class:`~mmrazor_lakd.datasets.InMemoryDataset`."""
-        # here, not above: it takes a second that other data need not pay
+        # Imported lazily, since it takes a second.
         from sklearn.datasets import load_digits
 
         digits = load_digits()
@@ -69,5 +69,5 @@ class Digits(InMemoryDataset):
         return images, torch.from_numpy(digits.target[chosen]).long()
 
     def extra_repr(self) -> List[str]:
-        """Lines about this data set for ``repr``."""
+        """Return lines about this data set for ``repr``."""
         return [f'Split: \t{self.split}']

@@ -1,4 +1,4 @@
-"""A batch that is made as a whole, and how a data loader takes it."""
+"""A batch that is built as a whole, and how a data loader collates it."""
 
 from collections.abc import Sequence
 from typing import Any, Dict, List
@@ -10,11 +10,11 @@ from torch import Tensor
 
 
 class ImageBatch(Sequence):
-    """Images and their data samples, which can be asked for one by one.
+    """Images and their data samples, which can be read one by one.
 
-    To a collate function such as MMEngine's ``default_collate`` it is the
-    sequence of samples that it expects. :func:`whole_batch_collate` takes it
-    as it is.
+    A collate function such as MMEngine's ``default_collate`` sees the sequence
+    of samples that it expects. :func:`whole_batch_collate` passes it on as it
+    is.
 
     Args:
         inputs (Tensor): Images, shape (N, C, H, W).
@@ -29,7 +29,7 @@ class ImageBatch(Sequence):
         return len(self.data_samples)
 
     def __getitem__(self, idx: int) -> Dict[str, Any]:
-        """One sample: ``inputs``, (C, H, W), and ``data_samples``."""
+        """Return one sample: ``inputs``, (C, H, W), and ``data_samples``."""
         return dict(
             inputs=self.inputs[idx], data_samples=self.data_samples[idx]
         )
@@ -37,11 +37,11 @@ class ImageBatch(Sequence):
 
 @FUNCTIONS.register_module()
 def whole_batch_collate(data_batch: Sequence) -> Dict[str, Any]:
-    """Collate as ``default_collate`` of MMEngine does, or leave it be.
+    """Collate like MMEngine's ``default_collate``, unless already collated.
 
-    A batch that comes as a whole needs no collating: leaving it be saves a
-    third of the time of making it. Lists of samples, from other data sets or
-    with PyTorch before 2.0, go to ``default_collate``.
+    A batch that comes as a whole needs no collating: skipping it saves a third
+    of the time of building the batch. Lists of samples, from other data sets
+    or with PyTorch before 2.0, go to ``default_collate``.
 
     Args:
         data_batch (Sequence): An :class:`ImageBatch`, or a list of samples.

@@ -1,4 +1,4 @@
-"""Small images held in memory, given out a whole batch at a time."""
+"""Small images held in memory, loaded a whole batch at a time."""
 
 import copy
 from typing import Any, Dict, List, Sequence, Tuple, Union
@@ -15,33 +15,34 @@ from .image_batch import ImageBatch
 
 
 class InMemoryDataset(BaseDataset):
-    """A data set of MMPretrain that keeps all images as one tensor.
+    """An MMPretrain data set that keeps all images in one tensor.
 
-    A subclass gives the images in :meth:`load_arrays`. A data loader gets
-    what ``PackInputs`` of MMPretrain would give it, so that any collate
+    A subclass returns the images in :meth:`load_arrays`. A data loader gets
+    what MMPretrain's ``PackInputs`` would return, so that any collate
     function, data preprocessor, head and metric works. With PyTorch 2 the
-    loader fetches whole batches (:meth:`__getitems__`); older versions ask
-    for one sample after another and get the same, slower. It is fastest with
-    ``collate_fn=dict(type='whole_batch_collate')``.
+    loader fetches whole batches (:meth:`__getitems__`); older versions fetch
+    one sample after another, with the same result, more slowly. It is fastest
+    with ``collate_fn=dict(type='whole_batch_collate')``.
 
-    Workers are not needed: ``num_workers=0`` is usually fastest, for a batch
-    is made in less time than it takes to pass it between processes.
+    Workers are not needed: ``num_workers=0`` is usually fastest, since
+    building a batch takes less time than passing it between processes.
 
     Args:
         *args: Arguments of the MMPretrain data set that it extends.
-        pipeline (Sequence): Settings of
+        pipeline (Sequence): Configs of
             :class:`~mmrazor_lakd.datasets.BatchTransform`, such as
-            ``BatchRandomCrop``. Nothing packs the samples: that is done here.
+            ``BatchRandomCrop``. No packing transform is needed: samples are
+            packed here.
         lazy_init (bool): Whether to load the images at first use rather than
             at once. Defaults to False.
         **kwargs: Keyword arguments of the MMPretrain data set that it
             extends, such as ``metainfo``, ``indices`` and ``test_mode``.
 
     Raises:
-        SettingError: The pipeline has a transform for single images.
+        SettingError: If the pipeline has a transform for single images.
     """
 
-    #: what to use with a pipeline of MMPretrain's, said in a refusal
+    #: what to use with an MMPretrain pipeline, for the error message
     per_image_alternative = "type='mmpretrain.CustomDataset'"
 
     def __init__(
@@ -74,7 +75,7 @@ class InMemoryDataset(BaseDataset):
         raise NotImplementedError
 
     def full_init(self) -> None:
-        """Load the images and take the subset that ``indices`` asks for."""
+        """Load the images and select the subset given by ``indices``."""
         if self._fully_initialized:
             return
         self.images, self.labels = self.load_arrays()
@@ -86,8 +87,8 @@ class InMemoryDataset(BaseDataset):
         """Keep only some of the samples.
 
         Args:
-            indices (int | Sequence[int]): These samples; or the first ones,
-                as many as the number says; or the last ones, where it is
+            indices (int | Sequence[int]): Indices of the samples; or a number,
+                for that many of the first ones, or of the last ones if it is
                 negative.
         """
         self.full_init()
@@ -101,7 +102,7 @@ class InMemoryDataset(BaseDataset):
     def get_subset(
         self, indices: Union[int, Sequence[int]]
     ) -> 'InMemoryDataset':
-        """Like :meth:`get_subset_`, leaving this data set as it is."""
+        """Like :meth:`get_subset_`, but leaves this data set unchanged."""
         self.full_init()
         subset = copy.copy(self)
         subset.get_subset_(indices)
@@ -112,7 +113,7 @@ class InMemoryDataset(BaseDataset):
         return len(self.labels)
 
     def get_data_info(self, idx: int) -> Dict[str, Any]:
-        """One sample without augmentation, as MMPretrain's CIFAR10 has it.
+        """Return one sample without augmentation, like MMPretrain's CIFAR10.
 
         Args:
             idx (int): Its index.
@@ -127,20 +128,20 @@ class InMemoryDataset(BaseDataset):
         return dict(img=image, gt_label=label, sample_idx=idx)
 
     def get_gt_labels(self) -> np.ndarray:
-        """All labels, shape (N,)."""
+        """Return all labels, shape (N,)."""
         self.full_init()
         return self.labels.numpy().copy()
 
     def get_cat_ids(self, idx: int) -> List[int]:
-        """The label of one sample, in a list."""
+        """Return the label of one sample, in a list."""
         return [int(self.labels[range(len(self))[idx]])]
 
     def __getitem__(self, idx: int) -> Dict[str, Any]:
-        """One augmented and packed sample, see :meth:`__getitems__`."""
+        """Return one augmented and packed sample, see :meth:`__getitems__`."""
         return self.__getitems__([idx])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> ImageBatch:
-        """Make a batch of augmented and packed samples.
+        """Return a batch of augmented and packed samples.
 
         Args:
             indices (Sequence[int]): B indices.
@@ -152,14 +153,14 @@ class InMemoryDataset(BaseDataset):
         """
         places = range(len(self))
         indices = [places[int(i)] for i in indices]
-        # PyTorch takes 15 times longer to index than NumPy
+        # indexing takes PyTorch 15 times as long as NumPy
         images = torch.from_numpy(self.images.numpy()[indices])
         labels = torch.from_numpy(self.labels.numpy()[indices])
         samples = []
         for idx, label in zip(indices, labels.split(1)):
             # New ones each time: a model writes its predictions into them.
-            # MMEngine's setters would take half of the time of the whole
-            # batch, so the state that they lead to is written at once.
+            # MMEngine's setters would take half of the whole batch's time, so
+            # their resulting state is written directly.
             sample = DataSample.__new__(DataSample)
             sample.__dict__.update(
                 _metainfo_fields={'sample_idx'},

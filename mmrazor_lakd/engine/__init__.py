@@ -1,4 +1,4 @@
-"""What MMEngine's Runner takes: hooks, a metric and an optimizer wrapper."""
+"""Parts for MMEngine's Runner: hooks, a metric and an optimizer wrapper."""
 
 from .hooks.channels_last_hook import ChannelsLastHook
 from .hooks.class_count_hook import ClassCountHook

@@ -1,15 +1,15 @@
-"""How far an epoch was when a checkpoint was saved."""
+"""The position in the epoch at which a checkpoint was saved."""
 
 from mmengine.runner import EpochBasedTrainLoop
 
 from ..errors import SettingError
 
-# In the message hub, and with it in every checkpoint.
+# In the message hub, and thus in every checkpoint.
 KEY = 'epoch_begin'
 
 
 def note_epoch(runner) -> None:
-    """Note, when an epoch begins or goes on, where it began."""
+    """Record where an epoch began, when it begins or continues."""
     if not isinstance(runner.train_loop, EpochBasedTrainLoop):
         return
     known = runner.message_hub.runtime_info.get(KEY)
@@ -23,25 +23,25 @@ def note_epoch(runner) -> None:
 
 
 def batches_done(runner) -> int:
-    """Count the batches of the current epoch that were trained before.
+    """Count the batches of the current epoch that were already trained.
 
     Args:
-        runner (Runner): Before its training begins or goes on.
+        runner (Runner): Before its training begins or continues.
 
     Returns:
-        int: 0 where an epoch is to begin, or where there are none; all of
-        them where a checkpoint was saved after an epoch's last iteration, but
+        int: 0 if a new epoch is to begin, or if there are no epochs; all of
+        them if the checkpoint was saved after the epoch's last iteration, but
         before its end.
 
     Raises:
-        SettingError: If the epochs have another length now.
+        SettingError: If the length of the epochs has changed.
     """
     loop = runner.train_loop
     if runner.iter == 0 or not isinstance(loop, EpochBasedTrainLoop):
         return 0
     length = len(runner.train_dataloader)
     known = runner.message_hub.runtime_info.get(KEY)
-    if known is None:  # saved without this project
+    if known is None:  # saved without this library
         done = runner.iter - runner.epoch * length
         return done if 0 < done <= length else 0
     if known['epoch'] != runner.epoch:

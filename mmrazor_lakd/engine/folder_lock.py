@@ -1,4 +1,4 @@
-"""A folder in which one program at a time writes."""
+"""A lock on a folder, so that only one program at a time writes to it."""
 
 from pathlib import Path
 from typing import ContextManager, Union
@@ -8,24 +8,24 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from ..errors import SettingError
 
-# One process may ask for a folder twice, such as for two hooks of a training.
+# One process may lock a folder twice, such as for two hooks of a training.
 _held: 'WeakValueDictionary[Path, BaseFileLock]' = WeakValueDictionary()
 
 
 def lock_folder(folder: Union[str, Path], refusal: str) -> ContextManager:
     """Keep other processes from writing to a folder.
 
-    The lock ends with the process, however that ends.
+    The lock is released when the process ends, however it ends.
 
     Args:
-        folder (str | Path): It is made where it is missing.
-        refusal (str): What to tell the user where another process has it.
+        folder (str | Path): Created if missing.
+        refusal (str): The message if another process holds the lock.
 
     Returns:
-        ContextManager: The lock, taken; leaving it gives it back.
+        ContextManager: The acquired lock, released on exit.
 
     Raises:
-        SettingError: If another process has it.
+        SettingError: If another process holds it.
     """
     path = Path(folder).resolve() / 'lock'
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Batches that are the same whenever, and by whichever process, are loaded."""
+"""Batches that don't depend on when, or by which process, they are loaded."""
 
 import copy
 import random
@@ -10,21 +10,21 @@ import torch
 from mmengine.device import get_device
 from torch.utils.data import DataLoader, IterableDataset
 
-# What the generators are seeded for, beside an iteration's number and a rank.
-# Data have none: in a single process that seed is mix_seed(seed, iteration).
+# What generators are seeded for, besides an iteration's number and a rank.
+# Data have none: in a single process their seed is mix_seed(seed, iteration).
 MODEL = 1
 ORDER = 2
 
 
 def mix_seed(*numbers: int) -> int:
-    """Mix a training's seed with how far it is.
+    """Mix a training's seed with its progress.
 
     Args:
-        numbers (int): At least 0. A 0 at the end changes nothing.
+        numbers (int): At least 0. A trailing 0 changes nothing.
 
     Returns:
-        int: Below 2**32. Unlike a sum, it does not give another seed's
-        training the same numbers at another step.
+        int: Below 2**32. Unlike with a sum, another seed doesn't lead to the
+        same numbers at another step.
     """
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
@@ -34,8 +34,8 @@ def seed_generators(*numbers: int) -> None:
     seed = mix_seed(*numbers)
     random.seed(seed)
     np.random.seed(seed)
-    # torch.manual_seed takes ten times as long as all the rest of this, since
-    # it formats the stack for devices that are not there.
+    # torch.manual_seed takes ten times as long as all the rest, since it
+    # formats the stack for devices that don't exist.
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)
@@ -44,7 +44,7 @@ def seed_generators(*numbers: int) -> None:
 
 
 class Batch(NamedTuple):
-    """What is to be loaded in an iteration.
+    """What to load in an iteration.
 
     Attributes:
         number (int): The iteration.
@@ -56,12 +56,12 @@ class Batch(NamedTuple):
 
 
 class NumberedBatches:
-    """A batch sampler that says which iteration a batch is for.
+    """A batch sampler that numbers its batches by iteration.
 
     Args:
         batches: The batch sampler that chooses the samples.
-        position (Callable): Gives, whenever a pass begins, the number of the
-            pass's first batch, and that of the first batch to load.
+        position (Callable): Called when a pass begins; returns the number of
+            the pass's first batch and that of the first batch to load.
         seed (int): The training's.
         endless (bool): Whether another pass follows the last one. Defaults to
             False.
@@ -88,7 +88,7 @@ class NumberedBatches:
         while True:
             if self.endless:
                 set_epoch(self.batches, passes)
-            # Samplers of PyTorch's draw from the global generator.
+            # PyTorch's samplers draw from the global generator.
             seed_generators(self.seed, number, 0, ORDER)
             first = number
             for indices in self.batches:
@@ -101,14 +101,14 @@ class NumberedBatches:
 
 
 def set_epoch(batches: Any, epoch: int) -> None:
-    """Tell a batch sampler's sampler which pass over the data begins."""
+    """Set the epoch of a batch sampler's sampler."""
     sampler = getattr(batches, 'sampler', None)
     if hasattr(sampler, 'set_epoch'):
         sampler.set_epoch(epoch)
 
 
 class SeededDataset:
-    """A data set that draws its random numbers by the iteration.
+    """A data set whose random numbers depend on the iteration.
 
     Args:
         dataset: The data set.
@@ -116,7 +116,7 @@ class SeededDataset:
         rank (int): The process's.
     """
 
-    # Of which a loader would ask several of ours at once.
+    # Otherwise a loader would request several of our batches at once.
     __getitems__ = None
 
     def __init__(self, dataset: Any, seed: int, rank: int) -> None:
@@ -142,12 +142,12 @@ class SeededDataset:
 
 
 def collate_one(collate: Callable, batches: list) -> Any:
-    """Collate the one batch that a loader takes for a sample."""
+    """Collate the one batch that a loader treats as a sample."""
     return collate(batches[0])
 
 
 def can_number(loader: Any) -> bool:
-    """Tell whether a loader's batches are chosen before they are loaded."""
+    """Check whether a loader's batches are chosen before they are loaded."""
     return (
         isinstance(loader, DataLoader)
         and loader.batch_sampler is not None
@@ -161,14 +161,14 @@ def iterate_numbered(
     """Iterate over a loader's data in another order.
 
     Args:
-        loader (DataLoader): It stays as it is.
+        loader (DataLoader): Not modified.
         rank (int): This process's.
         batches (NumberedBatches): The order, and the seed.
 
     Returns:
-        Iterator: One of PyTorch's.
+        Iterator: PyTorch's iterator.
     """
-    # As attributes of the loader these can't be set.
+    # DataLoader forbids setting these attributes.
     numbered = copy.copy(loader)
     vars(numbered).pop('_get_iterator', None)
     vars(numbered).update(

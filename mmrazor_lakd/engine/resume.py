@@ -1,4 +1,4 @@
-"""From which checkpoint a training goes on, and whether it can."""
+"""From which checkpoint a training resumes, and whether it can."""
 
 import logging
 import os
@@ -16,20 +16,20 @@ OPTION = '--resume'
 
 
 def find_start(work_dir: str) -> Optional[str]:
-    """Find the checkpoint from which a training in a folder goes on.
+    """Find the checkpoint from which a training in a folder resumes.
 
-    It is the one that ``last_checkpoint`` names, by its path or, where the
-    folder was moved, by its name; otherwise, or if that one is damaged, the
-    newest whole one in the folder. The log says what is left out.
+    It is the one that ``last_checkpoint`` names, by its path or, if the folder
+    was moved, by its file name; otherwise, or if that one is damaged, the
+    newest complete one in the folder. Skipped files are logged.
 
     Args:
         work_dir (str): The work directory.
 
     Returns:
-        str: The path, or None where there is no checkpoint.
+        str: The path, or None if there is no checkpoint.
 
     Raises:
-        SettingError: If there are checkpoints, but no whole one.
+        SettingError: If there are checkpoints, but no complete one.
     """
     folder = Path(work_dir)
     pointer = _read_pointer(folder / 'last_checkpoint')
@@ -39,7 +39,7 @@ def find_start(work_dir: str) -> Optional[str]:
     damaged: List[Path] = []
     without_optimizer: List[Path] = []
     for path in [*named, *_newest_first(folder, without=named)]:
-        # DeepSpeed's checkpoints are folders.
+        # DeepSpeed checkpoints are folders.
         if path.is_file():
             try:
                 found = read_checkpoint(str(path), OPTION)
@@ -53,7 +53,7 @@ def find_start(work_dir: str) -> Optional[str]:
         if path not in named:
             _warn(f'{OPTION} goes on from the newest whole one, {path}.')
         return str(path)
-    if without_optimizer:  # will be refused, in its own sentence
+    if without_optimizer:  # refused later, with its own message
         return str(without_optimizer[0])
     if damaged:
         raise SettingError(
@@ -65,7 +65,7 @@ def find_start(work_dir: str) -> Optional[str]:
 
 
 def _read_pointer(path: Path) -> str:
-    """Read which checkpoint is the last one; nothing where that is lost."""
+    """Read which checkpoint is the last one; empty if that is lost."""
     try:
         text = path.read_text(encoding='utf-8').strip()
     except (OSError, UnicodeDecodeError):
@@ -74,7 +74,7 @@ def _read_pointer(path: Path) -> str:
 
 
 def _find_named(pointer: str, folder: Path) -> List[Path]:
-    """Find the file that ``last_checkpoint`` names, also in a moved folder."""
+    """Find the file that ``last_checkpoint`` names, even in a moved folder."""
     if not pointer:
         return []
     places = (Path(pointer), folder / Path(pointer).name)
@@ -84,8 +84,8 @@ def _find_named(pointer: str, folder: Path) -> List[Path]:
 def _newest_first(folder: Path, without: List[Path]) -> List[Path]:
     """List a folder's numbered checkpoints.
 
-    Their numbers tell which is newer, as a copied folder has lost its times;
-    these tell between names of several kinds (epoch_3.pth, iter_900.pth).
+    They are sorted by number, since a copied folder has lost its times; times
+    decide between names of different kinds (epoch_3.pth, iter_900.pth).
     """
     kinds: Dict[str, List[Tuple[int, Path]]] = {}
     for path in folder.glob('*.pth'):
@@ -105,7 +105,7 @@ def _warn(text: str) -> None:
 
 
 def check_start(runner, path: str) -> None:
-    """Refuse a checkpoint from which a training can't go on as it was.
+    """Raise if a training can't resume exactly from a checkpoint.
 
     Args:
         runner (Runner): With its optimizer and schedulers built.
@@ -144,7 +144,7 @@ def check_start(runner, path: str) -> None:
 
 
 def _what_it_lacks(runner, found: Dict[str, Any]) -> str:
-    """Say what of a training's state a checkpoint does not hold."""
+    """Describe which training state a checkpoint does not hold."""
     lacking = []
     if 'optimizer' not in found:
         lacking.append('state of the optimizer')

@@ -1,4 +1,4 @@
-"""A whole training, and a whole test, of a config."""
+"""Train or test what a config describes."""
 
 from pathlib import Path
 from typing import Dict, Optional
@@ -30,12 +30,12 @@ def train(
 
     Args:
         cfg (Config): As :func:`~mmrazor_lakd.cli.load_config` reads it.
-        resume (str, optional): A checkpoint to go on from; 'auto' for the
+        resume (str, optional): A checkpoint to resume from; 'auto' for the
             latest one in the work directory.
-        amp (bool): Whether in mixed precision.
+        amp (bool): Whether to use mixed precision.
         validate (bool): Whether to evaluate during the training.
-        auto_scale_lr (bool): Whether to scale the learning rate with the
-            batch of all processes.
+        auto_scale_lr (bool): Whether to scale the learning rate with the batch
+            size of all processes.
 
     Raises:
         SettingError: If a setting is wrong, before the first iteration.
@@ -77,10 +77,10 @@ def test(
 
     Args:
         cfg (Config): As :func:`~mmrazor_lakd.cli.load_config` reads it.
-        checkpoint (str): Of a distilled or of a plain student.
-        amp (bool): Whether in mixed precision.
-        out (str, optional): A file for the results.
-        item (str): What goes there: ``'pred'`` or ``'metrics'``.
+        checkpoint (str): Checkpoint of a distilled or a plain student.
+        amp (bool): Whether to use mixed precision.
+        out (str, optional): File for the results.
+        item (str): What to write there: ``'pred'`` or ``'metrics'``.
 
     Returns:
         dict: The metrics.

@@ -1,4 +1,4 @@
-"""Files that are whole at any time, whenever a program is killed."""
+"""Files that are always complete, whenever a program is killed."""
 
 import os
 from pathlib import Path
@@ -8,17 +8,17 @@ from mmengine.fileio import LocalBackend, register_backend
 
 from ..errors import SettingError
 
-# What follows the name of a file that is being written.
+# Suffix of a file that is being written.
 UNFINISHED = '.unfinished'
 
 
 def write_whole(path: Union[str, Path], content: bytes) -> None:
-    """Write a file, of which nobody ever sees a part.
+    """Write a file atomically.
 
-    Until the new content is on the disk, the old one stays.
+    Until the new content is on disk, the old content stays.
 
     Args:
-        path (str | Path): Its folder is made where it is missing.
+        path (str | Path): Its folder is created if missing.
         content (bytes): All of it.
 
     Raises:
@@ -33,7 +33,7 @@ def write_whole(path: Union[str, Path], content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
-        if os.name == 'posix':  # the new name, too, has to reach the disk
+        if os.name == 'posix':  # the new name has to reach the disk too
             folder = os.open(path.parent, os.O_RDONLY)
             os.fsync(folder)
             os.close(folder)
@@ -48,10 +48,10 @@ def write_whole(path: Union[str, Path], content: bytes) -> None:
 
 @register_backend('whole_file')
 class WholeFileBackend(LocalBackend):
-    """MMEngine's backend for local files, safe against a kill.
+    """MMEngine's backend for local files, safe against being killed.
 
-    What is written is whole or not there (:func:`write_whole`); what is to be
-    removed waits until its successor is there (:meth:`remove_outdated`).
+    A written file is complete or absent (:func:`write_whole`); a file to be
+    removed stays until its successor exists (:meth:`remove_outdated`).
     """
 
     def __init__(self) -> None:
@@ -70,10 +70,10 @@ class WholeFileBackend(LocalBackend):
         self._outdated.append(str(dir_path))
 
     def remove_outdated(self, keep: Collection[str] = ()) -> None:
-        """Remove what was to be removed.
+        """Remove the files and folders marked for removal.
 
         Args:
-            keep (Collection[str]): What has been written anew meanwhile.
+            keep (Collection[str]): Paths that have been written again since.
         """
         outdated, self._outdated = self._outdated, []
         for path in outdated:

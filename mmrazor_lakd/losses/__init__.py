@@ -1,4 +1,4 @@
-"""Losses between what a student and a teacher make of the same images."""
+"""Losses between a student's and a teacher's outputs for the same images."""
 
 from .attention_transfer_loss import (
     AttentionTransferLoss,

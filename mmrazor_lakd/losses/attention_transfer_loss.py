@@ -1,4 +1,4 @@
-"""AT: where a network looks."""
+"""Attention transfer (AT)."""
 
 import torch
 import torch.nn.functional as F
@@ -28,12 +28,12 @@ def attention_map(feature: torch.Tensor, p: float = 2) -> torch.Tensor:
 def attention_transfer(
     s_feature: torch.Tensor, t_feature: torch.Tensor, p: float = 2
 ) -> torch.Tensor:
-    """Mean squared difference of two attention maps.
+    """Compute the mean squared difference of two attention maps.
 
     Args:
         s_feature (torch.Tensor): The student's map, (N, C, H, W).
-        t_feature (torch.Tensor): The teacher's map, (N, C', H', W'). No
-            gradient goes to it. The larger map is pooled to the smaller one.
+        t_feature (torch.Tensor): The teacher's map, (N, C', H', W'). It gets
+            no gradient. The larger map is pooled to the smaller one.
         p (float): The power. Defaults to 2.
 
     Returns:
@@ -53,12 +53,13 @@ def attention_transfer(
 class AttentionTransferLoss(nn.Module):
     """Attention transfer, for maps of any two sizes.
 
-    For p = 2 and maps of one size it is MMRazor's :class:`ATLoss` in float32;
-    that one has no p, refuses maps of unequal sizes, and in float16 gives NaN
-    for a map of zeros and overflows at activations above 256.
+    For p = 2 and maps of equal size it is MMRazor's :class:`ATLoss` in
+    float32; the latter has no p, refuses maps of unequal sizes, and in float16
+    gives NaN for a map of zeros and overflows at activations above 256.
 
-    The paper has the norm of the difference, with a weight of beta / 2; its
-    authors' code, and everyone's tables, the mean of the squares, as here.
+    The paper uses the norm of the difference, with a weight of beta / 2; its
+    authors' code, and all published tables, use the mean of the squares, as
+    here.
 
     Source: Zagoruyko and Komodakis, "Paying More Attention to Attention",
     arXiv 1612.03928, equation 2; github.com/szagoruyko/attention-transfer.

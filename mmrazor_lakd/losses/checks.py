@@ -1,18 +1,18 @@
-"""What a loss can't be computed with: its settings, a teacher's map."""
+"""Checks of what a loss is computed with: its settings, a teacher's map."""
 
 import torch
 from torch import nn
 
 from ..errors import SettingError, check_number
 
-# A weight of 0 is allowed: it switches a loss off and leaves the rest of a
-# training as it is, which is what an ablation needs.
+# A weight of 0 is allowed: it switches a loss off and leaves the rest of the
+# training unchanged, as an ablation needs.
 WEIGHTS = (
     'loss_weight', 'alpha', 'beta', 'label_weight', 'kd_weight',
     'inter_loss_weight', 'intra_loss_weight', 'alpha_mgd', 'mask_l2_weight',
     'channel_weight', 'spatial_weight', 'nonloacl_weight',  # as MMRazor has it
 )  # fmt: skip
-# Attributes of our losses and of MMRazor's, with what check_number is told.
+# Attributes of our losses and of MMRazor's, with arguments of check_number.
 LOSS_SETTINGS = {
     **{name: dict(minimum=0, example=1.0) for name in WEIGHTS},
     'tau': dict(above=0, example=4.0),
@@ -23,20 +23,20 @@ LOSS_SETTINGS = {
     'mult': dict(above=0, example=1.0),
     'mul_factor': dict(above=0, example=1000.0),
 }
-# A map whose values differ by less than this part of the largest of them is
-# constant: what differs is rounding.
+# A map whose values differ by less than this fraction of the largest one is
+# constant but for rounding.
 CONSTANT = 1e-5
 
 
 def check_settings(loss: nn.Module, owner: str = '') -> None:
-    """Refuse a weight, a temperature or the like that is out of its range.
+    """Check that weights, temperatures and the like are in their range.
 
     Args:
         loss (nn.Module): A loss of ours or of MMRazor's.
         owner (str): What to call it. Defaults to the name of its class.
 
     Raises:
-        SettingError: If a setting is no finite number in its range.
+        SettingError: If a setting isn't a finite number in its range.
     """
     for name, bounds in LOSS_SETTINGS.items():
         if hasattr(loss, name):
@@ -45,36 +45,35 @@ def check_settings(loss: nn.Module, owner: str = '') -> None:
 
 
 def check_losses(losses: nn.ModuleDict, where: str = 'distill_losses') -> None:
-    """Refuse settings of MMRazor's losses, which check none themselves.
+    """Check the settings of MMRazor's losses, which check none themselves.
 
-    Losses of other origin are left alone: their attributes may mean something
-    else.
+    Other losses are skipped: their attributes may mean something else.
 
     Args:
         losses (nn.ModuleDict): Losses by their names in the config.
-        where (str): The key of the config that they are from.
+        where (str): The config key that they come from.
 
     Raises:
         SettingError: See :func:`check_settings`.
     """
     for name, loss in losses.items():
-        for part in loss.modules():  # a WarmupLoss holds another one
+        for part in loss.modules():  # a WarmupLoss wraps another one
             kinds = type(part).mro()
             if any(kind.__module__.startswith('mmrazor.') for kind in kinds):
                 check_settings(part, f'{where}.{name} ({kinds[0].__name__})')
 
 
 def check_map(feature: torch.Tensor, where: str) -> None:
-    """Refuse a teacher's map that is the same everywhere.
+    """Check that a teacher's map isn't constant.
 
-    It teaches nothing, and a loss that is divided by its variance would be
-    millions of times too large. A map with values that aren't finite is left
-    to :class:`~mmrazor_lakd.engine.DivergenceHook`.
+    A constant map teaches nothing, and a loss divided by its variance would be
+    millions of times too large. Values that aren't finite are left to
+    :class:`~mmrazor_lakd.engine.DivergenceHook`.
 
     Args:
         feature (torch.Tensor): The teacher's map, (N, C, H, W), or any other
-            tensor; integers, and a single number, are not looked at.
-        where (str): What gives it, for the message.
+            tensor; integers and single numbers are not checked.
+        where (str): Where it comes from, for the message.
 
     Raises:
         SettingError: If all values of all images and channels are equal.

@@ -19,10 +19,10 @@ from .negative_sampler import NegativeSampler, mix_torch_seed
 
 
 class _SoftplusOfScores(torch.autograd.Function):
-    """Sum of ``softplus(anchor . row - shift)`` over each anchor's rows.
+    """Sums ``softplus(anchor . row - shift)`` over each anchor's rows.
 
-    Autograd would keep several matrices (B, P); this keeps the gradient,
-    (B, D), which needs one matrix while it is computed.
+    Autograd would keep several (B, P) matrices; this keeps the (B, D)
+    gradient, which needs one such matrix while it is computed.
     """
 
     @staticmethod
@@ -50,7 +50,7 @@ def contrastive_loss(
     num_negatives: int,
     temperature: float = 0.07,
 ) -> torch.Tensor:
-    r"""One of the two sides of CRD.
+    r"""Compute one of the two sides of CRD.
 
     .. math::
         h(v, m) = \frac{e^{v \cdot m / \tau} / Z}
@@ -59,9 +59,8 @@ def contrastive_loss(
             + \sum_{n=1}^N \log (1 - h(v_b, m_{b,n}^-)) \Big)
 
     It is computed as ``log h = -softplus(c - s)`` and
-    ``log (1 - h) = -softplus(s - c)``, ``s`` the score and
-    ``c = log Z + log(N / M)``, where nothing can overflow and no small number
-    need be added.
+    ``log (1 - h) = -softplus(s - c)``, with the score ``s`` and
+    ``c = log Z + log(N / M)``, which can't overflow and needs no epsilon.
 
     Source: Tian et al., "Contrastive Representation Distillation", ICLR 2020;
     ``Z`` is in the authors' code (HobbitLong/RepDistiller).
@@ -70,10 +69,10 @@ def contrastive_loss(
         anchors (torch.Tensor): Embeddings of length 1, (B, D). The only
             argument that gets a gradient.
         positives (torch.Tensor): The other network's embeddings of the same
-            samples, out of its bank, (B, D).
+            samples, from its bank, (B, D).
         pool (torch.Tensor): Its embeddings of other samples, (P, D).
-        chosen (torch.Tensor): Which of the pool are an anchor's negatives,
-            bool, (B, P), ``num_negatives`` in a row.
+        chosen (torch.Tensor): Which rows of the pool are an anchor's
+            negatives, bool, (B, P), with ``num_negatives`` True in each row.
         log_scale (torch.Tensor): ``log Z``, a scalar.
         num_samples (int): M.
         num_negatives (int): N.
@@ -102,7 +101,7 @@ def estimate_log_scale(
 
     Args:
         anchors, positives, pool, chosen, num_samples, temperature: See
-            :func:`contrastive_loss`. The mean is that over the batches of all
+            :func:`contrastive_loss`. The mean is over the batches of all
             processes.
 
     Returns:
@@ -119,43 +118,44 @@ def estimate_log_scale(
 
 @MODELS.register_module()
 class ContrastiveLoss(nn.Module):
-    r"""CRD: a student's and a teacher's embedding of an image are to agree.
+    r"""CRD: a student's and a teacher's embeddings of an image should agree.
 
     .. math:: L = L(v^S, \mathrm{bank}^T) + L(v^T, \mathrm{bank}^S)
 
-    with :func:`contrastive_loss` for ``L``. Each side tells the other
+    with :func:`contrastive_loss` for ``L``. Each side distinguishes the other
     network's embedding of the same image from those of ``num_negatives``
-    images of other classes, which come from memory banks.
+    images of other classes, taken from memory banks.
 
-    It takes the place of MMRazor's ``CRDLoss`` and ``CRDDataset``. The
-    embeddings come from connectors (MMRazor's ``CRDConnector``), one for each
-    network, both of which are trained; they are brought to length 1 here, in
-    the precision of the banks, whether or not the connector does so. Which
-    images are in the batch is read from ``sample_idx`` of the data samples,
-    which MMPretrain's ``PackInputs`` and this project's data sets in memory
-    write. ``SampleLabelsHook`` must be in ``custom_hooks``: it says which
-    training samples are of other classes.
+    It replaces MMRazor's ``CRDLoss`` and ``CRDDataset``. The embeddings come
+    from connectors (MMRazor's ``CRDConnector``), one for each network, both of
+    which are trained; they are normalised to length 1 here, in the precision
+    of the banks, whether or not the connector does so. The images in the batch
+    are identified by ``sample_idx`` of the data samples, which MMPretrain's
+    ``PackInputs`` and this project's in-memory data sets write.
+    ``SampleLabelsHook`` must be in ``custom_hooks``: it provides the classes
+    of all training samples.
 
-    Under DistributedDataParallel all processes move the rows of the whole
-    batch, so that their banks stay equal. Nothing but the rows of the batch
-    need travel: leave ``broadcast_buffers=False``, MMEngine's default.
+    Under DistributedDataParallel all processes update the rows of the whole
+    batch, so that their banks stay equal. Only the rows of the batch need to
+    be sent: leave ``broadcast_buffers=False``, MMEngine's default.
 
     Source: Tian et al., "Contrastive Representation Distillation", ICLR 2020,
     with the authors' choices in HobbitLong/RepDistiller (``--mode exact``).
-    See :class:`~mmrazor_lakd.losses.NegativeSampler` for what is ours.
+    See :class:`~mmrazor_lakd.losses.NegativeSampler` for what differs.
 
     Args:
         num_samples (int): Number of training samples.
         num_negatives (int): Negatives of an image. Defaults to 16384.
         dim (int): Size of the embeddings. Defaults to 128.
         temperature (float): Divides the scores. Defaults to 0.07.
-        momentum (float): Of the banks' rows. Defaults to 0.5.
+        momentum (float): Momentum of the banks' rows. Defaults to 0.5.
         loss_weight (float): Weight of the loss. Defaults to 1.0.
-        seed (int, optional): Of the negatives and of the banks' first rows.
-            Defaults to None: PyTorch's, that is ``randomness.seed``.
+        seed (int, optional): Seed of the negatives and of the banks' initial
+            rows. Defaults to None: PyTorch's seed, which ``randomness.seed``
+            sets.
 
     Raises:
-        SettingError: A number is out of its range.
+        SettingError: If a number is out of its range.
 
     Examples:
         >>> gap = dict(type='ModuleOutputs', source='neck.gap')
@@ -219,7 +219,7 @@ class ContrastiveLoss(nn.Module):
             integer=True,
         )
         check_number(owner, 'dim', dim, minimum=1, integer=True, example=128)
-        # with a momentum of 1 the banks would stay as they were drawn
+        # with a momentum of 1 the banks would keep their initial rows
         check_number(
             owner, 'momentum', momentum, minimum=0, below=1, example=0.5
         )
@@ -242,27 +242,27 @@ class ContrastiveLoss(nn.Module):
         t_feats: torch.Tensor,
         data_samples: List[BaseDataElement],
     ) -> torch.Tensor:
-        """Compute the loss and, in training, move the banks.
+        """Compute the loss and, in training, update the banks.
 
         Args:
             s_feats (torch.Tensor): The student's embeddings, (B, D).
             t_feats (torch.Tensor): The teacher's, (B, D).
-            data_samples (list): B of them, with ``sample_idx``.
+            data_samples (list): B data samples with ``sample_idx``.
 
         Returns:
             torch.Tensor: A scalar, in the precision of the banks (float32).
 
         Raises:
-            SettingError: The embeddings have another size than ``dim``, or
-                the samples no ``sample_idx``.
+            SettingError: If the size of the embeddings isn't ``dim``, or the
+                samples have no ``sample_idx``.
         """
         indices = self._indices(data_samples, s_feats.device)
         if self.sampler.step == 0:
-            # DistributedDataParallel may leave the buffers of each process
-            # what its own seed made them.
+            # DistributedDataParallel may leave each process the buffers drawn
+            # from its own seed.
             for buffer in self.buffers():
                 broadcast(buffer)
-        # 1 / temperature magnifies what half precision rounds away
+        # 1 / temperature magnifies the rounding errors of half precision
         with autocast(enabled=False):
             student = self._embeddings('s_feats', s_feats)
             teacher = self._embeddings('t_feats', t_feats)
@@ -304,7 +304,7 @@ class ContrastiveLoss(nn.Module):
         )
 
     def _embeddings(self, name: str, feats: torch.Tensor) -> torch.Tensor:
-        """Bring embeddings to length 1, in the banks' precision."""
+        """Normalise embeddings to length 1, in the banks' precision."""
         if feats.shape[1:] != (self.dim,):
             raise SettingError(
                 f'ContrastiveLoss has dim={self.dim}, but {name} has the '
@@ -317,7 +317,7 @@ class ContrastiveLoss(nn.Module):
         return feats / length.masked_fill(length < 1e-12, 1.0)
 
     def _indices(self, data_samples, device) -> torch.Tensor:
-        """Read which training samples are in the batch."""
+        """Return the indices of the batch's training samples."""
         indices = [
             getattr(sample, 'sample_idx', None) for sample in data_samples
         ]

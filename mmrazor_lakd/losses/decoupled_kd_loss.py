@@ -1,4 +1,4 @@
-"""DKD: what the teacher says of the target, and of the other classes."""
+"""DKD: separate losses for the target and for the other classes."""
 
 from typing import Tuple
 
@@ -32,8 +32,7 @@ def decoupled_kd(
 
     Args:
         s_logits (torch.Tensor): The student's logits, (N, K).
-        t_logits (torch.Tensor): The teacher's, (N, K). No gradient goes to
-            them.
+        t_logits (torch.Tensor): The teacher's, (N, K). They get no gradient.
         labels (torch.Tensor): Indices of the target classes, (N, ).
         tau (float): The temperature T. Defaults to 4.0.
         alpha (float): Weight of the target's term. Defaults to 1.0.
@@ -62,10 +61,10 @@ def decoupled_kd(
 def _split(
     logits: torch.Tensor, labels: torch.Tensor
 ) -> Tuple[torch.Tensor, torch.Tensor]:
-    """Logarithms of (target, not target), and of the other classes' share.
+    """Return the log-probabilities of (target, not target) and other classes.
 
-    All in logarithms: the probability of "not target" underflows in a
-    confident model, and its logarithm would be infinite.
+    Computed in logarithms throughout: the probability of "not target"
+    underflows in a confident model, and its logarithm would be infinite.
     """
     is_target = torch.zeros_like(logits, dtype=torch.bool)
     is_target.scatter_(1, labels, True)
@@ -73,32 +72,32 @@ def _split(
     binary = torch.cat(
         [logits.gather(1, labels), others.logsumexp(1, keepdim=True)], 1
     )
-    # 0 for the target, of which teacher and student have no share to compare
+    # 0 for the target, which isn't compared here
     others = others.log_softmax(1).masked_fill(is_target, 0.0)
     return binary.log_softmax(1), others
 
 
 def _divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
-    """Kullback and Leibler's, of each row of logarithms (N, K)."""
+    """Compute the KL divergence of each row of log-probabilities (N, K)."""
     return (teacher.exp() * (teacher - student)).sum(1)
 
 
 @MODELS.register_module()
 class DecoupledKDLoss(nn.Module):
-    """DKD, a mean over the images and safe for confident models.
+    """DKD, averaged over the images and safe for confident models.
 
     MMRazor's :class:`DKDLoss` sums over the batch with ``reduction='mean'``,
-    as its own config has it, and gives NaN as soon as a student's probability
-    of all other classes underflows (a gap of 104 between logits over T).
-    The warm-up of the paper is :class:`WarmupLoss`.
+    as in its own config, and gives NaN as soon as a student's probability of
+    all other classes underflows (a gap of 104 between logits over T). The
+    warm-up of the paper is :class:`WarmupLoss`.
 
-    A teacher's logits may be of any size, and with them this loss: sixfold
-    logits are compared at a sixth of the temperature. ``standardize`` takes
-    that out; tau is then in units of the logits' standard deviation.
+    This loss depends on the scale of the teacher's logits: logits six times as
+    large are compared at a sixth of the temperature. ``standardize`` removes
+    this; tau is then in units of the logits' standard deviation.
 
     Source: Zhao et al., "Decoupled Knowledge Distillation", arXiv 2203.08679,
     equation 7; ``standardize``: Sun et al., "Logit Standardization in
-    Knowledge Distillation", arXiv 2403.01427, whose code has tau 2 and nine
+    Knowledge Distillation", arXiv 2403.01427, whose code uses tau 2 and nine
     times the weight.
 
     Args:
@@ -110,9 +109,9 @@ class DecoupledKDLoss(nn.Module):
             mean 0 and standard deviation 1 first. Defaults to False.
 
     Raises:
-        SettingError: If tau is not above 0, a weight is below 0, or a label
-            is no index, such as those that Mixup makes, or an image has
-            several.
+        SettingError: If tau is not above 0, a weight is below 0, a label isn't
+            an index, such as Mixup's soft labels, or an image has several
+            labels.
 
     Examples:
         >>> loss_dkd = dict(

@@ -11,7 +11,7 @@ from ..errors import SettingError
 from .checks import check_settings
 from .weighted_square import at_least_float32
 
-# Sizes to which a map is pooled, where it is larger.
+# Sizes to which a larger map is pooled.
 LEVELS = (4, 2, 1)
 
 
@@ -24,13 +24,13 @@ def hierarchical_context(
         L = \frac{\sum_k 2^{-k} MSE(pool_k(F_S), pool_k(F_T))}
             {\sum_k 2^{-k}}
 
-    with k = 0 the map itself and one more for each size below the map's
-    height, as in the authors' code: a width that is smaller is repeated.
+    with k = 0 for the map itself and one more for each size below the map's
+    height, as in the authors' code: a smaller width is repeated.
 
     Args:
         s_feature (torch.Tensor): The student's map, (N, C, H, W).
-        t_feature (torch.Tensor): The teacher's map, of the same shape. No
-            gradient goes to it.
+        t_feature (torch.Tensor): The teacher's map, of the same shape. It gets
+            no gradient.
 
     Returns:
         torch.Tensor: A scalar in float32 (float64 for float64 maps).
@@ -53,7 +53,7 @@ def hierarchical_context(
 
 @MODELS.register_module()
 class HierarchicalContextLoss(nn.Module):
-    """ReviewKD's hierarchical context loss, a sum over the stages.
+    """ReviewKD's hierarchical context loss, summed over the stages.
 
     Source: Chen et al., "Distilling Knowledge via Knowledge Review", arXiv
     2104.09044, section 3.3; the weights of the levels are those of the
@@ -64,8 +64,8 @@ class HierarchicalContextLoss(nn.Module):
         loss_weight (float): Weight of the loss. Defaults to 1.0.
 
     Raises:
-        SettingError: If the weight is below 0, or the maps are of unequal
-            number or shape.
+        SettingError: If the weight is below 0, or the maps differ in number or
+            shape.
 
     Examples:
         >>> loss_review = dict(

@@ -1,4 +1,4 @@
-"""A classifier at a boundary, which teaches the module before it."""
+"""A classifier at a boundary, which trains the module before it."""
 
 from typing import List, Optional
 
@@ -19,14 +19,14 @@ def targets_of(data_samples: List[BaseDataElement]) -> torch.Tensor:
     """Collect the labels of a batch, as mmpretrain's heads do.
 
     Args:
-        data_samples (list): Of mmpretrain's, with ``gt_label``, or with
+        data_samples (list): mmpretrain's, with ``gt_label``, or with
             ``gt_score`` where Mixup or CutMix has made soft labels.
 
     Returns:
         torch.Tensor: Class indices (N, ), or soft labels (N, K).
 
     Raises:
-        SettingError: If an image has none, or several labels.
+        SettingError: If an image has no label or several.
     """
     counts = [
         sample.gt_label.numel() if 'gt_label' in sample else None
@@ -36,7 +36,7 @@ def targets_of(data_samples: List[BaseDataElement]) -> torch.Tensor:
     if all('gt_score' in sample for sample in data_samples):
         targets = torch.stack([sample.gt_score for sample in data_samples])
         if None in counts:
-            # Of a softmax, whose classes share one whole.
+            # For a softmax, whose probabilities sum to 1.
             counts = targets.double().sum(1).round(decimals=2).tolist()
     if set(counts) != {1}:
         index, count = next((i, n) for i, n in enumerate(counts) if n != 1)
@@ -60,36 +60,35 @@ class LocalClassifierLoss(nn.Module):
             + w_{kd} \, T^2 \, KL(softmax(z_T / T) || softmax(z / T)),
         \quad z = A \, avgpool(relu(F_S)) + b
 
-    Global average pooling and one linear layer make logits :math:`z` of the
-    student's map :math:`F_S`. The layer is trained with the student, and is
-    no part of it: it belongs to the distiller, like a connector.
+    Global average pooling and one linear layer turn the student's map
+    :math:`F_S` into logits :math:`z`. The layer is trained with the student,
+    but isn't part of it: it belongs to the distiller, like a connector.
 
     An image has one label, or the soft labels of Mixup and CutMix. Several
-    labels an image would need a loss of each class by itself, and are refused
+    labels per image would need a separate loss for each class, and are refused
     unless ``label_weight`` is 0.
 
-    Source: local classifiers are those of Nokland and Eidnes, "Training
-    Neural Networks with Local Error Signals", arXiv 1901.06656. To teach
-    them by the teacher's logits is ours; the LAKD paper has none.
+    Source: local classifiers are from Nokland and Eidnes, "Training Neural
+    Networks with Local Error Signals", arXiv 1901.06656. Distilling the
+    teacher's logits into them is ours; the LAKD paper has no classifiers.
 
     Args:
-        in_channels (int): Channels of the student's map. Found by
+        in_channels (int): Channels of the student's map. Set by
             :class:`~mmrazor_lakd.distillers.LAKDDistiller`.
-        num_classes (int): Classes of the student. Found likewise.
+        num_classes (int): Classes of the student. Likewise.
         label_weight (float): Weight of the cross-entropy. Defaults to 0.1.
-        kd_weight (float): Weight of the logits KD. Defaults to 0.9; the two
-            are those of KD at the head.
+        kd_weight (float): Weight of the logits KD. Defaults to 0.9; both are
+            the weights of KD at the head.
         tau (float): Temperature of the logits KD. Defaults to 4.0.
-        activation (str): What the map goes through first: ``'relu'`` (no
-            change for a map behind a ReLU; a map before it is classified by
-            what the next module sees), ``'abs'`` or ``'none'``. Defaults to
-            ``'relu'``.
-        loss_weight (float): Weight of both. Defaults to 1.0.
+        activation (str): Applied to the map first: ``'relu'`` (no change for a
+            map after a ReLU; a map before it is classified by what the next
+            module gets), ``'abs'`` or ``'none'``. Defaults to ``'relu'``.
+        loss_weight (float): Weight of the whole loss. Defaults to 1.0.
 
     Raises:
         SettingError: If a weight is negative or both are 0, or if the number
             of classes is neither found nor given. In a step, if an image has
-            no label or several of them.
+            no label or several.
 
     Examples:
         >>> distiller = dict(
@@ -131,7 +130,7 @@ class LocalClassifierLoss(nn.Module):
         self.fc = nn.Linear(in_channels, num_classes)
         self.kd = LogitsKDLoss(tau=tau)
         self.activation = activation
-        # Teacher and student must know the same classes then.
+        # Then teacher and student must have the same classes.
         self.compares_logits = kd_weight > 0
 
     def forward(

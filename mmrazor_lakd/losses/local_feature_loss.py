@@ -16,7 +16,7 @@ EPS = 1e-6
 def difference_scale(
     feature: torch.Tensor, normalize: str, reduction: str
 ) -> torch.Tensor:
-    """Compute what a sum over the squared difference of maps is divided by.
+    """Compute the divisor of the summed squared difference of two maps.
 
     Args:
         feature (torch.Tensor): The teacher's map, (N, C, H, W).
@@ -24,8 +24,8 @@ def difference_scale(
         reduction (str): See :func:`local_feature_loss`.
 
     Returns:
-        torch.Tensor: A scalar: the count, times the variance of ``feature``
-        where ``normalize`` is ``'variance'``.
+        torch.Tensor: A scalar: the count, times the variance of ``feature`` if
+        ``normalize`` is ``'variance'``.
     """
     count = feature.numel() if reduction == 'element' else len(feature)
     if normalize == 'variance':
@@ -41,12 +41,12 @@ def local_feature_loss(
     normalize: str = 'variance',
     reduction: str = 'element',
 ) -> torch.Tensor:
-    r"""Squared difference of two maps, ``||F_T - F_S||^2 / N``.
+    r"""Compute the squared difference of two maps, ``||F_T - F_S||^2 / N``.
 
     Args:
         s_feature (torch.Tensor): The student's map, (N, C, H, W).
-        t_feature (torch.Tensor): The teacher's map, of the same shape. No
-            gradient goes to it.
+        t_feature (torch.Tensor): The teacher's map, of the same shape. It gets
+            no gradient.
         weight (torch.Tensor, optional): Weights of the positions,
             (N, 1, H, W). Defaults to None, all ones.
         normalize (str): ``'variance'`` divides by the variance of all
@@ -71,9 +71,9 @@ class LocalFeatureLoss(nn.Module):
         L_{lf} = \frac{1}{N_l} \sum_i || F_T^l(i) - F_S^l(i) ||^2
 
     Source: "LAKD-Activation Mapping Distillation Based on Local Learning",
-    arXiv 2408.11478. The paper divides by the number of instances; dividing
-    by the teacher's variance and by the number of elements is ours, since
-    then one weight suits modules of every width and size.
+    arXiv 2408.11478. The paper divides by the number of instances; dividing by
+    the teacher's variance and by the number of elements is ours, so that one
+    weight suits modules of every width and size.
 
     Args:
         loss_weight (float): Weight of the loss. Defaults to 1.0.
@@ -111,8 +111,8 @@ class LocalFeatureLoss(nn.Module):
     def position_weight(self, t_feature: torch.Tensor) -> torch.Tensor:
         """Compute the weight of the squared difference, a scalar.
 
-        :class:`~mmrazor_lakd.distillers.LAKDDistiller` computes the losses
-        of a module that have such a weight in one go.
+        :class:`~mmrazor_lakd.distillers.LAKDDistiller` computes all losses of
+        a module that have such a weight in one pass.
         """
         return self.loss_weight / difference_scale(
             t_feature, self.normalize, self.reduction

@@ -1,4 +1,4 @@
-"""Logits KD and DIST of MMRazor's, computed in float32."""
+"""MMRazor's logits KD and DIST, computed in float32."""
 
 import torch
 from mmrazor.models.losses import DISTLoss, KLDivergence
@@ -17,9 +17,10 @@ class LogitsKDLoss(KLDivergence):
         L = T^2 \frac{1}{N} \sum_n KL(softmax(z_T / T) || softmax(z_S / T))
 
     The formula is MMRazor's. A divergence is a small difference of large
-    logarithms, though: of bfloat16 logits, MMRazor's rounds the logarithms to
-    3 digits, and gives values that are wrong by a multiple, even negative.
-    (Autocast on a GPU computes a softmax in float32; on a CPU it doesn't.)
+    logarithms, though: for bfloat16 logits, MMRazor's rounds the logarithms to
+    3 digits, and gives values that are several times too large or even
+    negative. (Autocast on a GPU computes a softmax in float32; on a CPU it
+    doesn't.)
 
     Source: Hinton et al., "Distilling the Knowledge in a Neural Network",
     arXiv 1503.02531, section 2.
@@ -70,7 +71,7 @@ class StrongerTeacherLoss(DISTLoss):
             + \gamma (1 - \frac{1}{K} \sum_k \rho(p_S^{:k}, p_T^{:k})))
 
     with :math:`\rho` Pearson's correlation: of the rows of the probabilities
-    (N, K), between the classes, and of its columns, within a class. The
+    (N, K), between the classes, and of their columns, within a class. The
     formula is MMRazor's and that of the authors' code, which adds 1e-8 to the
     denominator: in float16 that is 0, so that MMRazor's gives 0 / 0 for equal
     logits, and in bfloat16 ``1 - rho`` has no correct digit where teacher and

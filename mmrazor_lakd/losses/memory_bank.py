@@ -1,4 +1,4 @@
-"""Embeddings of all training samples, the same ones in every process."""
+"""Embeddings of all training samples, equal in every process."""
 
 import math
 from typing import List, Tuple
@@ -14,16 +14,16 @@ class MemoryBank(nn.Module):
 
     .. math:: m_i \leftarrow \mathrm{norm}(\mu\, m_i + (1 - \mu)\, v_i)
 
-    Everything is a buffer without a graph, so that checkpoints, copies of
-    the model and the move to a device treat it as they treat the statistics
-    of batch normalisation.
+    Everything is a buffer without gradients, so that checkpoints, copies of
+    the model and moves to a device treat it like the statistics of batch
+    normalisation.
 
     Args:
         num_samples (int): Number of training samples, M.
         dim (int): Size of an embedding, D.
-        momentum (float): The weight of what a row was before, ``mu``.
-        generator (torch.Generator): Draws the rows to begin with, uniformly,
-            with a length of about 1.
+        momentum (float): The weight of a row's previous value, ``mu``.
+        generator (torch.Generator): Draws the initial rows, uniformly, with a
+            length of about 1.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class MemoryBank(nn.Module):
 
     @torch.no_grad()
     def update(self, indices: torch.Tensor, embeddings: torch.Tensor) -> None:
-        """Move the rows of a batch towards its embeddings.
+        """Update the rows of a batch with its embeddings.
 
-        A sample that is in the batch several times counts with the mean of
-        its embeddings, so that the order of the batch has no influence.
+        A sample that occurs several times contributes the mean of its
+        embeddings, so that the order of the batch doesn't matter.
 
         Args:
             indices (torch.Tensor): The samples, int64, (B,).
@@ -64,15 +64,15 @@ class MemoryBank(nn.Module):
 
 @torch.no_grad()
 def gather_batch(*tensors: torch.Tensor) -> Tuple[torch.Tensor, ...]:
-    """Put the parts of a batch that the processes hold together.
+    """Gather the parts of a batch from all processes.
 
     Args:
         tensors (torch.Tensor): This process's parts, each (B, ...). B may
             differ from process to process.
 
     Returns:
-        tuple[torch.Tensor]: The whole ones, in the order of the ranks. The
-        tensors themselves where there is one process.
+        tuple[torch.Tensor]: The whole tensors, in the order of the ranks; the
+        given ones if there is only one process.
     """
     if get_world_size() == 1:
         return tensors
@@ -84,7 +84,7 @@ def gather_batch(*tensors: torch.Tensor) -> Tuple[torch.Tensor, ...]:
 
 
 def _gather(tensor: torch.Tensor, counts: List[int]) -> torch.Tensor:
-    """Gather parts of the given lengths; the backends want equal ones."""
+    """Gather parts of the given lengths; the backends need equal ones."""
     padded = tensor.new_zeros(max(counts), *tensor.shape[1:])
     padded[: len(tensor)] = tensor
     parts = all_gather(padded)

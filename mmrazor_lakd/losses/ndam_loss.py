@@ -1,4 +1,4 @@
-"""NDAM, the non-directional activation map, and the loss made with it."""
+"""NDAM, the non-directional activation map, and the loss built on it."""
 
 from typing import Optional
 
@@ -39,17 +39,17 @@ def ndam_map(
         alpha (float): Weight of the average pooling. Defaults to 0.5.
         beta (float): Weight of the maximum pooling. Defaults to 0.5.
         kernel_size (int, optional): Odd window of both poolings; stride 1,
-            and positions outside of the map don't count, so that the size
-            stays. None pools the whole map into one value an image.
-            Defaults to 3.
-        activation (str): What the map goes through before the sum:
-            ``'relu'`` (no change for a map behind a ReLU; makes the
-            activation of a map before it), ``'abs'`` or ``'none'``. Without
-            it, the sum over a pre-activation map has either sign, and is no
-            weight. Defaults to ``'relu'``.
+            and positions outside the map are ignored, so that the size is
+            kept. None pools the whole map into one value per image. Defaults
+            to 3.
+        activation (str): Applied to the map before the sum: ``'relu'`` (no
+            change for a map after a ReLU; gives the activation of a map before
+            it), ``'abs'`` or ``'none'``. Without it, the sum over a
+            pre-activation map may be negative, and can't serve as a weight.
+            Defaults to ``'relu'``.
         normalize (str): ``'mean'`` gives every image a spatial mean of 1,
             ``'softmax'`` a softmax over the positions times H * W (mean 1
-            too), ``'none'`` leaves the map as it is. Defaults to ``'mean'``.
+            too), ``'none'`` leaves the map unchanged. Defaults to ``'mean'``.
 
     Returns:
         torch.Tensor: (N, 1, H, W), in float32 (float64 for float64 maps).
@@ -84,18 +84,18 @@ def ndam_loss(
     reduction: str = 'element',
     **map_options,
 ) -> torch.Tensor:
-    """Compare two maps where the teacher's NDAM map looks.
+    """Compare two maps by means of the teacher's NDAM map.
 
     Args:
         s_feature (torch.Tensor): The student's map, (N, C, H, W).
-        t_feature (torch.Tensor): The teacher's map, of the same shape. No
-            gradient goes to it.
-        mode (str): ``'weight'`` weighs the squared difference of the two
+        t_feature (torch.Tensor): The teacher's map, of the same shape. It gets
+            no gradient.
+        mode (str): ``'weight'`` weights the squared difference of the two
             feature maps by the teacher's NDAM map; ``'match'`` compares the
             two NDAM maps instead.
         scale (str): ``'variance'`` or ``'none'``, the ``normalize`` of
             :func:`~mmrazor_lakd.losses.local_feature_loss`.
-        reduction (str): As there.
+        reduction (str): Likewise.
         map_options: Options of :func:`ndam_map`.
 
     Returns:
@@ -113,9 +113,9 @@ class NDAMLoss(nn.Module):
     r"""The attention loss of LAKD: NDAM ties the local modules together.
 
     Source: "LAKD-Activation Mapping Distillation Based on Local Learning",
-    arXiv 2408.11478, states the map :math:`W` and that it weighs the feature
-    maps. The window, the activation, the normalisation and the second mode
-    are ours.
+    arXiv 2408.11478, defines the map :math:`W` and states that it weights the
+    feature maps. The window, the activation, the normalisation and the second
+    mode are ours.
 
     Args:
         alpha (float): Weight of the average pooling in W. Defaults to 0.5.
@@ -126,17 +126,17 @@ class NDAMLoss(nn.Module):
             whole map. Defaults to 3.
         activation (str): ``'relu'``, ``'abs'`` or ``'none'``. Defaults to
             ``'relu'``.
-        normalize (str): ``'mean'``, ``'softmax'`` or ``'none'``: of W.
+        normalize (str): ``'mean'``, ``'softmax'`` or ``'none'``, for W.
             Defaults to ``'mean'``.
-        scale (str): ``'variance'`` or ``'none'``: of the squared difference.
+        scale (str): ``'variance'`` or ``'none'``, for the squared difference.
             Defaults to ``'variance'``.
         reduction (str): ``'element'`` or ``'instance'``. Defaults to
             ``'element'``.
 
     Raises:
         SettingError: If a weight is below 0, alpha and beta are both 0 (the
-            normalisation of W would take out their sign and size), or another
-            option is none of its choices.
+            normalisation of W would remove their sign and scale), or another
+            option isn't one of its choices.
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Which training samples a batch is contrasted with."""
+"""Sampling of the training samples that a batch is contrasted with."""
 
 from typing import Optional, Tuple
 
@@ -10,15 +10,15 @@ from ..errors import SettingError
 
 
 def mix_torch_seed(*numbers: int) -> int:
-    """Make one seed of several numbers, unlike that of any neighbours."""
+    """Mix several numbers into one seed, unlike that of close numbers."""
     state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
-    return int(state[0] >> np.uint64(1))  # torch's seeds are signed
+    return int(state[0] >> np.uint64(1))  # PyTorch's seeds are signed
 
 
 def first_of_other_classes(
     pool_labels: torch.Tensor, labels: torch.Tensor, count: int
 ) -> torch.Tensor:
-    """Mark, for each anchor, the first samples of other classes in a pool.
+    """Mark the first samples of other classes in a pool, for each anchor.
 
     Args:
         pool_labels (torch.Tensor): The pool's labels, (P,).
@@ -26,8 +26,8 @@ def first_of_other_classes(
         count (int): How many to mark for each anchor.
 
     Returns:
-        torch.Tensor: bool, (B, P), with ``count`` True in a row (fewer where
-        the pool has fewer).
+        torch.Tensor: bool, (B, P), with ``count`` True in each row (fewer
+        where the pool has fewer).
     """
     classes, inverse = labels.unique(return_inverse=True)
     other = pool_labels[None] != classes[:, None]
@@ -41,15 +41,13 @@ class NegativeSampler(nn.Module):
     All anchors of a step share a pool: the beginning of a random order of
     all training samples. An anchor's negatives are the first
     ``num_negatives`` in it that are not of its class. So each anchor has a
-    uniform sample, without repetition, of all samples of other classes, as
-    in the authors' code; what is ours is that the anchors of a step have
-    most of them in common. Therefore a bank's rows are fetched once for a
-    batch, not once for an anchor.
+    uniform sample, without repetition, of all samples of other classes, as in
+    the authors' code; unlike there, the anchors of a step share most of them,
+    so that a bank's rows are fetched once for a batch, not once for an anchor.
 
-    The pool depends on ``seed`` and on the number of steps so far alone, both
-    of which are in the checkpoint. So it is the same in every process,
-    whichever has a sample, and after a resume; the workers of a data loader
-    have no say in it.
+    The pool depends only on ``seed`` and on the number of steps so far, both
+    of which are in the checkpoint. So it is the same in every process and
+    after a resume, and independent of the data loader's workers.
 
     Args:
         num_samples (int): Number of training samples, M.
@@ -65,24 +63,24 @@ class NegativeSampler(nn.Module):
         self.num_samples = num_samples
         self.num_negatives = num_negatives
         if seed is None:
-            # Asks only: drawing would change what is initialised next.
+            # Read, not drawn: drawing would change what is initialised next.
             seed = torch.initial_seed() & (2**63 - 1)
         self.register_buffer('seed', torch.tensor(seed))
         self.register_buffer('step', torch.tensor(0))
-        # These come from the data set, at every start.
+        # Read from the data set at every start.
         self.register_buffer(
             'labels', torch.full((num_samples,), -1), persistent=False
         )
         self.pool_size: Optional[int] = None
 
     def take_labels(self, labels: np.ndarray) -> None:
-        """Learn the classes of all training samples.
+        """Set the classes of all training samples.
 
         Args:
             labels (np.ndarray): Integers, (M,).
 
         Raises:
-            SettingError: They are not as many as ``num_samples``, or other
+            SettingError: If their number isn't ``num_samples``, or the other
                 classes have too few samples.
         """
         labels = torch.as_tensor(labels).long()
@@ -102,8 +100,7 @@ class NegativeSampler(nn.Module):
                 f'other classes; write num_negatives={available} or less.'
             )
         self.labels.copy_(labels)
-        # enough for an anchor of the largest class, all of which may come
-        # first
+        # enough for an anchor of the largest class, even if that comes first
         self.pool_size = self.num_negatives + largest
 
     def forward(
@@ -116,10 +113,10 @@ class NegativeSampler(nn.Module):
 
         Returns:
             tuple[torch.Tensor, torch.Tensor]: The pool, indices of samples,
-            (P,); and which of it are an anchor's negatives, bool, (B, P).
+            (P,); and which of these are an anchor's negatives, bool, (B, P).
 
         Raises:
-            SettingError: The labels are not known.
+            SettingError: If the labels are not known.
         """
         if self.pool_size is None:
             raise SettingError(

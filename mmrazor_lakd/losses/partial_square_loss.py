@@ -15,7 +15,7 @@ class PartialSquareLoss(OFDLoss):
     .. math::
         L = \frac{1}{1000 N} \sum (F_S - F_T)^2\,[F_S > F_T \lor F_T > 0]
 
-    with the teacher's map behind its margins
+    with the teacher's map clipped at its margins
     (:class:`~mmrazor_lakd.connectors.MarginConnector`). The formula is
     MMRazor's, which squares in the precision of the maps: differences above
     256 overflow float16.
@@ -25,8 +25,8 @@ class PartialSquareLoss(OFDLoss):
 
     Args:
         loss_weight (float): Weight of the loss. Defaults to 1.0.
-        mul_factor (float): What the sum is divided by, beside the number of
-            images. Defaults to 1000.
+        mul_factor (float): Divisor of the sum, besides the number of images.
+            Defaults to 1000.
 
     Raises:
         SettingError: If the weight is below 0, or the factor not above 0.

@@ -1,4 +1,4 @@
-"""RKD: how the images of a batch lie to each other."""
+"""RKD: the distances and angles between the images of a batch."""
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ EPS = 1e-12
 
 
 def relative_distances(feature: torch.Tensor) -> torch.Tensor:
-    r"""Compute distances of images, relative to their mean.
+    r"""Compute the distances between images, relative to their mean.
 
     .. math:: \psi_D(i, j) = ||x_i - x_j||_2 / \mu
 
@@ -24,7 +24,7 @@ def relative_distances(feature: torch.Tensor) -> torch.Tensor:
     Returns:
         torch.Tensor: (N, N), in the type of ``feature``.
     """
-    # Of the differences, not through a matrix product: that one cancels.
+    # From the differences: a matrix product would suffer from cancellation.
     distance = torch.cdist(
         feature, feature, compute_mode='donot_use_mm_for_euclid_dist'
     )
@@ -43,19 +43,19 @@ def angles(feature: torch.Tensor) -> torch.Tensor:
 
     Returns:
         torch.Tensor: (N, N, N), with the vertex i first; 0 where two of the
-        points are one, or less than 1e-12 apart.
+        points are equal, or less than 1e-12 apart.
     """
     difference = feature.unsqueeze(0) - feature.unsqueeze(1)
     square = difference.square().sum(2, keepdim=True)
-    # A zero vector stays one: its gradient would be divided by 0, and that of
-    # one below 1e-13 by a number that float32 doesn't hold.
+    # A zero vector stays zero: its gradient would be divided by 0, and that of
+    # a vector shorter than 1e-13 by a number too small for float32.
     unit = difference * square.masked_fill(square < EPS**2, 1.0).rsqrt()
     with torch.autocast(feature.device.type, enabled=False):
         return torch.bmm(unit, unit.transpose(1, 2))
 
 
 class _RelationalLoss(nn.Module):
-    """Huber's loss of a relation between the images of a batch.
+    """Huber loss of a relation between the images of a batch.
 
     Args:
         loss_weight (float): Weight of the loss.
@@ -80,17 +80,16 @@ class _RelationalLoss(nn.Module):
 
 @MODELS.register_module()
 class RelationalDistanceLoss(_RelationalLoss):
-    """The distance-wise loss of RKD, a mean over all N * N pairs.
+    """The distance-wise loss of RKD, averaged over all N * N pairs.
 
-    MMRazor's :class:`DistanceWiseRKD` normalises the features first unless
-    told otherwise (the literature's figures are without it), takes distances
-    from a matrix product, which autocast computes in half precision
-    (distances of neighbours cancel to noise), and gives NaN for a batch of
-    one image.
+    MMRazor's :class:`DistanceWiseRKD` normalises the features by default (the
+    literature's figures are without it), computes distances by a matrix
+    product, which autocast runs in half precision (small distances cancel to
+    noise), and gives NaN for a batch of one image.
 
     Source: Park et al., "Relational Knowledge Distillation", arXiv
     1904.05068, equations 4 to 6. The paper sums over the pairs; the mean over
-    all N * N of them, as in RepDistiller, belongs to the weight of 25.
+    all N * N of them, as in RepDistiller, goes with the weight of 25.
 
     Args:
         loss_weight (float): Weight of the loss. Defaults to 25.0.
@@ -107,16 +106,15 @@ class RelationalDistanceLoss(_RelationalLoss):
 
 @MODELS.register_module()
 class RelationalAngleLoss(_RelationalLoss):
-    """The angle-wise loss of RKD, a mean over all N * N * N triplets.
+    """The angle-wise loss of RKD, averaged over all N * N * N triplets.
 
-    MMRazor's :class:`AngleWiseRKD` normalises the features first unless told
-    otherwise (the literature's figures are without it), gives NaN in float16,
-    and a gradient of 1e6 and more where a student gives two images the same
-    features.
+    MMRazor's :class:`AngleWiseRKD` normalises the features by default (the
+    literature's figures are without it), gives NaN in float16, and gradients
+    of 1e6 and more where a student gives two images the same features.
 
     Source: Park et al., "Relational Knowledge Distillation", arXiv
     1904.05068, equations 7 and 8. The paper sums over the triplets; the mean
-    over all of them, as in RepDistiller, belongs to the weight of 50.
+    over all of them, as in RepDistiller, goes with the weight of 50.
 
     Args:
         loss_weight (float): Weight of the loss. Defaults to 50.0.

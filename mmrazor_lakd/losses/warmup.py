@@ -1,4 +1,4 @@
-"""A factor that grows from 0 to 1 while training goes on."""
+"""A factor that grows from 0 to 1 during training."""
 
 from typing import Dict, Optional
 
@@ -20,17 +20,18 @@ def warmup_factor(
     One of ``epochs``, ``iters`` and ``fraction`` is given.
 
     Args:
-        progress (dict): What is known of the training: ``epoch`` and
-            ``iter``, both from 0, ``max_epochs`` and ``max_iters``. Without
-            these the factor is 1.
-        epochs (float, optional): Length in epochs; one step an epoch, whose
-            first is 1 / epochs.
-        iters (int, optional): Length in iterations; one step an iteration.
-        fraction (float, optional): Length as a part of the whole training;
-            one step an iteration.
+        progress (dict): The progress of the training: ``epoch`` and ``iter``,
+            both from 0, ``max_epochs`` and ``max_iters``. Without these the
+            factor is 1.
+        epochs (float, optional): Length in epochs; one step per epoch, the
+            first of which is 1 / epochs.
+        iters (int, optional): Length in iterations; one step per iteration.
+        fraction (float, optional): Length as a fraction of the whole training;
+            one step per iteration.
 
     Raises:
-        SettingError: If epochs are to be counted where there is only one.
+        SettingError: If the length is in epochs, but the training has only
+            one.
     """
     if 'iter' not in progress:
         return 1.0
@@ -47,18 +48,17 @@ def warmup_factor(
 
 
 class Warmup:
-    """The factor of a linear warm-up in the training that is under way.
+    """The factor of a linear warm-up in the current training.
 
-    How far the training is it reads from MMEngine's MessageHub, which the
-    Runner keeps, also when a training is resumed. Outside of a Runner's
-    training the factor is 1.
+    The progress is read from MMEngine's MessageHub, which the Runner updates,
+    in a resumed training too. Outside a Runner's training the factor is 1.
 
     Args:
         owner (str): Whose warm-up it is, for the message.
         lengths (dict): One of ``epochs``, ``iters`` and ``fraction``, see
             :func:`warmup_factor`.
-        must_end (bool): Whether a warm-up that the training ends before its
-            own end is refused, when it begins. Defaults to False.
+        must_end (bool): Whether to raise at the start if the training ends
+            before the warm-up does. Defaults to False.
 
     Raises:
         SettingError: If not exactly one length is given, or it is not
@@ -97,7 +97,7 @@ class Warmup:
 
 
 def _is_one_length(given) -> bool:
-    """Tell whether these are the arguments of one warm-up."""
+    """Check whether exactly one length is given, and valid."""
     if not isinstance(given, dict) or len(given) != 1:
         return False
     ((name, value),) = given.items()

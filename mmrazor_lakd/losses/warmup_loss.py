@@ -1,4 +1,4 @@
-"""A loss whose weight grows from 0 while training begins."""
+"""A loss whose weight grows from 0 at the start of training."""
 
 from functools import partial, update_wrapper
 from typing import Callable, Dict, Optional
@@ -15,20 +15,20 @@ class WarmupLoss(nn.Module):
     """Multiplies a loss by a factor that grows linearly to 1.
 
     It wraps any loss of a distiller, MMRazor's or ours, and takes the same
-    arguments. Outside of a Runner's training the factor is 1, see
+    arguments. Outside a Runner's training the factor is 1, see
     :class:`~mmrazor_lakd.losses.warmup.Warmup`.
 
-    Source: DKD and ReviewKD have ``min(epoch / 20, 1)``. Epochs are counted
+    Source: DKD and ReviewKD use ``min(epoch / 20, 1)``. Epochs are counted
     from 1, as in mdistiller; ReviewKD's own code counts from 0.
 
     Args:
         loss (dict): Config of the loss.
-        epochs (float, optional): Length of the warm-up in epochs; one step an
-            epoch. Needs a loop by epochs.
-        iters (int, optional): Length in iterations; one step an iteration.
-        fraction (float, optional): Length as a part of the whole training,
-            such as 1/12 (20 of 240 epochs); one step an iteration. Suits
-            every budget and every loop.
+        epochs (float, optional): Length of the warm-up in epochs; one step per
+            epoch. Needs an epoch-based loop.
+        iters (int, optional): Length in iterations; one step per iteration.
+        fraction (float, optional): Length as a fraction of the whole training,
+            such as 1/12 (20 of 240 epochs); one step per iteration. Suits any
+            budget and any loop.
 
     Raises:
         SettingError: If not exactly one length is given, or it is not
@@ -53,14 +53,14 @@ class WarmupLoss(nn.Module):
         self.loss = MODELS.build({'_scope_': 'mmrazor', **loss})
 
     def extra_repr(self) -> str:
-        """Say the length."""
+        """Return the length."""
         return ', '.join(f'{k}={v}' for k, v in self.warmup.lengths.items())
 
     @property
     def forward(self) -> Callable:
         """Callable: The loss's forward, with its signature.
 
-        MMRazor's distillers compare their mappings with that signature.
+        MMRazor's distillers check their mappings against that signature.
         """
         return update_wrapper(partial(self._scaled), self.loss.forward)
 

@@ -1,4 +1,4 @@
-"""The squared difference of two maps, with its gradient written out.
+"""The squared difference of two maps, with an explicit gradient.
 
 Autograd would keep several float32 copies of the maps for this. Here, one
 difference is kept, in the maps' own precision, for any number of weightings;
@@ -11,7 +11,7 @@ from typing import Iterator, Sequence, Tuple
 import torch
 from torch.autograd.function import once_differentiable
 
-# Into how many parts a map is split: small ones spare memory and stay in a
+# Into how many parts a map is split: small parts save memory and stay in a
 # CPU's cache, but each costs a GPU a few more launches, so that there only
 # large maps have more than two.
 CPU_PARTS = 8
@@ -19,7 +19,7 @@ LARGE_PART = 2**22  # elements: 16 MiB in float32
 
 
 def at_least_float32(feature: torch.Tensor) -> torch.Tensor:
-    """Lift half precision to float32: a sum over a map overflows float16."""
+    """Convert half precision to float32: sums over a map overflow float16."""
     if feature.dtype in (torch.float16, torch.bfloat16):
         return feature.float()
     return feature
@@ -36,10 +36,10 @@ def chunks(feature: torch.Tensor) -> Iterator[torch.Tensor]:
 
 
 def map_variance(feature: torch.Tensor) -> torch.Tensor:
-    """Variance of all elements of a map (N, C, H, W), a scalar.
+    """Compute the variance of all elements of a map (N, C, H, W), a scalar.
 
-    As ``feature.var(unbiased=False)``, of which PyTorch's version for CPUs is
-    several times slower.
+    Like ``feature.var(unbiased=False)``, which is several times slower on
+    CPUs.
     """
     count = feature.numel()
     total, square = 0.0, 0.0

@@ -1,4 +1,4 @@
-"""Pictures of what the student learned from the teacher."""
+"""Figures of what the student learned from the teacher."""
 
 from ..analysis.map_figures import plot_ndam_maps
 from .ndam_maps import collect_ndam_maps

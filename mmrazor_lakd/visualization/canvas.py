@@ -1,4 +1,4 @@
-"""Parts of the picture of one image: cells, texts, bars."""
+"""Parts of an image's figure: cells, texts, bars."""
 
 from typing import Optional, Sequence
 
@@ -15,16 +15,16 @@ MARGIN = 0.15
 HEADER = 0.45
 ROW_TITLE = 0.23
 BEST = 3  # classes
-PLAIN, TRUE = '#D9D9D9', SKY_BLUE  # of a class's bar
+PLAIN, TRUE = '#D9D9D9', SKY_BLUE  # colours of the bars
 
 
 def elide(text: str, length: int, end: int = 0) -> str:
-    """Leave out a part of a text that is too long, and what can't print.
+    """Shorten a text that is too long, and drop unprintable characters.
 
     Args:
         text (str): The text.
-        length (int): How many letters fit.
-        end (int): How many of the last letters stay. Defaults to 0.
+        length (int): Maximum number of characters.
+        end (int): How many of the last characters to keep. Defaults to 0.
 
     Examples:
         >>> elide('a very long name.png', 12, end=4)
@@ -37,7 +37,7 @@ def elide(text: str, length: int, end: int = 0) -> str:
 
 
 def name_class(index: Optional[int], classes: Sequence[str]) -> str:
-    """Name a class by its first name, or by its number without one."""
+    """Return the first name of a class, or its number if it has none."""
     if index is None:
         return 'not known'
     if not 0 <= index < len(classes):
@@ -46,12 +46,12 @@ def name_class(index: Optional[int], classes: Sequence[str]) -> str:
 
 
 def make_cells(part: SubFigure, rows: int, widths: Sequence[float]):
-    """Divide a part, below its header, into axes without frames.
+    """Divide a subfigure, below its header, into axes without frames.
 
     Args:
         part (SubFigure): As wide as the columns, their gaps and its margins.
-        rows (int): How many, each ``CELL`` high.
-        widths (Sequence[float]): Of the columns, in inches.
+        rows (int): Number of rows, each ``CELL`` high.
+        widths (Sequence[float]): Widths of the columns, in inches.
     """
     width, height = part.bbox.size / part.dpi
     layout = dict(
@@ -70,21 +70,21 @@ def make_cells(part: SubFigure, rows: int, widths: Sequence[float]):
 
 
 def write(part: SubFigure, top: float, text: str, **kwargs) -> None:
-    """Write a text so many inches below a part's top."""
+    """Write a text ``top`` inches below the top of a subfigure."""
     width, height = part.bbox.size / part.dpi
     x, y = MARGIN / width, 1 - top / height
     part.text(x, y, text, va='top', parse_math=False, **kwargs)
 
 
 def draw_map_bars(part: SubFigure, cell, bars: Sequence) -> None:
-    """Draw two horizontal colour bars in place of a cell of a part.
+    """Draw two horizontal colour bars in place of a cell.
 
     Args:
         part (SubFigure): The part.
         cell (Axes): The cell.
-        bars (Sequence): For each the map, the title and the ticks.
+        bars (Sequence): The map, the title and the ticks of each.
     """
-    # Beside them is room for the outer numbers.
+    # Leave room beside them for the outer tick labels.
     layout = dict(height_ratios=(2, 1, 4, 1, 3), width_ratios=(1, 9, 1))
     grid = cell.get_subplotspec().subgridspec(5, 3, hspace=0, **layout)
     for row, (shown, title, ticks) in zip((1, 3), bars):
@@ -97,7 +97,7 @@ def draw_map_bars(part: SubFigure, cell, bars: Sequence) -> None:
 
 
 def draw_predictions(axis, scores, truth, classes: Sequence[str]) -> None:
-    """Draw a bar for each of the best classes, in blue for the true one."""
+    """Draw a bar for each of the top classes, blue for the true one."""
     axis.set_xlim(0, 1)
     axis.set_ylim(BEST, -0.5)
     for place, index in enumerate(np.argsort(-scores)[:BEST]):

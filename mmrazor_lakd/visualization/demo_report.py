@@ -1,4 +1,4 @@
-"""The demo's report: accuracy curves, and where each model looks."""
+"""The demo's report: accuracy curves and NDAM maps."""
 
 from pathlib import Path
 from typing import List, Sequence
@@ -41,12 +41,12 @@ def draw_report(
     """Draw the curves and the NDAM maps of a teacher and its students.
 
     Args:
-        path (Path): The picture to write.
-        titles (Sequence[str]): What the models are called; the teacher first.
+        path (Path): The file to write.
+        titles (Sequence[str]): Names of the models, the teacher first.
         curves (Sequence[list[float]]): Their accuracies by epoch, in %.
         configs (Sequence[Path]): Their configs.
         checkpoints (Sequence[Path]): Their checkpoints.
-        num_images (int): How many test images to show, one of each class.
+        num_images (int): Number of test images to show, one of each class.
             Defaults to 4.
     """
     models = [load_classifier(*pair) for pair in zip(configs, checkpoints)]

@@ -1,4 +1,4 @@
-"""Pictures of many images: what tools/visualize.py makes."""
+"""Figures of many images, for tools/visualize.py."""
 
 import re
 from pathlib import Path
@@ -17,19 +17,19 @@ from .sheet import Sheet, draw_sheet
 from .subjects import GallerySettings, Subjects, load_subjects
 
 DPI = 150
-# How many images of the test data are drawn where nothing else is said.
+# Default number of images drawn from the test data.
 NUM = 8
 
 
 def make_gallery(settings: GallerySettings, console: Console) -> bool:
-    """Draw a sheet an image and an overview; write and print the tables.
+    """Draw a sheet for each image and an overview; write and print the tables.
 
     Args:
-        settings (GallerySettings): What to look at, and where it goes.
+        settings (GallerySettings): What to show, and where to write it.
         console (Console): Where to print.
 
     Returns:
-        bool: Whether every image that was asked for could be shown.
+        bool: Whether every requested image could be shown.
 
     Raises:
         SettingError: If a config, a checkpoint or a module is wrong, or no
@@ -72,12 +72,12 @@ def make_gallery(settings: GallerySettings, console: Console) -> bool:
 
 
 def _say(console: Console, line: str) -> None:
-    """Print a line as it is."""
+    """Print a line literally."""
     console.print(line, highlight=False, markup=False)
 
 
 def _refuse(refused, console, name: str, reason: str) -> None:
-    """Note an image that can't be shown, and say so."""
+    """Record and print that an image can't be shown."""
     refused[name] = reason
     _say(console, f'{name} {reason}')
 
@@ -88,7 +88,7 @@ def _choose(
     refused: Dict[str, str],
     console: Console,
 ) -> Sequence[Union[int, Path]]:
-    """List the files, or the numbers of the test data's images, to show."""
+    """List the files, or the indices of the test images, to show."""
     if not settings.images:
         num = NUM if settings.num is None else settings.num
         return reader.choose(settings.indices, num, settings.seed)
@@ -115,7 +115,7 @@ def _samples(
     refused: Dict[str, str],
     console: Console,
 ) -> Iterator[Sample]:
-    """Read one image after the other, showing the time left."""
+    """Read one image after another, showing the time left."""
     done = '{task.completed}/{task.total} images'
     with make_progress(console, done) as progress:
         task = progress.add_task('Drawing', total=len(chosen))
@@ -135,7 +135,7 @@ def _samples(
 
 
 def _file_name(name: str, taken: Set[str]) -> str:
-    """Make a new file's name of an image's."""
+    """Turn an image's name into a unique file name."""
     stem = re.sub(r'[^\w.-]+', '_', name).strip('.')[:80] or 'image'
     found, number = stem, 1
     while found.lower() in taken:
@@ -148,7 +148,7 @@ def _file_name(name: str, taken: Set[str]) -> str:
 def _write_sheet(
     out: Path, name: str, sheet: Sheet, subjects: Subjects
 ) -> None:
-    """Write an image's sheet, and the numbers that it shows."""
+    """Write an image's sheet and the numbers it shows."""
     figure = draw_sheet(sheet, subjects.ends, subjects.classes)
     arrays = dict(
         image=sheet.sample.image,

@@ -17,11 +17,11 @@ Row = Dict[str, Any]
 
 
 class ImageTable:
-    """Collects what the sheets show, image after image.
+    """Collects the numbers of the sheets, image by image.
 
     Args:
         ends (Sequence[ModuleEnd]): The modules.
-        classes (Sequence[str]): Names of the classes, or none.
+        classes (Sequence[str]): Names of the classes, possibly empty.
     """
 
     def __init__(
@@ -32,17 +32,18 @@ class ImageTable:
         self.correlations: List[Row] = []
         self.predictions: List[Row] = []
         self.num_images = 0
-        # How many images each network gives the teacher's and the true class.
+        # On how many images each network predicts the teacher's and the true
+        # class.
         self.same: Counter = Counter()
         self.right: Counter = Counter()
         self.num_labels = 0
 
     def update(self, sheet: Sheet, file: str) -> None:
-        """Take one image.
+        """Add one image.
 
         Args:
-            sheet (Sheet): What the networks show.
-            file (str): What its files are called.
+            sheet (Sheet): The networks' maps and predictions.
+            file (str): Name of its files.
         """
         image = dict(image=sheet.sample.name, file=file)
         for label in sheet.students:
@@ -78,7 +79,7 @@ class ImageTable:
                 )
 
     def _name(self, index: Optional[int]) -> Optional[str]:
-        """Name a class in full."""
+        """Return the full name of a class."""
         if index is None:
             return None
         known = index < len(self.classes)
@@ -86,7 +87,7 @@ class ImageTable:
 
     def write(self, out: Path) -> None:
         """Write correlations.csv and predictions.csv into a folder."""
-        # A second that who is refused need not wait for.
+        # Imported lazily, since it takes a second.
         import pandas
 
         for name in ('correlations', 'predictions'):
@@ -94,12 +95,12 @@ class ImageTable:
             table.to_csv(out / f'{name}.csv', index=False)
 
     def compute(self) -> List[Row]:
-        """Compute a row for each network, the teacher's first.
+        """Compute a row for each network, the teacher first.
 
         Returns:
-            list[dict]: ``network``; ``correlations``, for each module the
-            mean over the images, None for the teacher and nan where all maps
-            are flat; ``same`` and ``right``, on how many images it predicts
+            list[dict]: ``network``; ``correlations``, for each module the mean
+            over the images, None for the teacher and nan if all maps are
+            constant; ``same`` and ``right``: on how many images it predicts
             the teacher's and the true class.
         """
         return [
@@ -113,7 +114,7 @@ class ImageTable:
         ]
 
     def print(self, console: Console) -> None:
-        """Print what :meth:`compute` gives."""
+        """Print the rows of :meth:`compute`."""
         table = Table(
             title="Mean correlation of the maps with the teacher's, "
             f'{self.num_images} image(s)'
@@ -137,7 +138,7 @@ class ImageTable:
         console.print(table)
 
     def _mean(self, student: str, module: str) -> Optional[float]:
-        """Mean correlation of one student's maps; None for the teacher's."""
+        """Return the mean correlation of a student; None for the teacher."""
         values = [
             row['correlation']
             for row in self.correlations

@@ -1,4 +1,4 @@
-"""NDAM maps of trained models, and their sizes."""
+"""NDAM maps of trained models."""
 
 from typing import List, NamedTuple, Sequence
 
@@ -12,10 +12,10 @@ from ..tracing.features import read_maps
 
 
 class Attention(NamedTuple):
-    """What a model shows of some images.
+    """A model's NDAM maps and predictions for some images.
 
     Attributes:
-        maps (list[np.ndarray]): For each module (N, H', W'), of spatial mean
+        maps (list[np.ndarray]): (N, H', W') for each module, with spatial mean
             1.
         scores (np.ndarray): Probabilities, (N, classes).
     """
@@ -30,9 +30,10 @@ def read_attention(
     """Compute a classifier's NDAM maps and predictions in one forward pass.
 
     Args:
-        model (nn.Module): A classifier of mmpretrain's, in eval mode.
+        model (nn.Module): An mmpretrain classifier in eval mode.
         images (torch.Tensor): Preprocessed images, (N, C, H, W).
-        sources (Sequence[str]): Names of modules that give feature maps.
+        sources (Sequence[str]): Names of modules whose outputs are feature
+            maps.
 
     Returns:
         Attention: The maps with :func:`ndam_map`'s default settings.
@@ -53,20 +54,20 @@ def collect_ndam_maps(
     """Compute a classifier's NDAM maps; see :func:`read_attention`.
 
     Returns:
-        list[np.ndarray]: For each source (N, H', W'), of spatial mean 1.
+        list[np.ndarray]: (N, H', W') for each source, with spatial mean 1.
     """
     return read_attention(model, images, sources).maps
 
 
 def match_map(maps: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Bring maps to the size of others.
+    """Resize maps to the size of others.
 
     Args:
         maps (np.ndarray): (N, H, W).
         like (np.ndarray): (N, H', W').
 
     Returns:
-        np.ndarray: (N, H', W'); pooled or interpolated where need be.
+        np.ndarray: (N, H', W'); pooled or interpolated where necessary.
     """
     if maps.shape[1:] == like.shape[1:]:
         return maps

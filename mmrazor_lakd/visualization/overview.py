@@ -1,4 +1,4 @@
-"""One picture of several images: a row an image."""
+"""One figure of several images, a row each."""
 
 from typing import Sequence
 
@@ -27,11 +27,11 @@ def draw_overview(
     Args:
         sheets (Sequence[Sheet]): The images, at least one.
         ends (Sequence[ModuleEnd]): The modules.
-        classes (Sequence[str]): Names of the classes, or none.
+        classes (Sequence[str]): Names of the classes, possibly empty.
     """
     labels = list(sheets[0].attention)
     titles = [elide(label, 12, end=3) for label in labels]
-    if len(set(titles)) < len(labels):  # what tells them apart is left out
+    if len(set(titles)) < len(labels):  # elided to equal titles
         titles = [f'{n}: {title}' for n, title in enumerate(titles, 1)]
     modules = {
         end.title: {
@@ -64,7 +64,7 @@ def draw_overview(
 
 
 def _describe(sheet: Sheet, classes: Sequence[str]) -> str:
-    """Say what an image is, and what is predicted."""
+    """Describe an image's class and the predictions."""
     lines = [elide(sheet.sample.name, 22, end=6)]
     if sheet.sample.label is not None:
         truth = elide(name_class(sheet.sample.label, classes), 16)

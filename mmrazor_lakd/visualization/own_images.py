@@ -1,4 +1,4 @@
-"""A user's own image files, read into arrays or refused with a reason."""
+"""A user's own image files, read into arrays or rejected with a reason."""
 
 import warnings
 from pathlib import Path
@@ -9,27 +9,27 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import nearest
 
-# Longer sides would be nothing but a strip of the image after the resizing.
+# Beyond this, only a strip of the image would be left after resizing.
 MAX_ASPECT = 50
-# Images are made smaller by a whole factor while their short side keeps this.
+# Images are reduced by an integer factor; the short side keeps at least this.
 ENOUGH_PIXELS = 1024
-# What Pillow's modes are called.
+# Names of Pillow's modes.
 NAMES = {'1': 'black and white', 'L': 'grey', 'LA': 'grey'}
 NAMES.update(P='palette', PA='palette')
 
 
 class UnusableImage(ValueError):
-    """A file is no image that can be shown; the message says why."""
+    """A file isn't an image that can be shown; the message says why."""
 
 
 class Found(NamedTuple):
-    """What the user's paths lead to.
+    """The files found at the user's paths.
 
     Attributes:
-        files (list[Path]): In their order; those of a folder sorted.
-        refused (dict): Paths that lead to no image, with the reasons.
-        left_out (dict): For each folder the files that are not called like
-            an image.
+        files (list[Path]): In the given order; those of a folder sorted.
+        refused (dict): Paths without a usable image, with the reasons.
+        left_out (dict): For each folder the files without an image's
+            extension.
     """
 
     files: List[Path]
@@ -38,15 +38,15 @@ class Found(NamedTuple):
 
 
 def find_images(paths: Sequence[str]) -> Found:
-    """Look for image files.
+    """Find image files.
 
     Args:
-        paths (Sequence[str]): Files, whatever they are called, and folders,
-            which are searched with all below them for files that are called
-            like an image; hidden ones are left out.
+        paths (Sequence[str]): Files with any name, and folders, which are
+            searched recursively for files with an image's extension; hidden
+            ones are skipped.
     """
     Image.init()
-    # Not those that Pillow can only write, such as .pdf.
+    # Without those that Pillow can only write, such as .pdf.
     endings = {
         ending
         for ending, kind in Image.registered_extensions().items()
@@ -80,7 +80,7 @@ def find_images(paths: Sequence[str]) -> Found:
 
 
 def _neighbours(path: Path) -> str:
-    """Name the files that a wrong path may mean."""
+    """Suggest the files that a wrong path may mean."""
     folder = path.parent
     if not folder.is_dir():
         return ''
@@ -93,22 +93,22 @@ def read_image(path: Path) -> Tuple[np.ndarray, List[str]]:
     """Read an image file as 8-bit RGB, upright, on white.
 
     Args:
-        path (Path): A file of any format that Pillow reads; of several
-            frames the first one counts.
+        path (Path): A file in any format that Pillow reads; of several frames
+            the first is used.
 
     Returns:
-        tuple: The image, uint8 (H, W, 3), and what was converted, in words.
+        tuple: The image, uint8 (H, W, 3), and descriptions of the conversions.
         A side may be shorter than the file's: see ``ENOUGH_PIXELS``.
 
     Raises:
-        UnusableImage: If the file is no image, damaged, or of a kind whose
-            brightness is not known.
+        UnusableImage: If the file isn't an image, is damaged, or has an
+            unknown range of brightness.
     """
     try:
         if path.stat().st_size == 0:
             raise UnusableImage('is empty')
         with warnings.catch_warnings():
-            # Pillow warns of large files, and of tags that nobody needs here.
+            # Pillow warns of large files, and of tags that don't matter here.
             warnings.simplefilter('ignore')
             with Image.open(path) as image:
                 return _convert(image)
@@ -133,7 +133,7 @@ def _convert(image: Image.Image) -> Tuple[np.ndarray, List[str]]:
         raise UnusableImage(
             f'is {width}x{height}, a strip; cut a part out of it'
         )
-    # Only JPEG: decode no more than is needed.
+    # JPEG only: decode no more than needed.
     image.draft(image.mode, (2 * ENOUGH_PIXELS, 2 * ENOUGH_PIXELS))
     image.load()
     notes = []
@@ -145,7 +145,7 @@ def _convert(image: Image.Image) -> Tuple[np.ndarray, List[str]]:
         notes.append('16 bits to 8')
     if image.mode != 'RGB':
         notes.append(f'{NAMES.get(image.mode, image.mode)} to RGB')
-    # Neither single bits nor places in a palette can be averaged.
+    # Neither single bits nor palette indices can be averaged.
     image = image.convert('RGBA' if image.has_transparency_data else 'RGB')
     factor = min(image.size) // ENOUGH_PIXELS
     if factor > 1:

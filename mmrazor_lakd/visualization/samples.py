@@ -1,4 +1,4 @@
-"""Images as a network's pipeline packs them, and as they look."""
+"""Images as packed by a network's pipeline, and as shown."""
 
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -17,19 +17,19 @@ from ..tracing.dry_run import find_image
 from .own_images import UnusableImage, read_image
 
 LOADER = 'LoadImageFromFile'
-# Two sizes of images: a pipeline that makes one of them needs no resizing.
+# Two image sizes: a pipeline that brings both to one size needs no resizing.
 PROBES = ((48, 80), (80, 48))
 
 
 class Sample(NamedTuple):
-    """An image to look at.
+    """An image to show.
 
     Attributes:
-        name (str): What the pictures call it.
+        name (str): Its name in the figures.
         inputs (torch.Tensor): As the test pipeline packs it, (C, H, W).
-        image (np.ndarray): The same as it looks, uint8, (H, W, 3).
+        image (np.ndarray): The same as shown, uint8, (H, W, 3).
         label (int, optional): The true class.
-        notes (list[str]): What was converted, in words.
+        notes (list[str]): Descriptions of the conversions.
     """
 
     name: str
@@ -55,34 +55,34 @@ def dataset_config(cfg: Config, path: str) -> Dict[str, Any]:
 
 
 def _pipeline_config(dataset: Dict[str, Any]) -> List[Dict[str, Any]]:
-    """Find the pipeline for single images, also in a wrapped data set."""
+    """Find the pipeline for single images, even in a wrapped data set."""
     return list(find_pipeline_owner(dataset).get('pipeline') or [])
 
 
 def _kind(transform: Dict[str, Any]) -> str:
-    """Name a transform's type, without its scope."""
+    """Return a transform's type without its scope."""
     kind = transform['type']
     kind = kind if isinstance(kind, str) else kind.__name__
     return kind.split('.')[-1].split('/')[-1]
 
 
 class Reader:
-    """Makes samples of the test data, and of a user's own images.
+    """Makes samples from the test data, and from a user's own images.
 
-    Own images go through the config's test pipeline. Where that doesn't bring
-    images to one size, as with data sets held in memory, they are first
-    resized and cropped at the centre to the size that the network takes.
+    Own images go through the config's test pipeline. If that doesn't bring
+    images to one size, as with in-memory data sets, they are first resized and
+    centre-cropped to the network's input size.
 
     Args:
         cfg (Config): With the test data.
-        path (str): The config's, for the messages.
-        network (Network): Whose images they are.
-        size (int, optional): Height and width for own images, where the
-            pipeline doesn't make it. Defaults to that of the dry run.
+        path (str): Path of the config, for the messages.
+        network (Network): The network that takes the images.
+        size (int, optional): Height and width for own images, if the pipeline
+            doesn't determine it. Defaults to that of the dry run.
 
     Attributes:
-        input_size (tuple[int, int]): Height and width of own images, when
-            they are fed to a network.
+        input_size (tuple[int, int]): Height and width of own images as a
+            network's input.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Reader:
         self.path = path
         steps = _pipeline_config(self.config)
         self._loads_files = any(_kind(step) == LOADER for step in steps)
-        # Without it the steps are those for batches in memory.
+        # Otherwise the steps are those for in-memory batches.
         per_image = any(_kind(step) == 'PackInputs' for step in steps)
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             self._steps = [
@@ -120,7 +120,7 @@ class Reader:
                 tuple(self._pack(np.zeros((*probe, 3), np.uint8)).shape[-2:])
                 for probe in PROBES
             )
-        except Exception:  # a crop that wants larger images, say
+        except Exception:  # such as a crop that needs larger images
             return None
         return first if first == second else None
 
@@ -129,7 +129,7 @@ class Reader:
         if self._grey:
             image = np.asarray(Image.fromarray(image).convert('L'))[..., None]
         elif self._loads_files:
-            image = image[..., ::-1]  # as OpenCV has them
+            image = image[..., ::-1]  # as in OpenCV
         image = np.ascontiguousarray(image)
         if not self._steps:
             return torch.from_numpy(image.transpose(2, 0, 1).copy())
@@ -140,10 +140,10 @@ class Reader:
         return data['inputs']
 
     def read(self, file: Path) -> Sample:
-        """Make a sample of a file.
+        """Make a sample from a file.
 
         Raises:
-            UnusableImage: If it is no image that the pipeline can use.
+            UnusableImage: If it isn't an image that the pipeline can use.
         """
         image, notes = read_image(file)
         if self._resizes:
@@ -157,23 +157,23 @@ class Reader:
             )
         try:
             inputs = self._pack(image)
-        except Exception as error:  # a pipeline of the user's
+        except Exception as error:  # from the user's pipeline
             raise UnusableImage(f'fails in the pipeline ({error})') from error
         return Sample(file.name, inputs, self._show(inputs), None, notes)
 
     def choose(
         self, indices: Optional[Sequence[int]], num: int, seed: int
     ) -> List[int]:
-        """Choose images of the test data, which are read here.
+        """Choose images of the test data, and load it.
 
         Args:
-            indices (Sequence[int], optional): Their indices; otherwise
-                ``num`` are drawn.
-            num (int): How many, at most all.
-            seed (int): Of the draw.
+            indices (Sequence[int], optional): Their indices. Defaults to None:
+                ``num`` random ones.
+            num (int): How many; at most all.
+            seed (int): Seed of the draw.
 
         Raises:
-            SettingError: If the test data can't be read, or are fewer.
+            SettingError: If the test data can't be read, or has fewer images.
         """
         try:
             with DefaultScope.overwrite_default_scope('mmpretrain'):
@@ -198,7 +198,7 @@ class Reader:
         return sorted(draw(total, num, seed))
 
     def take(self, index: int) -> Sample:
-        """Make a sample of an image of the test data.
+        """Make a sample from an image of the test data.
 
         Raises:
             UnusableImage: If its file is missing or damaged.
@@ -216,7 +216,7 @@ class Reader:
         )
 
     def _show(self, inputs: torch.Tensor) -> np.ndarray:
-        """Turn a packed image into one for the eyes, uint8 (H, W, 3)."""
+        """Turn a packed image into one to show, uint8 (H, W, 3)."""
         image = inputs.permute(1, 2, 0).numpy()
         if image.dtype != np.uint8:  # normalised by the pipeline
             low, high = image.min(), image.max()
@@ -229,6 +229,6 @@ class Reader:
 
 
 def draw(total: int, num: int, seed: int) -> List[int]:
-    """Draw up to ``num`` different numbers below ``total``."""
+    """Draw up to ``num`` distinct numbers below ``total``."""
     # Its numbers are the same in all versions of NumPy.
     return np.random.RandomState(seed).permutation(total)[:num].tolist()

@@ -1,4 +1,4 @@
-"""The picture of one image: where teacher and students look, and what for."""
+"""The figure of one image: the networks' NDAM maps and predictions."""
 
 from typing import Dict, NamedTuple, Sequence
 
@@ -30,7 +30,7 @@ LEFT = dict(loc='left', parse_math=False)
 BARS = 1.6
 NAME = 0.45
 FOOTER = 0.45
-# The widest that a picture gets for several modules; further ones go below.
+# Maximum width of a figure with several modules; further ones go below.
 WIDEST = 16
 FOOTNOTE = (
     'Maps: NDAM, where the features are active. Each module has one colour '
@@ -41,12 +41,12 @@ FOOTNOTE = (
 
 
 class Sheet(NamedTuple):
-    """What all networks show of one image.
+    """All networks' maps and predictions for one image.
 
     Attributes:
         sample (Sample): The image.
-        attention (dict): For each network's label its maps and scores, of this
-            image only; the teacher first.
+        attention (dict): Maps and scores by network label, for this image
+            only; the teacher first.
     """
 
     sample: Sample
@@ -54,26 +54,26 @@ class Sheet(NamedTuple):
 
     @property
     def teacher(self) -> Attention:
-        """The first network's."""
+        """The first network's maps and scores."""
         return next(iter(self.attention.values()))
 
     @property
     def students(self) -> Dict[str, Attention]:
-        """All but the first network's."""
+        """The other networks' maps and scores."""
         return dict(list(self.attention.items())[1:])
 
     def difference(self, label: str, module: int) -> np.ndarray:
-        """A student's map less the teacher's, in the teacher's size."""
+        """Return a student's map minus the teacher's, of the latter's size."""
         return self._matched(label, module) - self.teacher.maps[module][0]
 
     def correlation(self, label: str, module: int) -> float:
-        """Of the same two maps; nan where one is flat."""
+        """Return the correlation of these two maps; nan if one is constant."""
         student = torch.from_numpy(self._matched(label, module))
         teacher = torch.from_numpy(self.teacher.maps[module])
         return map_correlation(student[None], teacher).item()
 
     def _matched(self, label: str, module: int) -> np.ndarray:
-        """A student's map, (H, W), in the teacher's size."""
+        """Return a student's map, (H, W), in the teacher's size."""
         student = self.attention[label].maps[module]
         return match_map(student, self.teacher.maps[module])[0]
 
@@ -84,12 +84,12 @@ def draw_sheet(
     """Draw an image, and for each module all networks' maps and differences.
 
     Args:
-        sheet (Sheet): What the networks show.
+        sheet (Sheet): The networks' maps and predictions.
         ends (Sequence[ModuleEnd]): The modules.
-        classes (Sequence[str]): Names of the classes, or none.
+        classes (Sequence[str]): Names of the classes, possibly empty.
 
     Returns:
-        Figure: A row a network, two columns a module.
+        Figure: A row for each network, two columns for each module.
     """
     height, width = sheet.sample.image.shape[:2]
     cell = CELL * min(max(width / height, 0.6), 2.0)
@@ -139,7 +139,7 @@ def _draw_module(part, sheet, end, module: int, cell: float) -> None:
     write(part, 0.19, described, fontsize=8, color='0.35')
     high = max(own.maps[module].max() for own in sheet.attention.values())
     differences = [sheet.difference(label, module) for label in sheet.students]
-    # Of equal maps all is rounding.
+    # Differences of equal maps are only rounding.
     spread = max(0.05, np.abs(differences).max())
     axes = make_cells(part, len(sheet.attention), [cell, cell])
     image = sheet.sample.image

@@ -1,4 +1,4 @@
-"""What tools/visualize.py looks at: networks, their modules, the data."""
+"""What tools/visualize.py shows: networks, their modules, the data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,13 @@ from .sheet import Sheet
 
 
 class Subjects(NamedTuple):
-    """The networks, and what belongs to them.
+    """The networks, their modules and their data.
 
     Attributes:
         networks (list[Network]): The teacher, its student, other students.
-        ends (list[ModuleEnd]): The modules to look at.
-        classes (list[str]): Names of the classes; empty where not known.
-        reader (Reader): Of the images.
+        ends (list[ModuleEnd]): The modules to show.
+        classes (list[str]): Names of the classes; empty if unknown.
+        reader (Reader): Reader of the images.
     """
 
     networks: List[Network]
@@ -33,7 +33,7 @@ class Subjects(NamedTuple):
     reader: Reader
 
     def make_sheet(self, sample: Sample) -> Sheet:
-        """Show an image to all networks."""
+        """Run all networks on an image."""
         attention = {}
         for network in self.networks:
             role = 'student' if attention else 'teacher'
@@ -48,24 +48,24 @@ class Subjects(NamedTuple):
 
 @dataclass(frozen=True)
 class GallerySettings:
-    """What tools/visualize.py is told; its help explains it.
+    """Settings of tools/visualize.py; its help explains them.
 
     Attributes:
-        config (str): As :func:`load_networks` takes it, and so
-        checkpoint (str):
-        label (str, optional):
-        teacher (str, optional):
-        compare (Sequence[str]): and
-        cfg_options (dict, optional): are.
+        config (str): See :func:`load_networks`.
+        checkpoint (str): Likewise.
+        label (str, optional): Likewise.
+        teacher (str, optional): Likewise.
+        compare (Sequence[str]): Likewise.
+        cfg_options (dict, optional): Likewise.
         modules (Sequence[str], optional): See :func:`choose_module_ends`.
-        images (Sequence[str]): Files and folders of images; none for those
-            of the test data:
-        num (int, optional): so many of them, drawn by
-        seed (int): this; or
-        indices (Sequence[int], optional): these.
-        overview (int): How many images the overview has.
-        image_size (int, optional): What images are resized to.
-        out (Path, optional): Where all goes.
+        images (Sequence[str]): Files and folders of images; empty for those
+            of the test data.
+        num (int, optional): Number of test images to draw.
+        seed (int): Seed of the draw.
+        indices (Sequence[int], optional): Indices of test images instead.
+        overview (int): Number of images in the overview.
+        image_size (int, optional): Size to which images are resized.
+        out (Path, optional): Folder of all output.
     """
 
     config: str

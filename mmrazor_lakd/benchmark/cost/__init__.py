@@ -1,1 +1,1 @@
-"""What a training costs in time and memory."""
+"""The cost of a training in time and memory."""

@@ -1,4 +1,4 @@
-"""The bare loop: the time below which a distillation can't go."""
+"""The bare loop: a lower bound for the time of a distillation."""
 
 import copy
 import inspect
@@ -15,19 +15,19 @@ from ...losses.local_classifier_loss import targets_of
 
 
 class BareLoop:
-    """Trains copies of the same networks, and does nothing else.
+    """Trains copies of the same networks and does nothing else.
 
     One step is the teacher's forward pass without gradients, the student's
     with its cross-entropy, the backward pass and the optimizer's step, all on
     one batch that is already preprocessed. There is no data loading, no
-    distillation loss, no hook and no log. A teacher that the algorithm folds
-    or shortens afterwards is here as the config describes it.
+    distillation loss, no hook and no log. A teacher that the algorithm later
+    fuses or truncates is used as the config describes it.
 
-    The copies are made at once, before the training can change the networks.
+    The copies are made on construction, before training changes the networks.
 
     Args:
         model (nn.Module): An algorithm of MMRazor's with a teacher and an
-            architecture, or a model without a teacher, which then is the
+            architecture, or a model without a teacher, which is then the
             student.
     """
 
@@ -41,12 +41,12 @@ class BareLoop:
         self.student.train()
 
     def prepare(self, model: nn.Module, optim_wrapper, batch: Dict) -> None:
-        """Take over the conditions of the training under way.
+        """Take over the conditions of the current training.
 
         Args:
-            model (nn.Module): The model whose copies these are.
-            optim_wrapper (OptimWrapper): Gives the optimizer's type and
-                settings, and the precision.
+            model (nn.Module): The model that was copied.
+            optim_wrapper (OptimWrapper): Source of the optimizer's type and
+                settings, and of the precision.
             batch (dict): A preprocessed batch, with ``inputs``, shape
                 (N, C, H, W), and ``data_samples``.
         """
@@ -81,7 +81,7 @@ class BareLoop:
         self.optimizer.zero_grad()
 
     def describe(self) -> str:
-        """Say what is computed: loops of equal words do equal work."""
+        """Describe the loop: equal descriptions mean equal work."""
         networks = [
             f'{role} of {sum(p.numel() for p in network.parameters()):,} '
             f'parameters'
@@ -105,14 +105,14 @@ class BareLoop:
 
 
 def copy_bare(model: nn.Module) -> nn.Module:
-    """Copy a model without the hooks of whoever watches it."""
+    """Copy a model without its hooks."""
     with _without_hooks(model):
         return copy.deepcopy(model)
 
 
 @contextmanager
 def _without_hooks(model: nn.Module) -> Iterator[None]:
-    """Take the hooks off: a copy of one would copy its owner as well."""
+    """Detach the hooks: copying a hook would copy its owner as well."""
     names = ('_forward_hooks', '_forward_pre_hooks')
     kept = [(m, n, getattr(m, n)) for m in model.modules() for n in names]
     try:

@@ -1,4 +1,4 @@
-"""Pictures of what configs cost: bars, and memory over a step."""
+"""Figures of what configs cost: bars, and memory over a step."""
 
 import math
 from pathlib import Path
@@ -20,15 +20,15 @@ COLORS = {
     'losses': GREEN,
     'other': GREY,
 }
-# Behind the areas, whose colours it must not change.
+# Drawn behind the areas, so that it doesn't change their colours.
 MARK = dict(facecolor='#D8D8D8', linewidth=0, zorder=0)
 
 
 def draw_bars(path: Path, results: Sequence[Dict[str, Any]]) -> None:
-    """Draw peak memory, and time over the bare loop, a bar each config.
+    """Draw peak memory, and time over the bare loop, as a bar per config.
 
     Args:
-        path (Path): The picture to write.
+        path (Path): The file to write.
         results (Sequence[dict]): As :func:`make_rows` takes them.
     """
     labels = [wrap(result['label'], 34) for result in results]
@@ -90,7 +90,7 @@ def draw_memory_over_time(
     """Draw each config's memory over one step, on one scale.
 
     Args:
-        path (Path): The picture to write.
+        path (Path): The file to write.
         results (Sequence[dict]): As :func:`make_rows` takes them.
     """
     columns = min(len(results), 2 if len(results) in (2, 4) else 3)

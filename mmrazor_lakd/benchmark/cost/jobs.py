@@ -1,4 +1,4 @@
-"""Which configs to measure, as they are written on the command line."""
+"""Which configs to measure, as given on the command line."""
 
 import argparse
 import re
@@ -11,7 +11,7 @@ from ...config_check import check_config
 from ...errors import SettingError, nearest
 from .measure import CostSettings
 
-#: sections of a config that a measured training has
+#: sections of a config that a measured training uses
 USED = (
     'model',
     'data_preprocessor',
@@ -23,7 +23,7 @@ USED = (
     'randomness',
     'env_cfg',
 )
-# a comma before the next key=value, not one inside of a list
+# a comma before the next key=value, not one inside a list
 SEPARATOR = re.compile(r',(?=[\w.\-]+=)')
 
 
@@ -36,12 +36,12 @@ class Job(NamedTuple):
 
     @property
     def text(self) -> str:
-        """str: As it is written on the command line."""
+        """str: As given on the command line."""
         return ','.join([self.config, *self.options, f'label={self.label}'])
 
 
 def parse_job(text: str) -> Job:
-    """Take a config and the options behind its commas apart.
+    """Split a config from the options that follow it after commas.
 
     Examples:
         >>> job = parse_job('configs/kd/a.py,model.type=B,x.y=[1,2]')
@@ -63,8 +63,8 @@ def parse_options(texts: Sequence[str], config: str) -> Dict[str, Any]:
     """Read the options of one config.
 
     Args:
-        texts (Sequence[str]): Each KEY=VALUE; the later ones win.
-        config (str): Whose they are, for the message.
+        texts (Sequence[str]): Each KEY=VALUE; later ones win.
+        config (str): The config they belong to, for the message.
 
     Raises:
         SettingError: If they can't be read.
@@ -73,7 +73,7 @@ def parse_options(texts: Sequence[str], config: str) -> Dict[str, Any]:
     parser.add_argument('--options', nargs='*', action=DictAction)
     try:
         return parser.parse_args(['--options', *texts]).options
-    except (AssertionError, ValueError) as error:  # which DictAction raises
+    except (AssertionError, ValueError) as error:  # raised by DictAction
         raise SettingError(
             f'The options {" ".join(texts)} of {config} can not be read; '
             f'write KEY=VALUE, with brackets in pairs.'
@@ -81,10 +81,10 @@ def parse_options(texts: Sequence[str], config: str) -> Dict[str, Any]:
 
 
 def find_reference(text: str, jobs: Sequence[Job]) -> Job:
-    """Look up the reference among the configs.
+    """Find the reference among the configs.
 
     Args:
-        text (str): Its label, or its place from 1.
+        text (str): Its label, or its position, counted from 1.
         jobs (Sequence[Job]): The configs.
 
     Raises:
@@ -102,7 +102,7 @@ def find_reference(text: str, jobs: Sequence[Job]) -> Job:
 
 
 def make_settings(args: argparse.Namespace, job: Job) -> CostSettings:
-    """Write down how to measure one config.
+    """Build the settings for measuring one config.
 
     Args:
         args (Namespace): As ``tools/analyze_cost.py`` parses it.
@@ -126,7 +126,7 @@ def make_settings(args: argparse.Namespace, job: Job) -> CostSettings:
 
 
 def check_jobs(args: argparse.Namespace, jobs: Sequence[Job]) -> None:
-    """Refuse at once what would be refused after an hour.
+    """Raise now what would otherwise be raised after an hour.
 
     Raises:
         SettingError: If a config is missing or trains nothing, or two have

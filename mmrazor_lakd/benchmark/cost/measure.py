@@ -1,7 +1,7 @@
 """Measures what the training of one config costs in time and memory.
 
-As a program, which tools/analyze_cost.py starts anew for each config, it takes
-the file of its settings and the file to write.
+As a program, started by tools/analyze_cost.py for each config, it takes the
+settings file and the file to write.
 """
 
 import copy
@@ -33,25 +33,25 @@ from .synthetic_data import replace_train_data
 
 
 class _Measured(Exception):
-    """Ends the training when everything is measured."""
+    """Ends the training once everything is measured."""
 
 
 class CostHook(Hook):
-    """Measures rounds of the training, and of the bare loop between them.
+    """Measures rounds of the training, alternating with the bare loop.
 
-    It comes behind all other hooks, so that a round, which begins and ends
-    with it, holds whole iterations: data loading, training step and all hooks.
-    What machine and neighbours do to the speed they do to a round and to
-    its bare loop alike, since these take turns.
+    It runs after all other hooks, so that a round, which begins and ends with
+    it, consists of whole iterations: data loading, training step and all
+    hooks. Since they alternate, changes in the machine's speed and load affect
+    a round and its bare loop alike.
 
     Args:
         bare_loop (BareLoop): The bare loop.
         rounds (int): How many rounds to measure.
         steps (int): How many iterations a round has.
-        warmup (int): How many iterations come first, unmeasured.
-        settle (int): How many iterations to leave out after each pause, in
-            which the loader's workers could run ahead.
-        report (Callable): Is given a line for each round.
+        warmup (int): How many unmeasured iterations to run first.
+        settle (int): How many iterations to skip after each pause, in which
+            the loader's workers could run ahead.
+        report (Callable): Called with a line for each round.
     """
 
     priority = 'LOWEST'
@@ -75,20 +75,20 @@ class CostHook(Hook):
         self.floor_ms: List[float] = []
 
     def before_train(self, runner) -> None:
-        """Begin; the generator goes on at the end of each iteration."""
+        """Start the generator, which continues after each iteration."""
         self._script = self._measure(runner)
         next(self._script)
 
     def after_train_iter(
         self, runner, batch_idx, data_batch=None, outputs=None
     ) -> None:
-        """Go on with the measurement until it is done."""
+        """Continue the measurement until it is done."""
         self._data_batch = data_batch
         if next(self._script, 'done') == 'done':
             raise _Measured
 
     def _measure(self, runner) -> Iterator[None]:
-        """Measure; each ``yield`` lets the training run for one iteration."""
+        """Measure; each ``yield`` lets the training run one iteration."""
         for _ in range(self.warmup):
             yield
         self.batch = copy.deepcopy(self._data_batch)
@@ -118,7 +118,7 @@ class CostHook(Hook):
 
 
 def now() -> float:
-    """The time in seconds when everything started so far is done."""
+    """Return the time in seconds, once all work started so far is done."""
     if get_device() == 'cuda':
         torch.cuda.synchronize()
     return time.perf_counter()
@@ -131,13 +131,13 @@ class CostSettings:
     Attributes:
         config (str): Path of the config.
         options (dict): Settings that override it.
-        work_dir (str): For its logs.
-        batch_size (int, optional): In place of the config's.
+        work_dir (str): Folder for the logs.
+        batch_size (int, optional): Replaces the config's.
         synthetic_data (bool): Whether to train on random images.
         image_size (int, optional): Their height and width.
-        rounds (int): See :class:`CostHook`, and so
-        steps (int): and
-        warmup (int): are.
+        rounds (int): See :class:`CostHook`.
+        steps (int): Likewise.
+        warmup (int): Likewise.
     """
 
     config: str
@@ -159,8 +159,8 @@ def measure_cost(settings: CostSettings) -> Dict[str, Any]:
     """Measure one config.
 
     Returns:
-        dict: What :mod:`mmrazor_lakd.benchmark.cost.report` takes. Times in
-        milliseconds, one a round; memory in bytes.
+        dict: Input for :mod:`mmrazor_lakd.benchmark.cost.report`. Times in
+        milliseconds, one per round; memory in bytes.
 
     Raises:
         SettingError: If the config can't be trained or measured.
@@ -197,10 +197,10 @@ def measure_cost(settings: CostSettings) -> Dict[str, Any]:
 
 
 def count_settling(loader: Dict[str, Any]) -> int:
-    """Count the iterations after a pause that are not those of a training.
+    """Count the iterations after a pause that aren't representative.
 
-    So many batches the workers have made meanwhile. Without workers it is one,
-    in which the caches fill again.
+    That is the number of batches that workers prefetch meanwhile, or, without
+    workers, one, in which the caches fill again.
     """
     workers = loader.get('num_workers', 0)
     return max(1, workers * (loader.get('prefetch_factor') or 2))
@@ -211,12 +211,12 @@ def load_training(
     options: Optional[Dict[str, Any]] = None,
     work_dir: Optional[str] = None,
 ) -> Config:
-    """Read a config that trains something.
+    """Read a training config.
 
     Args:
-        path (str): The config, and with it
-        options (dict, optional): and
-        work_dir (str, optional): as :func:`load_config` takes them.
+        path (str): See :func:`load_config`.
+        options (dict, optional): Likewise.
+        work_dir (str, optional): Likewise.
 
     Raises:
         SettingError: If there is no such config, or it trains nothing.
@@ -233,13 +233,13 @@ def load_training(
 
 
 def _adapt(cfg: Config, settings: CostSettings) -> List[str]:
-    """Leave the training alone, without what surrounds it.
+    """Reduce a config to the bare training.
 
     Returns:
-        list[str]: What a reader of the figures must know.
+        list[str]: Notes for a reader of the figures.
     """
     notes = []
-    # Weights don't change the cost.
+    # Weights don't affect the cost.
     if cfg.model.get('teacher_ckpt'):
         cfg.model.teacher_ckpt = None
         notes.append('a teacher of random weights')
@@ -249,11 +249,12 @@ def _adapt(cfg: Config, settings: CostSettings) -> List[str]:
     cfg.setdefault('default_hooks', {})['checkpoint'] = None
     if settings.batch_size:
         cfg.train_dataloader.batch_size = settings.batch_size
-    # A smaller last batch would count as a step like any other.
+    # A smaller last batch would count as a full step.
     cfg.train_dataloader.drop_last = True
     if settings.synthetic_data:
         notes.append(replace_train_data(cfg, settings.image_size))
-    # Long enough, if an epoch is but one iteration; never shorter than it was.
+    # Long enough even if an epoch is one iteration, and never shorter than
+    # before.
     settle = count_settling(cfg.train_dataloader)
     iterations = settings.warmup + settings.rounds * (settings.steps + settle)
     for key in ('max_epochs', 'max_iters'):

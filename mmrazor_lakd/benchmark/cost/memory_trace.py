@@ -1,7 +1,7 @@
-"""Which part of a training step holds how much memory, and when.
+"""Memory of the parts of a training step over time.
 
-PyTorch's profiler notes every allocation and release of a tensor's memory,
-to the byte. Named ranges around the parts of the step say whose they are.
+PyTorch's profiler records every allocation and release of tensor memory, to
+the byte. Named ranges around the parts of the step tell the owners.
 """
 
 import warnings
@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from ...errors import SettingError
 
-#: To whom memory can belong: who allocated it, whoever releases it.
+#: Owners of memory: the part that allocated it, whichever releases it.
 CATEGORIES = ('teacher', 'student', 'losses', 'other')
 STEP = 'cost/step'
 _OWNERS = {
@@ -29,16 +29,16 @@ _OWNERS = {
 
 
 class MemoryTrace(NamedTuple):
-    """The memory of one step, of which the resting state is no part.
+    """The memory of one step, without the resting state.
 
     Attributes:
         times (np.ndarray): When each allocation or release happened, as a
             fraction of the step, shape (E,). The first is 0: what was left
-            over from the step before.
-        live (np.ndarray): Bytes that live from then on, shape (E, 4), one
+            over from the previous step.
+        live (np.ndarray): Bytes allocated from then on, shape (E, 4), one
             column for each of :data:`CATEGORIES`.
-        backwards (list[tuple[str, float, float]]): Name, begin and end of
-            each early backward, as fractions of the step.
+        backwards (list[tuple[str, float, float]]): Name, start and end of each
+            early backward, as fractions of the step.
     """
 
     times: np.ndarray
@@ -47,20 +47,20 @@ class MemoryTrace(NamedTuple):
 
     @property
     def peak(self) -> int:
-        """The most bytes that live at one time."""
+        """int: Maximum of the allocated bytes."""
         return int(self.live.sum(1).max())
 
     def at_peak(self) -> Dict[str, int]:
-        """Bytes of each category at the moment of the peak."""
+        """Return the bytes of each category at the moment of the peak."""
         moment = self.live[self.live.sum(1).argmax()]
         return dict(zip(CATEGORIES, moment.tolist()))
 
     def highest(self, category: str) -> int:
-        """The most bytes of one category alone, whenever that is."""
+        """Return the maximum of the bytes of one category alone."""
         return int(self.live[:, CATEGORIES.index(category)].max())
 
     def thinned(self, points: int = 500) -> 'MemoryTrace':
-        """Keep the highest moment of each of so many spans of time."""
+        """Keep the highest moment in each of ``points`` spans of time."""
         total = self.live.sum(1)
         spans = np.minimum((self.times * points).astype(int), points - 1)
         # ordered by span, and within a span by height: its last is highest
@@ -71,19 +71,20 @@ class MemoryTrace(NamedTuple):
 
 
 def trace_memory(step: Callable[[], None], device: str) -> MemoryTrace:
-    """Run a step twice and trace the second time.
+    """Run a step twice and trace the second run.
 
-    What the first run leaves behind and the second one releases, such as
-    maps in MMRazor's recorders, is thereby known, and counted until then.
+    This way, what the first run leaves behind and the second one releases,
+    such as maps in MMRazor's recorders, is known, and counted until its
+    release.
 
     Args:
-        step (Callable): What to trace. Ranges of ``record_function`` in it
-            tell the owners: those that :func:`annotate_step` opens, and
-            those of a distiller, whose names begin with ``'lakd/'``.
+        step (Callable): The step. Its ``record_function`` ranges tell the
+            owners: those of :func:`annotate_step`, and those of a distiller,
+            whose names begin with ``'lakd/'``.
         device (str): ``'cpu'`` or ``'cuda'``; other memory is not traced.
 
     Raises:
-        SettingError: If this PyTorch doesn't tell what was allocated.
+        SettingError: If this PyTorch version doesn't report allocations.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'Warning: Profiler clears events')
@@ -120,7 +121,7 @@ def trace_memory(step: Callable[[], None], device: str) -> MemoryTrace:
 
 
 def _walk(roots) -> Iterator:
-    """Give the events of a tree; recursion could be too deep for Python."""
+    """Yield the events of a tree; recursion could be too deep for Python."""
     stack = list(roots)
     while stack:
         event = stack.pop()
@@ -129,18 +130,18 @@ def _walk(roots) -> Iterator:
 
 
 def _owner(name: str) -> str:
-    """Say to which category a range's memory belongs."""
+    """Return the category of a range's memory."""
     if name in _OWNERS:
         return _OWNERS[name]
     return 'student' if name.endswith('.backward') else 'losses'
 
 
 def _make_trace(allocations: List, ranges: List) -> MemoryTrace:
-    """Add up allocations and releases in the order of time.
+    """Sum allocations and releases in chronological order.
 
-    The owner is the innermost range that is open at that time, in whatever
-    thread: on a GPU a backward runs in a thread of its own, while the one
-    that opened the range waits.
+    The owner is the innermost range open at that time, in any thread: on a GPU
+    a backward pass runs in its own thread, while the one that opened the range
+    waits.
     """
     begin, end = next(
         (r.start_time_ns, r.end_time_ns)
@@ -153,7 +154,7 @@ def _make_trace(allocations: List, ranges: List) -> MemoryTrace:
     for event in allocations:
         time, memory = event.start_time_ns, event.extra_fields
         if memory.alloc_size > 0:
-            # Sorted by their begins, so the last one that is open is innermost
+            # Sorted by start, so the last one that is open is the innermost
             owner = next(
                 (
                     _owner(r.name)
@@ -164,7 +165,7 @@ def _make_trace(allocations: List, ranges: List) -> MemoryTrace:
             )
             living[memory.ptr] = (owner, memory.alloc_size)
             now[owner] += memory.alloc_size
-        elif memory.ptr in living:  # else it is older than the trace
+        elif memory.ptr in living:  # otherwise it is older than the trace
             owner, size = living.pop(memory.ptr)
             now[owner] -= size
         state = [now[category] for category in CATEGORIES]

@@ -1,4 +1,4 @@
-"""The report of what configs cost: screen, Markdown, CSV, JSON, pictures."""
+"""The cost report: console, Markdown, CSV, JSON, figures."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from .table import TABLE_SECTIONS, format_row, make_rows
 
 
 def make_sections(rows: Sequence[Dict[str, Any]]) -> List[Section]:
-    """Make the tables of rows that :func:`make_rows` has computed."""
+    """Build the tables from the rows of :func:`make_rows`."""
     return [
         Section(
             section.title,
@@ -28,7 +28,7 @@ def make_sections(rows: Sequence[Dict[str, Any]]) -> List[Section]:
 
 
 def describe_measurements(report: Dict[str, Any]) -> List[str]:
-    """Say in lines what a reader of the tables must know."""
+    """Describe the measurements for a reader of the tables."""
     lines = describe_origin(report)
     lines.append(f'reference: {report["reference"]}')
     loops = {r['floor']: [] for r in report['results']}
@@ -51,20 +51,20 @@ def write_cost_report(
     command: str,
     console: Console,
 ) -> None:
-    """Write tables and pictures, and print the tables.
+    """Write tables and figures, and print the tables.
 
     Args:
         out (Path): The folder for cost.md, cost.csv, cost.json, cost.png and
             memory_over_time.png.
-        found (Sequence[dict]): For each config its ``label`` and what
-            ``measure_cost`` gave, or else ``reason``: why it failed.
+        found (Sequence[dict]): For each config its ``label`` and the result of
+            ``measure_cost``, or ``reason``: why it failed.
         reference (str): Label of the one that the others are compared with.
-        command (str): What the user called.
+        command (str): The user's command.
         console (Console): Where to print.
     """
     results = [result for result in found if 'reason' not in result]
     by_label = {result['label']: result for result in results}
-    # Seconds that who only measures, in a process of its own, need not wait.
+    # Imported lazily, since it takes seconds.
     import pandas
 
     rows = make_rows(results, by_label.get(reference))

@@ -1,4 +1,4 @@
-"""Measures configs, each in a process of its own, one after another."""
+"""Measures configs one after another, each in its own process."""
 
 import json
 import re
@@ -25,17 +25,18 @@ def measure(
     threads: Optional[int],
     watch: Callable[[int], None],
 ) -> Dict[str, Any]:
-    """Measure one config in a process of its own.
+    """Measure one config in its own process.
 
     Args:
         settings (CostSettings): What to measure.
         files (Path): Name of the files to write, without the extension.
         folder (Path): Where to run it.
         threads (int, optional): Of PyTorch on the CPU.
-        watch (Callable): Is told from time to time how many rounds are done.
+        watch (Callable): Called from time to time with the number of finished
+            rounds.
 
     Returns:
-        dict: What was measured, or ``reason``: why it could not be.
+        dict: The measurements, or ``reason``: why there are none.
     """
     given, result, log = (
         files.parent / f'{files.name}{end}'
@@ -43,7 +44,7 @@ def measure(
     )
     files.parent.mkdir(parents=True, exist_ok=True)
     given.write_text(json.dumps(asdict(settings), indent=1))
-    result.unlink(missing_ok=True)  # of an earlier call
+    result.unlink(missing_ok=True)  # from an earlier call
     process = start_python(
         ['-m', 'mmrazor_lakd.benchmark.cost.measure', str(given), str(result)],
         folder=folder,
@@ -71,7 +72,7 @@ def measure_all(
     threads: Optional[int],
     console: Console,
 ) -> List[Dict[str, Any]]:
-    """Measure one config after the other, showing the time left.
+    """Measure one config after another, showing the time left.
 
     Args:
         settings (dict): What to measure, by its label.
@@ -81,9 +82,9 @@ def measure_all(
         console (Console): Where to show it.
 
     Returns:
-        list[dict]: For each its label and what :func:`measure` gives.
+        list[dict]: For each its label and the result of :func:`measure`.
     """
-    # Starting counts as a round, and so does the memory.
+    # Starting counts as a round, and so does measuring the memory.
     share = next(iter(settings.values())).rounds + 2
     found = []
     with make_progress(console) as progress:
@@ -130,17 +131,17 @@ def measure_and_report(
     Args:
         settings (dict): What to measure, by its label.
         reference (str): Label of the one that the others are compared with.
-        out (Path): The folder for all that is written.
+        out (Path): The folder for all output.
         threads (int, optional): Of PyTorch on the CPU.
-        command (str): What the user called.
+        command (str): The user's command.
         folder (Path): Where to run, from which paths are relative.
         console (Console): Where to show it.
 
     Returns:
-        bool: Whether every one could be measured.
+        bool: Whether every config could be measured.
 
     Raises:
-        SettingError: If not one could be.
+        SettingError: If none could be.
     """
     out.mkdir(parents=True, exist_ok=True)
     found = measure_all(settings, out, folder, threads, console)

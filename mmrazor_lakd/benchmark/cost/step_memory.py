@@ -1,4 +1,4 @@
-"""Measures the memory of a real training step, and of what rests between."""
+"""Measures the memory of a real training step, and that held in between."""
 
 import copy
 import gc
@@ -19,18 +19,18 @@ def measure_memory(
     """Measure the memory of a training step.
 
     Args:
-        model (nn.Module): It has trained before, so that the optimizer's
-            state exists.
-        optim_wrapper (OptimWrapper): Of the training.
-        data_batch (dict): As the data loader gives it.
+        model (nn.Module): Already trained, so that the optimizer's state
+            exists.
+        optim_wrapper (OptimWrapper): The training's.
+        data_batch (dict): As the data loader yields it.
 
     Returns:
         dict: In bytes: ``resting`` (weights, buffers, gradients and
         optimizer's state before the step), ``peak`` (of the step, above the
-        resting state), ``at_peak`` (of it each category's), ``highest`` (each
-        category's own maximum). Besides ``times``, ``live`` and ``backwards``
-        as in :class:`MemoryTrace`, and on a GPU ``allocated`` and
-        ``reserved``, the allocator's own peaks.
+        resting state), ``at_peak`` (each category's share of it), ``highest``
+        (each category's own maximum). Also ``times``, ``live`` and
+        ``backwards`` as in :class:`MemoryTrace`, and on a GPU ``allocated``
+        and ``reserved``, the allocator's own peaks.
     """
     device = 'cuda' if get_device() == 'cuda' else 'cpu'
     batches = [copy.deepcopy(data_batch) for _ in range(3)]
@@ -39,7 +39,7 @@ def measure_memory(
         model.train_step(batches.pop(), optim_wrapper)
 
     found: Dict[str, Any] = {}
-    gc.collect()  # cycles of the training must not be freed in the trace
+    gc.collect()  # reference cycles must not be freed in the trace
     resting = resting_bytes(model, optim_wrapper.optimizer)
     if device == 'cuda':
         torch.cuda.empty_cache()
@@ -66,7 +66,7 @@ def measure_memory(
 
 
 def resting_bytes(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """Add up what lives between two steps: each tensor once, in bytes."""
+    """Sum the bytes held between two steps, each tensor once."""
     networks = [model]
     # A frozen teacher need not be one of the model's own modules.
     if isinstance(getattr(model, 'teacher', None), nn.Module):
@@ -93,9 +93,9 @@ def annotate_step(model: nn.Module, optim_wrapper) -> Iterator[None]:
 
     Args:
         model (nn.Module): An algorithm of MMRazor's with a teacher and an
-            architecture, or a model without a teacher, which then is the
+            architecture, or a model without a teacher, which is then the
             student.
-        optim_wrapper (OptimWrapper): The one that the step is given.
+        optim_wrapper (OptimWrapper): The argument of the step.
     """
     parts = {
         'cost/teacher': getattr(model, 'teacher', None),

@@ -1,4 +1,4 @@
-"""Random images of the right size, where the real ones are not at hand."""
+"""Random images of the right size, for use without the real data."""
 
 import inspect
 from typing import Any, Optional, Tuple
@@ -11,7 +11,7 @@ from torch import Tensor
 from ...datasets.in_memory import InMemoryDataset
 from ...errors import SettingError
 
-# No more than this many images, which is what CIFAR has, nor bytes.
+# Maximum number of images, which is CIFAR's, and of bytes.
 MAX_IMAGES = 50_000
 MAX_BYTES = 200 * 2**20
 
@@ -19,11 +19,11 @@ MAX_BYTES = 200 * 2**20
 def make_images(
     size: int, num_classes: int, batch_size: int
 ) -> Tuple[Tensor, Tensor]:
-    """Make random images and labels: 200 MiB, or 8 batches if those are more.
+    """Make random images and labels: 200 MiB, or 8 batches if that is more.
 
     Args:
         size (int): Height and width in pixels.
-        num_classes (int): The labels take turns.
+        num_classes (int): The labels cycle through them.
         batch_size (int): Of the training.
 
     Returns:
@@ -63,12 +63,12 @@ class SyntheticImages(InMemoryDataset):
 
 
 def replace_train_data(cfg: Config, size: Optional[int] = None) -> str:
-    """Let a config train on synthetic images.
+    """Make a config train on synthetic images.
 
-    A data set of ours that holds its images in memory keeps its class and its
-    pipeline, and is given other images. Any other one is replaced, and with it
-    the workers and the pipeline that would have read and cut its images. Data
-    sets that wrap another one stay.
+    An in-memory data set of ours keeps its class and its pipeline, and gets
+    other images. Any other one is replaced, together with the workers and the
+    pipeline that would have read and cropped its images. Wrappers of data sets
+    are kept.
 
     Args:
         cfg (Config): A training config; it is changed.
@@ -76,7 +76,7 @@ def replace_train_data(cfg: Config, size: Optional[int] = None) -> str:
             that of the configured data set's images.
 
     Returns:
-        str: What was done, for a note.
+        str: Description of the change, for a note.
 
     Raises:
         SettingError: If ``size`` is needed, but not given.
@@ -121,7 +121,7 @@ def _configured_size(dataset: Config) -> int:
         if 'download' in inspect.signature(kind).parameters:
             options['download'] = False
         return DATASETS.build(options)[0]['inputs'].shape[-1]
-    except Exception as error:  # what a data set without files may raise
+    except Exception as error:  # such as missing files
         raise SettingError(
             f'The data set {dataset.type} gives no image whose size could be '
             f'taken ({str(error).splitlines()[0]}); set --image-size.'

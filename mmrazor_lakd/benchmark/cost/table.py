@@ -1,4 +1,4 @@
-"""The table of what configs cost: its rows, and how they are shown."""
+"""The cost table: its rows, and their format."""
 
 from statistics import median
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -52,15 +52,15 @@ TABLE_SECTIONS = (
 
 
 def step_peak(memory: Dict[str, Any]) -> int:
-    """Peak of a step above the resting state, in bytes.
+    """Return a step's peak above the resting state, in bytes.
 
-    On a GPU the allocator's own figure, of a step that was not traced.
+    On a GPU this is the allocator's own figure, from a step without tracing.
     """
     return memory.get('allocated_above_rest', memory['peak'])
 
 
 def loop_ratios(result: Dict[str, Any]) -> List[float]:
-    """Time of each round over that of its bare loop."""
+    """Return each round's time relative to its bare loop's."""
     return [t / f for t, f in zip(result['step_ms'], result['floor_ms'])]
 
 
@@ -70,15 +70,15 @@ def make_rows(
     """Compute the table.
 
     Args:
-        results (Sequence[dict]): What ``measure_cost`` gave for each config,
+        results (Sequence[dict]): Result of ``measure_cost`` for each config,
             with its ``label``.
-        reference (dict, optional): The one of them that the others are
-            compared with; None if it failed.
+        reference (dict, optional): The one that the others are compared with;
+            None if it failed.
 
     Returns:
-        list[dict]: A row a config, by the names in :data:`TABLE_SECTIONS`, in
-        milliseconds and MiB. ``same floor`` tells whether time/reference is a
-        ratio of ratios to the bare loop.
+        list[dict]: A row per config, keyed by the names in
+        :data:`TABLE_SECTIONS`, in milliseconds and MiB. ``same floor`` tells
+        whether time/reference is a ratio of ratios to the bare loop.
     """
     mib = 2**20
     rows = []
@@ -121,7 +121,7 @@ def make_rows(
 
 
 def format_row(row: Dict[str, Any], columns: Sequence[str]) -> List[str]:
-    """Write a row's values as they stand in a table."""
+    """Format a row's values for the table."""
     cells = []
     for name in columns:
         value = row.get(name)

@@ -1,1 +1,1 @@
-"""Suites: many trainings, one table."""
+"""Suites: many trainings in one table."""

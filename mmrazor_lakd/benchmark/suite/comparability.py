@@ -1,4 +1,4 @@
-"""Refuses to train what could not be compared with the results so far."""
+"""Checks that new trainings will be comparable with the results so far."""
 
 from pathlib import Path
 from typing import Dict, Iterator, Sequence, Tuple
@@ -11,7 +11,7 @@ from .teachers import Teachers
 
 
 def check_teachers(suite: Suite, report: Path, teachers: Teachers) -> None:
-    """Refuse to go on with another teacher than the results have.
+    """Check that the teachers are those of the results.
 
     Args:
         suite (Suite): The suite.
@@ -50,7 +50,7 @@ def check_teachers(suite: Suite, report: Path, teachers: Teachers) -> None:
 def check_precision(
     suite: Suite, report: Path, missing: Sequence[Training]
 ) -> None:
-    """Refuse to put results of two precisions into one table.
+    """Check that all results of a table have the same precision.
 
     Args:
         suite (Suite): The suite.
@@ -74,7 +74,7 @@ def check_precision(
 
 
 def precision(training: Training) -> str:
-    """Say in which precision a training's forward passes run here."""
+    """Return the precision of a training's forward passes on this machine."""
     if training.optim_wrapper == 'Bfloat16OptimWrapper':
         return 'bfloat16' if has_fast_bfloat16() else 'float32'
     half = training.optim_wrapper == 'AmpOptimWrapper'
@@ -84,7 +84,7 @@ def precision(training: Training) -> str:
 def _known(
     suite: Suite, kept: Dict[str, Kept]
 ) -> Iterator[Tuple[Training, Kept]]:
-    """Yield the students that have a result, with it."""
+    """Yield the students that have a result, with the result."""
     for student in suite.students:
         if student.name in kept:
             yield student, kept[student.name]

@@ -1,4 +1,4 @@
-"""Two reports of suites side by side."""
+"""Comparison of two reports of suites."""
 
 from pathlib import Path
 from typing import Dict, Tuple
@@ -15,7 +15,7 @@ Key = Tuple[str, str]
 
 
 def read_last_accuracies(report: Path) -> Dict[Key, Dict[int, float]]:
-    """Read the last accuracies of a report's methods.
+    """Read the last accuracies of the methods in a report.
 
     Returns:
         dict: Accuracy in % by seed, by pair and method.
@@ -47,7 +47,7 @@ def read_last_accuracies(report: Path) -> Dict[Key, Dict[int, float]]:
 
 
 def compare(first: Path, second: Path) -> Table:
-    """Make the table of two reports.
+    """Build the table of two reports.
 
     Args:
         first (Path): The folder of a report.

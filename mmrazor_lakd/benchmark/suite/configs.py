@@ -1,4 +1,4 @@
-"""How a suite reads the configs of its trainings."""
+"""Reading of the configs of a suite's trainings."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from ...distillers.stage_expansion import expand_model
 from ...errors import SettingError
 from ..cost.measure import load_training
 
-#: the parts of a config that the methods of a pair have in common
+#: the parts of a config that the methods of a pair share
 SHARED = (
     'data_preprocessor',
     'train_dataloader',
@@ -23,9 +23,9 @@ SHARED = (
     'optim_wrapper',
     'param_scheduler',
 )
-#: the parts of a config that decide what a training ends with
+#: the parts of a config that decide a training's result
 DECISIVE = ('model', *SHARED, 'randomness')
-#: names of settings that say where things are and how they get here
+#: names of settings that say where things are and how they are loaded
 INCIDENTAL = (
     'teacher_ckpt',
     'data_root',
@@ -38,7 +38,8 @@ INCIDENTAL = (
 def load_config_of(root: Path, config: str, options: Dict[str, Any]) -> Config:
     """Read a config with options.
 
-    One that the tree lacks is read as :func:`place_config` would write it.
+    If the file doesn't exist, the config is read as :func:`place_config` would
+    write it.
     """
     with TemporaryDirectory() as folder:
         path = place_config(root, config, Path(folder))
@@ -51,10 +52,10 @@ def place_config(root: Path, config: str, folder: Path) -> str:
     Args:
         root (Path): The folder to which the config's path is relative.
         config (str): Path of the config.
-        folder (Path): Where one that the tree lacks is written.
+        folder (Path): Where to write one that doesn't exist.
 
     Returns:
-        str: Path of the config, relative to ``root`` where it lies in it.
+        str: Path of the config, relative to ``root`` if it is inside.
     """
     found = missing_config(root, config)
     if found is None:
@@ -65,9 +66,9 @@ def place_config(root: Path, config: str, folder: Path) -> str:
 
 
 def missing_config(root: Path, config: str) -> Optional[Tuple[str, str]]:
-    """Find method and pair of a config that the tree lacks; None if it has it.
+    """Return method and pair of a missing config; None if it exists.
 
-    Also None for one that is not named after a method and a pair.
+    Also None if it isn't named after a method and a pair.
     """
     if (root / config).is_file():
         return None
@@ -77,9 +78,9 @@ def missing_config(root: Path, config: str) -> Optional[Tuple[str, str]]:
 def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
     """Fit a config's training to another number of epochs.
 
-    The steps of a learning rate that falls at certain epochs move alike, and
-    the warm-up of a loss takes the same part of the training; a cosine over
-    the whole training stretches by itself.
+    The steps of a multi-step learning rate are scaled too, and the warm-up of
+    a loss keeps its fraction of the training; a cosine over the whole training
+    scales by itself.
     """
     options = {'train_cfg.max_epochs': epochs}
     planned = cfg.train_cfg.max_epochs
@@ -109,14 +110,14 @@ def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
 
 
 def digest(cfg: Config) -> str:
-    """Hash the settings that decide what a training ends with.
+    """Hash the settings that decide a training's result.
 
-    Stages are written out before: kept results belong to a config by its
-    digest, which says what is trained, and not in which form it is written.
+    Stages are expanded first: kept results belong to a config by its digest,
+    which depends on what is trained, not on how it is written.
     """
     kept = {name: decisive_part(cfg, name) for name in DECISIVE}
     kept['model'] = expand_model(kept['model'])
-    # Only where they are used: digests of results are kept.
+    # Only if used, so that digests of earlier results stay valid.
     if cfg.get('load_from'):
         kept['load_from'] = cfg.load_from
     if cfg.get('auto_scale_lr', {}).get('enable'):
@@ -126,7 +127,7 @@ def digest(cfg: Config) -> str:
 
 
 def decisive_part(cfg: Config, name: str) -> Any:
-    """Take a part of a config without what says where things are."""
+    """Return a part of a config without its :data:`INCIDENTAL` settings."""
 
     def decisive(value):
         if isinstance(value, dict):
@@ -141,7 +142,7 @@ def decisive_part(cfg: Config, name: str) -> Any:
 
 
 def flatten_options(options: Dict[str, Any]) -> Dict[str, Any]:
-    """Write nested settings with dotted names, as --cfg-options has them.
+    """Write nested settings with dotted names, as in --cfg-options.
 
     Examples:
         >>> flatten_options({'a': {'b': {'c': 1}, 'd': {}}, 'e.f': 2})
@@ -158,7 +159,7 @@ def flatten_options(options: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _is_read_as(text: str, value: Any) -> bool:
-    """Tell whether MMEngine reads an option's text as this value."""
+    """Check whether MMEngine parses an option's text as this value."""
 
     def plain(value):
         if isinstance(value, (list, tuple)):
@@ -167,7 +168,7 @@ def _is_read_as(text: str, value: Any) -> bool:
 
     try:
         return plain(DictAction._parse_iterable(text)) == plain(value)
-    except AssertionError:  # brackets without their other half
+    except AssertionError:  # unbalanced brackets
         return False
 
 
@@ -175,7 +176,7 @@ def format_options(options: Dict[str, Any]) -> List[str]:
     """Write settings as arguments of --cfg-options.
 
     Raises:
-        SettingError: If a value can't be written so.
+        SettingError: If a value can't be written this way.
 
     Examples:
         >>> format_options({'a.b': [1, 2], 'c': None, 'd': 'x'})

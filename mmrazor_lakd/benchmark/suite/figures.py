@@ -1,4 +1,4 @@
-"""Pictures of a suite's results."""
+"""Figures of a suite's results."""
 
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence
@@ -26,19 +26,19 @@ COLORS = (GREY, BLACK, ORANGE, SKY_BLUE, GREEN, WINE, BLUE, PURPLE)
 EMPHASIS = VERMILION
 EMPHASISED = 'LAKD'
 MARKERS = 'os^Dv<>Pd*X'
-# Curves of more methods can't be told apart; then so many of the best and of
-# the worst get a colour.
+# Curves of more methods can't be told apart; then only the best and the worst,
+# up to this many, get a colour.
 MOST_CURVES = 2 * len(COLORS)
 ENDS = 5
 
 
 def is_variant(method: str) -> bool:
-    """Tell whether a method is LAKD with another setting."""
+    """Check whether a method is LAKD with another setting."""
     return method.startswith(f'{EMPHASISED}, ')
 
 
 def style(number: int, method: str) -> Dict[str, Any]:
-    """Choose how a method is drawn, the same in all pictures."""
+    """Return a method's style, the same in all figures."""
     if method == EMPHASISED:
         return dict(color=EMPHASIS, linestyle='-', marker='o')
     if is_variant(method):
@@ -62,12 +62,12 @@ def draw_accuracies(
     title: str,
     teacher: Optional[float],
 ) -> None:
-    """Draw each method's last accuracy: its seeds, mean and deviation.
+    """Draw each method's last accuracy: seeds, mean and standard deviation.
 
     Args:
-        path (Path): The picture to write.
+        path (Path): The file to write.
         table (DataFrame): One pair's rows of :func:`make_table`.
-        title (str): Above the picture.
+        title (str): Title of the figure.
         teacher (float, optional): The teacher's accuracy in %.
     """
     rows = table[table['seeds'] > 0].sort_values('last', kind='stable')
@@ -109,7 +109,7 @@ def draw_accuracies(
         '(dots: seeds; bar: mean; whiskers: standard deviation)'
     )
     above = '' if teacher is None else f'\nteacher: {teacher:.2f} %'
-    # over the whole figure: long names leave the axes too narrow for it
+    # over the whole figure: with long names the axes are too narrow for it
     figure.suptitle(f'{title}{above}', fontsize=11)
     figure.savefig(path, dpi=110)
 
@@ -121,8 +121,8 @@ def choose_curves(last: Dict[str, float]) -> List[str]:
         last (dict[str, float]): Last accuracy by method, in the suite's order.
 
     Returns:
-        list[str]: In the same order: all, or LAKD and the two ends of a list
-        that is too long.
+        list[str]: In the same order: all, or LAKD and the best and worst if
+        there are too many.
     """
     if len(last) <= MOST_CURVES:
         return list(last)
@@ -141,11 +141,11 @@ def draw_curves(
     """Draw the mean accuracy of the seeds over epochs, or over time.
 
     Args:
-        path (Path): The picture to write.
+        path (Path): The file to write.
         results (Sequence[dict]): Of one pair's students.
-        methods (Sequence[str]): All methods of the suite, which fixes the
+        methods (Sequence[str]): All methods of the suite, which determine the
             colours.
-        title (str): Above the picture.
+        title (str): Title of the figure.
         step_ms (dict, optional): Time of a training step by method, in
             milliseconds, for the horizontal axis. Defaults to None: epochs.
     """
@@ -162,7 +162,7 @@ def draw_curves(
     named = choose_curves({m: mean[-1] for m, mean in means.items()})
     figure = make_figure(named)
     axis = figure.subplots()
-    # The colours are those of the other pictures, where there are enough.
+    # The colours are those of the other figures, if there are enough.
     order = list(methods) if len(named) == len(means) else named
     others = f'{len(means) - len(named)} others, in between'
     for method, mean in means.items():
@@ -171,7 +171,7 @@ def draw_curves(
             axis.plot(
                 places, mean, color='#CCCCCC', lw=0.8, zorder=1, label=others
             )
-            others = '_'  # hides a line from the legend
+            others = '_'  # hides the line from the legend
             continue
         emphasised = method == EMPHASISED
         axis.plot(
@@ -208,12 +208,12 @@ def draw_peak_memory(
     """Draw accuracy against the peak memory of a training step.
 
     Args:
-        path (Path): The picture to write.
+        path (Path): The file to write.
         table (DataFrame): One pair's rows of :func:`make_table`, with
             ``memory``.
-        methods (Sequence[str]): All methods, which fixes the colours.
-        reference (str): The method whose memory counts as 1.
-        title (str): Above the picture.
+        methods (Sequence[str]): All methods, which determine the colours.
+        reference (str): The method whose memory is 1.
+        title (str): Title of the figure.
     """
     figure = make_figure(table['method'])
     axis = figure.subplots()

@@ -1,4 +1,4 @@
-"""Shows on the screen how far a suite is."""
+"""Shows the progress of a suite on the console."""
 
 import time
 from typing import Dict, List, Optional, Sequence
@@ -15,11 +15,11 @@ from .suite import TEACHER, Training
 
 
 class SuiteView:
-    """A live table of the trainings at work; lines where there is no screen.
+    """A live table of the running trainings; plain lines without a terminal.
 
     Args:
-        trainings (Sequence[Training]): Those that are to be trained.
-        jobs (int): How many run at once.
+        trainings (Sequence[Training]): The trainings to run.
+        jobs (int): Number of trainings that run at once.
         console (Console): Where to show it.
     """
 
@@ -30,7 +30,7 @@ class SuiteView:
         self.console = console
         self.total = len(trainings)
         self.done = 0
-        # what is left, by name: epochs not yet trained
+        # epochs still to train, by name
         self.left: Dict[str, int] = {t.name: t.epochs for t in trainings}
         self.seconds: List[float] = []  # of each epoch trained so far
         self.started = time.time()
@@ -46,7 +46,7 @@ class SuiteView:
             self.live.stop()
 
     def update(self, running: Sequence[Process], waiting: int) -> None:
-        """Show what runs now."""
+        """Show the running trainings."""
         if not self.console.is_terminal:
             return
         table = Table(box=None, pad_edge=False)
@@ -81,7 +81,7 @@ class SuiteView:
         self.live.update(Group(head, bar, table))
 
     def time_left(self, speeds: Sequence[float] = ()) -> Optional[float]:
-        """Estimate the seconds that are left, from all epochs so far."""
+        """Estimate the seconds left, from all epochs so far."""
         known = [*self.seconds, *speeds]
         if not known:
             return None
@@ -89,7 +89,7 @@ class SuiteView:
         return epochs * sum(known) / len(known) / self.jobs
 
     def finished(self, process: Process, accuracy: float) -> None:
-        """Tell that a training is done, and what it reached."""
+        """Report that a training is done, with its accuracy."""
         training = process.training
         seconds = time.time() - process.started
         trained = training.epochs - process.start_epoch
@@ -103,7 +103,7 @@ class SuiteView:
         )
 
     def failed(self, training: Training, reason: str) -> None:
-        """Tell that a training has failed."""
+        """Report that a training has failed."""
         self._end(training)
         self._print(f'{title(training)} FAILED: {reason}')
 
@@ -116,14 +116,14 @@ class SuiteView:
 
 
 def title(training: Training) -> str:
-    """Name a training on the screen."""
+    """Return a training's name on the console."""
     if training.method == TEACHER:
         return f'teacher {training.pair}'
     return f'{training.method}, seed {training.seed}, {training.pair}'
 
 
 def duration(seconds: Optional[float]) -> str:
-    """Write a time as a user reads it.
+    """Format a duration for a user.
 
     Examples:
         >>> duration(42.1), duration(200), duration(9000), duration(None)

@@ -1,4 +1,4 @@
-"""The report of a suite: Markdown, CSV, pictures."""
+"""The report of a suite: Markdown, CSV, figures."""
 
 import shlex
 import shutil
@@ -43,21 +43,21 @@ def write_suite_report(
     root: Path,
     console: Console,
 ) -> List[Dict[str, str]]:
-    """Write report.md, report.csv and the pictures.
+    """Write report.md, report.csv and the figures.
 
     Args:
         report (Path): The folder, with the results in it.
         suite (Suite): The suite.
-        failures (Sequence[dict]): What failed just now, ``name`` and
+        failures (Sequence[dict]): New failures, each with ``name`` and
             ``reason``.
-        others (int): How many results of other settings the folder has.
-        command (str): What the user called.
-        measure (bool): Whether to measure the cost of a step anew.
+        others (int): Number of results of other settings in the folder.
+        command (str): The user's command.
+        measure (bool): Whether to measure the cost of a step again.
         root (Path): The project's folder.
         console (Console): Where to print the tables.
 
     Returns:
-        list[dict]: ``failures``, and what could not be measured.
+        list[dict]: ``failures``, and those of the cost measurement.
 
     Raises:
         SettingError: If there is nothing to report.
@@ -108,15 +108,15 @@ def write_suite_report(
 def measure_costs(
     report: Path, suite: Suite, root: Path, console: Console
 ) -> List[Dict[str, str]]:
-    """Measure a step of each method of each pair, one after another.
+    """Measure a step of each method of each pair, one at a time.
 
     Returns:
-        list[dict]: What failed, ``name`` and ``reason``.
+        list[dict]: Failures, each with ``name`` and ``reason``.
     """
     titles = [method['title'] for method in suite.settings['methods']]
     failures = []
     for pair in suite.settings['pairs']:
-        # Within the project, the command reads alike on every machine.
+        # Within the project, the command reads the same on every machine.
         out = (report / 'cost' / pair).resolve()
         shown = out.relative_to(root) if out.is_relative_to(root) else out
         jobs, settings = {}, {}
@@ -141,7 +141,7 @@ def measure_costs(
         command += ['--threads', str(suite.settings['threads'])]
         command += ['--out', str(shown)]
         try:
-            # It prints what fails; the rest is measured.
+            # Failures are printed; the rest is measured.
             done = measure_and_report(
                 {title: settings[title] for title in titles},
                 reference,
@@ -172,8 +172,8 @@ def read_costs(
 ) -> Dict[str, Dict[str, Any]]:
     """Read the measured cost of a step, by method.
 
-    It is empty if there is none, or if it was compared with another method
-    than ``reference``.
+    Empty if there is none, or if it was compared with a method other than
+    ``reference``.
     """
     path = report / 'cost' / pair / 'cost.json'
     cost = read_json(path) if path.is_file() else {}
@@ -190,7 +190,7 @@ def make_section(
     results: Sequence[Dict[str, Any]],
     costs: Dict[str, Dict[str, Any]],
 ) -> Section:
-    """Make one pair's table and pictures."""
+    """Build one pair's table and figures."""
     settings = suite.settings
     rows = table[table['pair'] == pair]
     mine = [result for result in results if result['pair'] == pair]
@@ -212,7 +212,7 @@ def make_section(
             add('epochs', 'Accuracy over epochs'), mine, methods, title
         )
         if costs:
-            # By the ratios: single step times differ with the machine's load.
+            # From the ratios: single step times vary with the machine's load.
             step_ms = {
                 name: row['time/reference']
                 * costs[settings['reference']]['step ms']
@@ -240,11 +240,11 @@ def make_section(
 def describe_trainings(
     results: Sequence[Dict[str, Any]], report: Path, pair: str
 ) -> Iterator[str]:
-    """Say in lines how one pair's results were made."""
+    """Describe how one pair's results were obtained."""
     if not results:
         yield 'Not trained yet.'
         return
-    # Without its accuracy where a config lacks TeacherAccuracyHook.
+    # The accuracy is missing if a config lacks TeacherAccuracyHook.
     teachers = {(r['teacher'], r['teacher_top1'] or 0) for r in results}
     for digest, accuracy in sorted(t for t in teachers if t[0]):
         known = f'{accuracy:.2f} %, ' if accuracy else ''

@@ -1,4 +1,4 @@
-"""What a training of a suite ended with, as it is read, kept and found."""
+"""The results of a suite's trainings: reading, keeping and finding them."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from ...errors import SettingError
 from .suite import TEACHER, Suite, Training, name_training
 
 RESULTS = 'results.jsonl'
-#: what tells results apart, and what the reports read of them
+#: what identifies a result, and what the reports read
 RESULT_KEYS = (
     'pair', 'method', 'seed', 'digest', 'teacher', 'top1', 'precision'
 )  # fmt: skip
@@ -25,7 +25,7 @@ def read_accuracies(work_dir: Path) -> Dict[int, float]:
     """Read the accuracy of each epoch from MMEngine's logs.
 
     Args:
-        work_dir (Path): Of one training, which may have been resumed.
+        work_dir (Path): Folder of one training, which may have been resumed.
 
     Returns:
         dict[int, float]: Top-1 accuracy in % by epoch, counted from 1.
@@ -38,17 +38,17 @@ def read_accuracies(work_dir: Path) -> Dict[int, float]:
 
 
 def read_teacher_accuracy(work_dir: Path) -> Optional[float]:
-    """Read what TeacherAccuracyHook found at the start of a training."""
+    """Read the accuracy that TeacherAccuracyHook logged."""
     name = f'teacher/{METRIC}'
     found = [e[name] for e in _read_scalars(work_dir) if name in e]
     return found[0] if found else None
 
 
 def _read_scalars(work_dir: Path) -> List[Dict[str, Any]]:
-    """Read what all starts of a training have logged, in order."""
+    """Read the logs of all starts of a training, in order."""
     entries = []
     for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        # A process that was killed may have left half a line.
+        # A killed process may have left an incomplete line.
         lines = log.read_text().splitlines()
         entries += [
             _parse(line, str(log)) for line in lines if line.endswith('}')
@@ -67,10 +67,10 @@ def read_step_seconds(work_dir: Path) -> Optional[float]:
 
 
 def read_last_losses(work_dir: Path) -> Dict[str, float]:
-    """Read the mean of what was logged of each loss in the last epoch.
+    """Read the mean of each logged loss over the last epoch.
 
-    Of methods with one objective it says more than an accuracy that is counted
-    in whole images.
+    For methods with the same objective it is finer than an accuracy, which is
+    counted in whole images.
     """
     # A resumed training has logged some iterations twice.
     logged = {e['step']: e for e in _read_scalars(work_dir) if 'loss' in e}
@@ -81,11 +81,11 @@ def read_last_losses(work_dir: Path) -> Dict[str, float]:
 
 
 def find_start_epoch(work_dir: Path) -> int:
-    """Find the epoch after which a stopped training goes on; 0 for none.
+    """Find the epoch after which a stopped training resumes; 0 for none.
 
     It is the last one that was both saved and evaluated: an epoch that was
-    saved alone is trained again, since MMEngine does not evaluate what it
-    resumes from.
+    only saved is trained again, since MMEngine doesn't evaluate the checkpoint
+    that it resumes from.
     """
     return max(
         (
@@ -98,7 +98,7 @@ def find_start_epoch(work_dir: Path) -> int:
 
 
 def checkpoint_path(work_dir: Path, epoch: int) -> Path:
-    """Name the checkpoint of an epoch."""
+    """Return the path of an epoch's checkpoint."""
     return work_dir / f'epoch_{epoch}.pth'
 
 
@@ -134,7 +134,7 @@ def count_iterations(checkpoint: Path, epochs: int) -> int:
 
 
 def hash_weights(path: Path) -> str:
-    """Hash the weights of a checkpoint, whatever else is in it.
+    """Hash the weights of a checkpoint and nothing else in it.
 
     Returns:
         str: 16 hexadecimal digits.
@@ -148,7 +148,7 @@ def hash_weights(path: Path) -> str:
 
 
 def save_weights(checkpoint: Path, path: Path) -> None:
-    """Keep a checkpoint's weights without its optimizer's state."""
+    """Save a checkpoint's weights without the optimizer's state."""
     loaded = read_checkpoint(str(checkpoint), 'checkpoint')
     meta = {
         name: value
@@ -162,10 +162,10 @@ def save_weights(checkpoint: Path, path: Path) -> None:
 
 
 class Kept(NamedTuple):
-    """A result that a report keeps.
+    """A result kept by a report.
 
     Attributes:
-        place (str): Where it stands, as a sentence names it.
+        place (str): Its location, for messages.
         result (dict): The result.
     """
 
@@ -174,10 +174,10 @@ class Kept(NamedTuple):
 
 
 def write_result(report: Path, result: Dict[str, Any]) -> None:
-    """Add a result to a report's, wholly or not at all.
+    """Add a result to a report atomically.
 
-    It takes the place of one of the same training: of a teacher whose weights
-    were lost. The lock of the folder keeps others from writing meanwhile.
+    It replaces one of the same training, such as of a teacher whose weights
+    were lost. The folder's lock keeps others from writing meanwhile.
     """
     path = report / RESULTS
     report.mkdir(parents=True, exist_ok=True)
@@ -194,12 +194,12 @@ def write_result(report: Path, result: Dict[str, Any]) -> None:
 def read_kept(report: Path) -> Dict[str, Kept]:
     """Read all results of a report, by the names of their trainings.
 
-    They stand in results.jsonl, a line each, in files beside it that were
-    brought from other machines (results*.jsonl), and in results/, where
-    earlier versions kept one file each.
+    They are in results.jsonl, a line each, in files next to it copied from
+    other machines (results*.jsonl), and in results/, where earlier versions
+    kept a file for each.
 
     Raises:
-        SettingError: If one is damaged, or two of one training differ.
+        SettingError: If one is damaged, or two of the same training differ.
     """
     found: Dict[str, Kept] = {}
     for kept in _read_all(report):
@@ -220,7 +220,7 @@ def read_kept(report: Path) -> Dict[str, Kept]:
 
 
 def _name(result: Dict[str, Any]) -> str:
-    """Name the training of a result, as :attr:`Training.name` does."""
+    """Return the name of a result's training, like :attr:`Training.name`."""
     key = ('pair', 'method', 'seed', 'digest')
     return name_training(*(result[part] for part in key))
 
@@ -238,8 +238,8 @@ def _read_all(report: Path) -> Iterator[Kept]:
 def read_results(report: Path, suite: Suite) -> List[Dict[str, Any]]:
     """Read the results that a suite has so far, teachers first.
 
-    Results of other settings, such as another number of epochs, may lie in
-    the same folder; they are not the suite's.
+    Results of other settings, such as another number of epochs, may be in the
+    same folder; they don't belong to the suite.
     """
     kept = read_kept(report)
     names = [training.name for training in _wanted(suite)]
@@ -257,5 +257,5 @@ def _wanted(suite: Suite) -> List[Training]:
 
 
 def is_teacher(result: Dict[str, Any]) -> bool:
-    """Tell whether a result is a teacher's."""
+    """Check whether a result is a teacher's."""
     return result['method'] == TEACHER

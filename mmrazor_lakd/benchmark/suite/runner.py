@@ -1,4 +1,4 @@
-"""Trains what a suite lacks: several processes at once, each one resumable."""
+"""Runs a suite's missing trainings in several resumable processes at once."""
 
 import json
 import shlex
@@ -33,13 +33,13 @@ from .teachers import Teachers
 
 POLL_SECONDS = 1
 OUTPUT = 'output.log'
-# Says with which teacher and in which precision a training was begun, and at
-# which commits it was started.
+# Records the teacher and the precision with which a training began, and the
+# commits at which it was started.
 MADE_WITH = 'made_with.json'
-# What its process is given.
+# The settings for its process.
 SETTINGS_FILE = 'settings.json'
 # What a suite needs besides a config's own settings: two checkpoints, since
-# the newest one may be half written when a training is killed.
+# the newest one may be incomplete when a training is killed.
 KEEPING = {
     'default_hooks.checkpoint.interval': 1,
     'default_hooks.checkpoint.max_keep_ckpts': 2,
@@ -49,10 +49,10 @@ KEEPING = {
 
 
 class Watcher(Protocol):
-    """Shows how far a suite is."""
+    """Shows the progress of a suite."""
 
     def update(self, running: Sequence['Process'], waiting: int) -> None:
-        """Show what runs now; called every second."""
+        """Show the running trainings; called every second."""
 
     def finished(self, process: 'Process', accuracy: float) -> None:
         """Show that a training is done."""
@@ -62,7 +62,7 @@ class Watcher(Protocol):
 
 
 class Process(NamedTuple):
-    """A training at work."""
+    """A running training."""
 
     training: Training
     work_dir: Path
@@ -74,14 +74,14 @@ class Process(NamedTuple):
 
 
 class SuiteRunner:
-    """Trains what is missing of a suite.
+    """Runs the missing trainings of a suite.
 
     Args:
         suite (Suite): The suite.
         root (Path): The project's folder, to which paths are relative.
-        work_dir (Path): Where the trainings leave logs and checkpoints.
-        report (Path): Where results and trained teachers are kept.
-        jobs (int): How many trainings run at once.
+        work_dir (Path): Folder for the trainings' logs and checkpoints.
+        report (Path): Folder for results and trained teachers.
+        jobs (int): Number of trainings that run at once.
     """
 
     def __init__(
@@ -104,22 +104,21 @@ class SuiteRunner:
     def run(
         self, missing: Sequence[Training], watcher: Watcher
     ) -> List[Dict[str, str]]:
-        """Train what :meth:`find_missing` has found.
+        """Run the trainings from :meth:`find_missing`.
 
         Args:
             missing (Sequence[Training]): Teachers before their students.
-            watcher (Watcher): Shows how far it is.
+            watcher (Watcher): Shows the progress.
 
         Returns:
-            list[dict]: For each training that failed its ``name`` and the
-            ``reason``.
+            list[dict]: ``name`` and ``reason`` of each training that failed.
 
         Raises:
-            SettingError: If another benchmark is at work in one of the
-                folders, or a given teacher can't be read.
+            SettingError: If another benchmark uses one of the folders, or a
+                given teacher can't be read.
         """
         for name in self.suite.settings['teacher_checkpoints']:
-            self.teachers.hash(name)  # which refuses one that is damaged
+            self.teachers.hash(name)  # raises if it is damaged
         with ExitStack() as locks:
             options = {self.work_dir: '--work-dir', self.report: '--report'}
             for folder, option in options.items():
@@ -134,7 +133,7 @@ class SuiteRunner:
             return self._run(list(missing))
 
     def find_missing(self, students: Sequence[Training]) -> List[Training]:
-        """List the students without a result, after teachers they lack."""
+        """List the students without a result, after their missing teachers."""
         kept = read_kept(self.report)
         missing = [s for s in students if s.name not in kept]
         needed = {student.teacher for student in missing}
@@ -169,7 +168,7 @@ class SuiteRunner:
         running: Dict[futures.Future, Process],
         failures: List[Dict[str, str]],
     ) -> Iterator[Process]:
-        """Start what can be started; who asks puts it among what runs."""
+        """Start what can be started; the caller adds it to ``running``."""
         failed = {failure['name'] for failure in failures}
         for training in list(waiting):
             if len(running) >= self.jobs:
@@ -188,14 +187,13 @@ class SuiteRunner:
                 self._fail(training, 'its teacher failed', failures)
 
     def _launch(self, training: Training, slot: int) -> Process:
-        """Start one training, or go on with it.
+        """Start or resume one training.
 
         Raises:
-            SettingError: If it was begun with another teacher, or in another
+            SettingError: If it began with another teacher or in another
                 precision, or the results so far have another teacher.
         """
-        # The teacher may have been trained just now, since its weights were
-        # lost.
+        # The teacher may just have been trained, since its weights were lost.
         check_teachers(self.suite, self.report, self.teachers)
         work_dir = self.work_dir / training.name
         start = find_start_epoch(work_dir)
@@ -242,13 +240,13 @@ class SuiteRunner:
     def _options(
         self, training: Training, recorded: bool = False
     ) -> Dict[str, Any]:
-        """Complete the options of a training.
+        """Return the complete options of a training.
 
         Args:
             training (Training): The training.
-            recorded (bool): Whether they are for the result, which names no
+            recorded (bool): Whether they are for the result, which contains no
                 folder of this machine: a teacher of a report elsewhere is
-                named from the report's folder on. Defaults to False.
+                given relative to the report's folder. Defaults to False.
         """
         options = {**training.options, **KEEPING}
         if not self.teachers.is_given(training.teacher):
@@ -261,7 +259,7 @@ class SuiteRunner:
         return options
 
     def _command(self, training: Training) -> List[str]:
-        """Write the command that trains the same, but for its folder."""
+        """Return the equivalent command, except for its folder."""
         options = self._options(training, recorded=True)
         return [
             'tools/train.py',
@@ -271,7 +269,7 @@ class SuiteRunner:
         ]
 
     def _recorded_command(self, training: Training) -> str:
-        """Write the command of a training that repeats it anywhere."""
+        """Return the command that repeats a training on any machine."""
         command = shlex.join(['python', *self._command(training)])
         missing = missing_config(self.root, training.config)
         if missing:
@@ -285,7 +283,7 @@ class SuiteRunner:
     def _finish(
         self, process: Process, failures: List[Dict[str, str]]
     ) -> None:
-        """Keep what a training ended with."""
+        """Keep the result of a training."""
         training, work_dir = process.training, process.work_dir
         code = process.popen.returncode
         accuracies = read_accuracies(work_dir)
@@ -301,7 +299,7 @@ class SuiteRunner:
         self._fail(training, reason, failures)
 
     def _keep(self, process: Process, accuracies: List[float]) -> None:
-        """Write a training's result, and a teacher's weights before it."""
+        """Write a training's result, after a teacher's weights."""
         training = process.training
         checkpoint = checkpoint_path(process.work_dir, training.epochs)
         if training.method == TEACHER:
@@ -324,7 +322,7 @@ class SuiteRunner:
                 jobs=self.jobs,
                 precision=precision(training),
                 machine=self.machine,
-                # of each start, where it was stopped in between
+                # one for each start, if it was resumed
                 commit=', then '.join(
                     dict.fromkeys(
                         start['commit'] or 'unknown'

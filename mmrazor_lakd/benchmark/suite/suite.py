@@ -1,4 +1,4 @@
-"""What a suite of trainings consists of, as configs/benchmark/ says it."""
+"""A suite of trainings, as described in configs/benchmark/."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ from .configs import (
     load_config_of,
 )
 
-#: what a suite says, with the type of each value
+#: the settings of a suite, with the type of each value
 SETTINGS = dict(
     title=str,
     pairs=list,
@@ -46,7 +46,7 @@ TEACHER = 'teacher'
 
 
 def name_training(pair: str, method: str, seed: int, digest: str) -> str:
-    """Name a training with its settings, for files and results."""
+    """Return a name of a training and its settings, for files and results."""
     method = re.sub(r'[^a-z0-9]+', '-', method.lower()).strip('-')
     return f'{pair}-{method}-seed{seed}-{digest[:8]}'
 
@@ -57,15 +57,15 @@ class Training(NamedTuple):
     Attributes:
         pair (str): Name of the pair of networks.
         method (str): Title of the method, or :data:`TEACHER`.
-        seed (int): Of the random generators.
+        seed (int): Seed of the random generators.
         config (str): Path of the config.
-        options (dict): Settings that override it, but for the teacher's
+        options (dict): Settings that override it, except the teacher's
             checkpoint.
-        epochs (int): How many epochs it takes.
+        epochs (int): Number of epochs.
         teacher (str | None): Name of its teacher's config; None without.
-        optim_wrapper (str): Type of its optimizer wrapper, which decides
-            on the precision.
-        digest (str): Of all settings that decide its result.
+        optim_wrapper (str): Type of its optimizer wrapper, which decides the
+            precision.
+        digest (str): Hash of all settings that decide its result.
     """
 
     pair: str
@@ -80,7 +80,7 @@ class Training(NamedTuple):
 
     @property
     def name(self) -> str:
-        """str: A name for files, of this training with these settings."""
+        """str: A name for files, unique to this training and its settings."""
         return name_training(self.pair, self.method, self.seed, self.digest)
 
 
@@ -90,10 +90,11 @@ class Suite(NamedTuple):
     Attributes:
         name (str): Name of its file.
         settings (dict): Those of :data:`SETTINGS`.
-        teachers (dict[str, Training | None]): By the name of the teacher's
-            config; None for one whose checkpoint the pair's configs name.
-        students (list[Training]): Seed by seed, so that a suite that was
-            stopped has compared all methods with the first seeds.
+        teachers (dict[str, Training | None]): Keyed by the name of the
+            teacher's config; None for one whose checkpoint is in the pair's
+            configs.
+        students (list[Training]): Seed by seed, so that a stopped suite has
+            compared all methods on the first seeds.
     """
 
     name: str
@@ -130,7 +131,7 @@ def load_suite(
         options (dict, optional): Settings that override the suite's.
 
     Raises:
-        SettingError: If the suite lacks a setting, or a config of it is
+        SettingError: If the suite lacks a setting, or one of its configs is
             missing or trains nothing.
     """
     settings = read_config_file(str(path), options, training=False).to_dict()
@@ -167,14 +168,14 @@ def _check_shared(
     own: Dict[str, Any],
     shared: Dict[str, Any],
 ) -> None:
-    """Refuse to compare methods that differ in more than the distillation.
+    """Check that methods differ in nothing but the distillation.
 
     Args:
-        training (Training): One of a method's.
+        training (Training): A training of the method.
         cfg (Config): Its config.
         own (dict): The method's options; what they change may differ.
-        shared (dict): The parts of the pair's methods before it, by name;
-            the method's are added.
+        shared (dict): The parts of the pair's previous methods, by name; the
+            method's are added.
     """
     changed = {name.split('.')[0] for name in own}
     for name in SHARED:
@@ -191,7 +192,7 @@ def _check_shared(
 
 
 def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
-    """Refuse a suite that is incomplete, or whose settings don't fit."""
+    """Check that a suite is complete and its settings are valid."""
     for name, kind in SETTINGS.items():
         if name not in settings or not isinstance(settings[name], kind):
             kinds = kind if isinstance(kind, tuple) else (kind,)
@@ -255,7 +256,7 @@ def _check_checkpoints(
     settings: Dict[str, Any],
     teachers: Dict[str, Optional[Training]],
 ) -> None:
-    """Refuse a checkpoint of a teacher that the suite doesn't train with."""
+    """Check that all given teacher checkpoints are used by the suite."""
     known = [name for name, teacher in teachers.items() if teacher]
     for name in settings['teacher_checkpoints']:
         if name not in known:
@@ -268,7 +269,7 @@ def _check_checkpoints(
 
 
 def _parts(path: Path, pair: str) -> Dict[str, str]:
-    """Take the name of a pair apart."""
+    """Split the name of a pair into its parts."""
     parts = pair.split('_', 2)
     if len(parts) < 3:
         raise SettingError(
@@ -282,7 +283,7 @@ def _parts(path: Path, pair: str) -> Dict[str, str]:
 def _teacher(
     root: Path, name: str, settings: Dict[str, Any]
 ) -> Optional[Training]:
-    """Resolve the training of a teacher, if the project has a config."""
+    """Resolve the training of a teacher, if it has a config."""
     config = f'configs/teachers/{name}.py'
     if not (root / config).is_file():
         return None
@@ -308,14 +309,14 @@ def _trainings(
     epochs: Optional[int],
     teacher: Optional[str],
 ) -> Tuple[Config, List[Training]]:
-    """Read a config as its training will do it, for several seeds."""
-    # The command line nests what a suite's file writes with dots.
+    """Read a config as its trainings will, for several seeds."""
+    # The command line nests options that a suite's file writes with dots.
     options = flatten_options(options)
     cfg = load_config_of(root, config, options)
     if epochs is not None:
         options = {**options, **fit_budget(cfg, epochs)}
         cfg = load_config_of(root, config, options)
-    format_options(options)  # which refuses what no command line has
+    format_options(options)  # raises for what a command line can't hold
     if cfg.get('val_cfg') is None or 'max_epochs' not in cfg.train_cfg:
         raise SettingError(
             f"The config '{config}' can't be part of a suite, which reads "
@@ -346,10 +347,10 @@ def select(
     methods: Optional[Sequence[str]],
     seeds: Optional[Sequence[int]],
 ) -> Iterator[Training]:
-    """Choose those of a suite's students that are to be trained now.
+    """Select the students of a suite to train now.
 
     Raises:
-        SettingError: If a method or seed is not part of the suite.
+        SettingError: If a method or seed isn't part of the suite.
     """
     titles = [method['title'] for method in suite.settings['methods']]
     for kind, wanted, known in (
@@ -372,7 +373,7 @@ def select(
 
 
 def narrow(suite: Suite, methods: Sequence[str]) -> Suite:
-    """Leave out all methods of a suite but these, which it must have."""
+    """Keep only these methods of a suite, which must have them."""
     kept = [m for m in suite.settings['methods'] if m['title'] in methods]
     return suite._replace(
         settings={**suite.settings, 'methods': kept},

@@ -1,4 +1,4 @@
-"""The table of a suite: how well each method did, beside the reference."""
+"""The table of a suite: accuracies, compared with the reference."""
 
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
@@ -17,7 +17,7 @@ CONFIDENCE = 0.95
 class Difference(NamedTuple):
     """A difference of means, with the half width of its interval.
 
-    ``half`` is None where fewer than two seeds have both sides.
+    ``half`` is None if fewer than two seeds have both sides.
     """
 
     mean: float
@@ -36,7 +36,7 @@ def paired_difference(
     Returns:
         Difference | None: Mean of the differences over the seeds that both
         have, and half the width of Student's 95 % interval for it (n - 1
-        degrees of freedom); None where they have no seed in common.
+        degrees of freedom); None if they have no seed in common.
     """
     seeds = sorted(values.keys() & reference.keys())
     if not seeds:
@@ -58,17 +58,17 @@ def make_table(
     """Compute a row for each pair and method, in the suite's order.
 
     Args:
-        results (Sequence[dict]): Of the students, as they are kept.
-        settings (dict): Of the suite.
+        results (Sequence[dict]): Kept results of the students.
+        settings (dict): Settings of the suite.
         costs (dict): ``time/reference`` and ``peak/reference`` of a training
             step, by pair and method.
         published (dict): Published accuracies by path of the config.
 
     Returns:
-        DataFrame: Accuracies in %; None where nothing is known. ``last`` and
-        ``best`` are means over the seeds of the last epoch's and of the best
-        epoch's accuracy, ``std`` is the sample's standard deviation; ``seed
-        0`` and so on are the last accuracies of single seeds.
+        DataFrame: Accuracies in %; None if unknown. ``last`` and ``best`` are
+        means over the seeds of the last epoch's and of the best epoch's
+        accuracy, ``std`` is the sample standard deviation; ``seed 0`` and so
+        on are the last accuracies of single seeds.
     """
     found: Dict[tuple, Dict[int, Dict[str, Any]]] = {}
     for result in results:
@@ -112,7 +112,7 @@ def make_table(
 
 
 def last_by_seed(runs: Dict[int, Dict[str, Any]]) -> Dict[int, float]:
-    """Take the last epoch's accuracy of each seed."""
+    """Return the last epoch's accuracy of each seed."""
     return {seed: run['top1'][-1] for seed, run in sorted(runs.items())}
 
 
@@ -127,7 +127,7 @@ def _std(values: Dict[int, float]) -> Optional[float]:
 
 
 def read_published(root: Path, pairs: Sequence[str]) -> Dict[str, float]:
-    """Read the published accuracies that the files of the pairs tell.
+    """Read the published accuracies from the files of the pairs.
 
     Args:
         root (Path): The folder of ``configs``.
@@ -151,14 +151,14 @@ def read_published(root: Path, pairs: Sequence[str]) -> Dict[str, float]:
 
 
 def seed_columns(table: pandas.DataFrame) -> List[str]:
-    """List the columns of :func:`make_table` that belong to single seeds."""
+    """List the columns of :func:`make_table` for single seeds."""
     return [name for name in table.columns if name.startswith('seed ')]
 
 
 def format_table(table: pandas.DataFrame, reference: str) -> pandas.DataFrame:
-    """Write one pair's rows as they stand in the report.
+    """Format one pair's rows for the report.
 
-    Empty cells are what was not measured, or not published.
+    Cells that weren't measured or published are empty.
     """
     seeds = seed_columns(table)
     numbers = ', '.join(name[len('seed ') :] for name in seeds)

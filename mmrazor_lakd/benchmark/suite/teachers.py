@@ -1,4 +1,4 @@
-"""The trained teachers of a suite: where they are, and which they are."""
+"""The trained teachers of a suite: their checkpoints and hashes."""
 
 from pathlib import Path
 from typing import Dict, Optional
@@ -7,7 +7,7 @@ from ...errors import SettingError
 from .results import hash_weights
 from .suite import Suite
 
-#: how to get the files that a suite of ours names, by their first folder
+#: how to get the files that our suites name, by their first folder
 WAYS_TO_GET = {
     'docs': ' (a clone of the project has it, a wheel leaves docs/ out)',
     'checkpoints': ' (docs/en/user_guides/teachers.md says how to get it)',
@@ -20,7 +20,7 @@ class Teachers:
     Args:
         suite (Suite): The suite.
         root (Path): The project's folder.
-        report (Path): Where trained teachers are kept.
+        report (Path): Folder for trained teachers.
     """
 
     def __init__(self, suite: Suite, root: Path, report: Path) -> None:
@@ -30,17 +30,17 @@ class Teachers:
         self.hashes: Dict[str, str] = {}
 
     def path(self, name: str) -> Path:
-        """Name the file that keeps a teacher which the suite trains."""
+        """Return the file of a teacher that the suite trains."""
         return self.report / 'teachers' / f'{name}.pth'
 
     def find(self, name: str) -> Optional[Path]:
         """Find the checkpoint of a trained teacher.
 
-        It is the suite's ``teacher_checkpoints``, or else, also where that is
-        None, the one that the report keeps.
+        It is the one in the suite's ``teacher_checkpoints``, or, if there is
+        none or it is None, the one that the report keeps.
 
         Raises:
-            SettingError: If the suite names a file that is not there.
+            SettingError: If the suite names a file that doesn't exist.
         """
         given = self.suite.settings['teacher_checkpoints'].get(name)
         if given is not None:
@@ -58,11 +58,11 @@ class Teachers:
         return path if path.is_file() else None
 
     def is_given(self, name: Optional[str]) -> bool:
-        """Tell whether the configs themselves say where a teacher is."""
+        """Check whether the configs themselves name a teacher's checkpoint."""
         return self.suite.teachers.get(name) is None
 
     def hash(self, name: Optional[str]) -> Optional[str]:
-        """Hash the weights of a teacher; None where the configs name it."""
+        """Hash the weights of a teacher; None if the configs name it."""
         if self.is_given(name):
             return None
         if name not in self.hashes:

@@ -1,8 +1,8 @@
-"""One training of a suite, as a program that the runner starts.
+"""One training of a suite, as a program started by the runner.
 
 It takes a file of settings: ``config``, ``options``, ``work_dir`` and
-``resume``, a checkpoint or null. ``tools/train.py`` with the same options
-trains the same.
+``resume``, a checkpoint or null. Equivalent to ``tools/train.py`` with the
+same options.
 """
 
 import json

@@ -1,1 +1,1 @@
-"""What MMEngine's Runner calls in the course of a training."""
+"""Hooks that MMEngine's Runner calls during training."""

@@ -1,4 +1,4 @@
-"""A number of classes on which model and data agree."""
+"""A check that model and data have the same number of classes."""
 
 from typing import Iterator, Tuple
 
@@ -14,11 +14,11 @@ from ...tracing.modules import unwrap_model
 def class_counts(
     model: nn.Module, prefix: str = ''
 ) -> Iterator[Tuple[str, int]]:
-    """Yield each part of a model that knows a number of classes, and that.
+    """Yield each part of a model that has a number of classes, and the number.
 
     Args:
-        model (nn.Module): Any model of MMEngine.
-        prefix (str): What the parts' names begin with.
+        model (nn.Module): Any MMEngine model.
+        prefix (str): Prefix of the parts' names.
     """
     for name, module in model.named_modules(prefix=prefix):
         count = getattr(module, 'num_classes', None)
@@ -29,13 +29,13 @@ def class_counts(
 
 @HOOKS.register_module()
 class ClassCountHook(Hook):
-    """Refuses heads whose number of classes is not the data set's.
+    """Raises if a head's number of classes is not the data set's.
 
-    mmpretrain's ``ClassNumCheckHook`` does this for a plain classifier. It
-    refuses every distillation, since the classifiers inside of it have data
+    mmpretrain's ``ClassNumCheckHook`` does this for a plain classifier. That
+    hook refuses every distillation, since the classifiers inside it have data
     preprocessors without a number of classes. The student is always compared
-    with the data, the teacher where a loss compares its logits with the
-    student's: one that teaches maps alone may know other classes.
+    with the data, the teacher only if a loss compares its logits with the
+    student's: one that only teaches maps may have other classes.
 
     Raises:
         SettingError: Before the first iteration.
@@ -55,7 +55,7 @@ class ClassCountHook(Hook):
 
     @staticmethod
     def _check(runner, dataset) -> None:
-        """Compare every part of the model that knows a number of classes."""
+        """Check every part of the model that has a number of classes."""
         classes = dataset.metainfo.get('classes')
         if classes is None:
             return

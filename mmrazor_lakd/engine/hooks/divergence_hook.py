@@ -1,4 +1,4 @@
-"""A training that comes to NaN ends, and says where it began."""
+"""Ends a training that reaches NaN, and reports where it came from."""
 
 import math
 from functools import partial
@@ -20,25 +20,25 @@ from ...tracing.records import tensors_in
 class DivergenceHook(Hook):
     """Ends a training at the first loss that isn't finite.
 
-    It looks at the losses before they become gradients, so that the weights
-    are still those that gave the loss. The message names the loss and the
-    first module with such an output, in the order of computation; to find it,
-    the iteration is run again. Gradients that aren't finite, of a loss that
-    is, show in the next iteration's loss, or in the weights at the end of the
-    epoch, before these are saved. Of several processes all end together,
-    whichever has the loss.
+    It checks the losses before the backward pass, so that the weights are
+    still those that gave the loss. The message names the loss and the first
+    module with such an output, in the order of computation; to find it, the
+    iteration is run again. If a finite loss has gradients that aren't finite,
+    this shows in the next iteration's loss, or in the weights at the end of
+    the epoch, before they are saved. If one of several processes finds such a
+    loss, all end together.
 
-    float16 with loss scaling may come to such a loss now and then, and skips
-    the update. There, a training ends when it has ``patience`` of them in a
-    row, or when weights or batch normalisations' statistics, which no later
-    update mends, aren't finite.
+    float16 with loss scaling may reach such a loss now and then, and skips the
+    update. In that case the training ends after ``patience`` of them in a row,
+    or when weights or batch normalisation statistics aren't finite, which no
+    later update repairs.
 
-    It leaves the training as it is: weights, statistics and random numbers
-    are the same with it and without it. It costs one synchronisation of the
-    device, and of the processes, an iteration.
+    It doesn't affect the training: weights, statistics and random numbers are
+    the same with and without it. It costs one synchronisation of the device,
+    and of the processes, per iteration.
 
     Args:
-        patience (int): See above. Defaults to 20.
+        patience (int): Losses in a row, see above. Defaults to 20.
 
     Raises:
         DivergenceError: In the forward pass of an iteration, or at the end of
@@ -57,13 +57,13 @@ class DivergenceHook(Hook):
         self._handle: Optional[torch.utils.hooks.RemovableHandle] = None
 
     def before_train(self, runner) -> None:
-        """Look at what the model's forward pass returns."""
+        """Check what the model's forward pass returns from here on."""
         self._handle = unwrap_model(runner.model).register_forward_hook(
             partial(self._check_losses, runner)
         )
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
-        """Keep the batch, in case it is to be run again."""
+        """Keep the batch, in case it has to be run again."""
         self._batch = data_batch
 
     def after_train_epoch(self, runner) -> None:
@@ -80,7 +80,7 @@ class DivergenceHook(Hook):
         _end(runner.iter, reason)
 
     def after_train(self, runner) -> None:
-        """Leave the model as it was."""
+        """Restore the model."""
         self._handle.remove()
 
     def _check_losses(self, runner, model, inputs, losses) -> None:
@@ -100,7 +100,7 @@ class DivergenceHook(Hook):
         ):
             return
         self._handle.remove()  # the model is run again
-        # In all processes: they may wait for each other there.
+        # In all processes, since they may wait for each other there.
         name, module = find_culprit(model, self._batch)
         reason = first_bad(values)
         if reason:
@@ -109,14 +109,14 @@ class DivergenceHook(Hook):
 
 
 def _anywhere(flag: Union[bool, torch.Tensor]) -> bool:
-    """Tell whether a flag is up in any process."""
+    """Check whether a flag is set in any process."""
     flag = torch.as_tensor(flag).float()
     all_reduce(flag, 'max')
     return bool(flag.item())
 
 
 def _end(iteration: int, reason: Optional[str]) -> None:
-    """End all processes with what one of them has found.
+    """End all processes if one of them has found something.
 
     Args:
         iteration (int): From 1.
@@ -155,7 +155,7 @@ def first_bad(values: Dict[str, torch.Tensor]) -> Optional[str]:
 def scales_loss(
     optim_wrapper: Union[OptimWrapper, OptimWrapperDict],
 ) -> bool:
-    """Tell whether there is a loss scaler, which skips bad updates."""
+    """Check whether there is a loss scaler, which skips bad updates."""
     wrappers = [optim_wrapper]
     if isinstance(optim_wrapper, OptimWrapperDict):
         wrappers = list(optim_wrapper.values())
@@ -163,9 +163,9 @@ def scales_loss(
 
 
 def bad_weights(model: nn.Module) -> List[str]:
-    """Name weights and batch normalisations' statistics that aren't finite."""
+    """List weights and batch normalisation statistics that aren't finite."""
     tensors = dict(model.named_parameters())
-    # Other buffers may be infinite on purpose, such as an attention's mask.
+    # Other buffers may be infinite on purpose, such as an attention mask.
     tensors.update(
         (name, buffer)
         for name, buffer in model.named_buffers()
@@ -178,15 +178,15 @@ def bad_weights(model: nn.Module) -> List[str]:
 def find_culprit(
     model: nn.Module, batch: Any
 ) -> Tuple[Optional[str], Optional[nn.Module]]:
-    """Run an iteration again, and find the first module that is wrong.
+    """Run an iteration again to find the first module with a bad output.
 
     Args:
-        model (nn.Module): An algorithm or a classifier of MMEngine's.
-        batch: What the data loader gave.
+        model (nn.Module): An algorithm or a classifier.
+        batch: A batch from the data loader.
 
     Returns:
         tuple[str, nn.Module]: The first module whose output isn't finite, and
-        its name in the model. None for both if there is none.
+        its name in the model. None and None if there is none.
     """
     parts = list(model.named_modules())
     if hasattr(model, 'teacher'):  # which need not be a submodule
@@ -204,14 +204,14 @@ def find_culprit(
 
 
 def all_finite(tensors: List[torch.Tensor]) -> bool:
-    """Check tensors of any type."""
+    """Check whether tensors of any type are finite."""
     return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
 def describe_culprit(
     name: Optional[str], module: Optional[nn.Module], runner
 ) -> str:
-    """Say which module is the first, and what may help.
+    """Describe which module is the first, and what may help.
 
     Args:
         name (str, optional): See :func:`find_culprit`.
@@ -233,7 +233,7 @@ def describe_culprit(
 
 
 def spoken(name: str) -> str:
-    """Say whose module, or weight, it is that has a name in the model."""
+    """Describe the module or weight with a given name in the model."""
     owner, _, rest = name.partition('.')
     roles = dict(architecture='student', teacher='teacher')
     if owner in roles and rest:
@@ -242,7 +242,7 @@ def spoken(name: str) -> str:
 
 
 def lower_rate(runner) -> str:
-    """Say what helps against updates that are too large."""
+    """Suggest a remedy for updates that are too large."""
     rates = runner.optim_wrapper.get_lr().values()
     return (
         f'lower optim_wrapper.optimizer.lr (the schedule is at '

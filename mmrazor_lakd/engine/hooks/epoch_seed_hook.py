@@ -1,4 +1,4 @@
-"""A training that was interrupted ends like one that was not."""
+"""Makes an interrupted training end like an uninterrupted one."""
 
 from functools import partial
 from itertools import chain, repeat
@@ -27,46 +27,46 @@ from ..numbered_batches import (
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Makes a resumed training go on exactly where it was.
+    """Makes a resumed training continue exactly where it stopped.
 
     MMEngine seeds the random generators once, and a checkpoint does not hold
-    their state, so that a resumed training augments its images in another way
-    than one that went through. With this hook the random numbers of an
-    iteration, those of its data and those of the model, depend on the seed,
-    the iteration and the rank alone, whether the data are loaded by workers
-    or not: on a CPU both trainings end with the same weights, bit by bit.
+    their state, so that a resumed training augments its images differently
+    from an uninterrupted one. With this hook the random numbers of an
+    iteration, for both data and model, depend only on the seed, the iteration
+    and the rank, with or without data loading workers: on a CPU both trainings
+    end with bitwise equal weights.
 
-    A checkpoint may also be of the middle of an epoch, where MMEngine begins
-    the epoch anew: the batches that were trained are left out without being
-    loaded. In a training by iterations, too, they are. Gradients that were
-    accumulated for an update to come are in the checkpoint.
+    A checkpoint may also be from the middle of an epoch, where MMEngine would
+    restart the epoch: the batches already trained are skipped without being
+    loaded, in iteration-based training too. Gradients accumulated for the next
+    update are saved in the checkpoint.
 
-    Not reached are generators that a transform or a data set keeps for
-    itself, and of several processes the gradients that each has accumulated.
+    Not covered are generators that a transform or a data set keeps for itself,
+    and, with several processes, the gradients that each has accumulated.
 
     Raises:
-        SettingError: Before the first iteration, if a training can't go on
-            where it was.
+        SettingError: Before the first iteration, if a training can't continue
+            where it stopped.
 
     Examples:
         >>> custom_hooks = [dict(type='EpochSeedHook')]
     """
 
-    priority = 'VERY_HIGH'  # before whatever draws random numbers
+    priority = 'VERY_HIGH'  # before anything draws random numbers
 
     def __init__(self) -> None:
         self._gradients: Dict[str, Tensor] = {}
-        # The epoch that goes on, and from which iteration.
+        # The resumed epoch, and its first iteration.
         self._resumed = (-1, -1)
         self._done = 0
 
     def after_load_checkpoint(self, runner, checkpoint) -> None:
-        """Take the gradients of a checkpoint that has some."""
+        """Keep the accumulated gradients of a checkpoint, if it has any."""
         if runner._resume:
             self._gradients = checkpoint.get('gradients', {})
 
     def before_save_checkpoint(self, runner, checkpoint) -> None:
-        """Save the gradients that were accumulated for the next update."""
+        """Save the gradients accumulated for the next update."""
         wrapper = runner.optim_wrapper
         counts = getattr(wrapper, '_accumulative_counts', 1)
         if 'optimizer' not in checkpoint or get_world_size() > 1:
@@ -80,7 +80,7 @@ class EpochSeedHook(Hook):
             }
 
     def before_train(self, runner) -> None:
-        """Number the batches, and leave out those that were trained."""
+        """Number the batches, and skip those already trained."""
         self._restore_gradients(runner.model)
         loop = runner.train_loop
         by_epoch = isinstance(loop, EpochBasedTrainLoop)
@@ -100,7 +100,7 @@ class EpochSeedHook(Hook):
             )
 
     def before_train_epoch(self, runner) -> None:
-        """Seed whatever another hook draws at the start of an epoch."""
+        """Seed what other hooks draw at the start of an epoch."""
         note_epoch(runner)
         seed_generators(
             runner.seed, runner.iter - self._skip(runner), 0, ORDER
@@ -111,17 +111,17 @@ class EpochSeedHook(Hook):
         seed_generators(runner.seed, runner.iter, get_rank(), MODEL)
 
     def after_train(self, runner) -> None:
-        """Leave the loader as it was."""
+        """Restore the loader."""
         loader = runner.train_dataloader
         getattr(loader, '__dict__', {}).pop('_get_iterator', None)
 
     def _skip(self, runner) -> int:
-        """How many batches of the pass that begins now were trained."""
+        """Return how many batches of the current pass were already trained."""
         now = runner.epoch, runner.iter
         return self._done if now == self._resumed else 0
 
     def _number_epoch(self, runner, done: int) -> None:
-        """Number the batches of a loop by epochs."""
+        """Number the batches of an epoch-based loop."""
         loop = runner.train_loop
         loader = loop.dataloader
         self._resumed, self._done = (loop.epoch, loop.iter), done
@@ -149,7 +149,7 @@ class EpochSeedHook(Hook):
         loop.run_iter = run_iter_of_epoch
 
     def _restore_gradients(self, model: nn.Module) -> None:
-        """Give the parameters what an update had accumulated."""
+        """Restore the accumulated gradients of the parameters."""
         for name, param in unwrap_model(model).named_parameters():
             if name in self._gradients:
                 param.grad = self._gradients[name].to(param.device)
@@ -163,7 +163,7 @@ class EpochSeedHook(Hook):
 
 
 def _restore_order(runner) -> None:
-    """Let the samples be shuffled as in the training that goes on."""
+    """Shuffle the samples as in the resumed training."""
     sampler = getattr(runner.train_dataloader.batch_sampler, 'sampler', None)
     hub = runner.message_hub
     if isinstance(getattr(sampler, 'seed', None), int):
@@ -171,20 +171,20 @@ def _restore_order(runner) -> None:
             sampler.seed = hub.get_info('sampler_seed')
         hub.update_info('sampler_seed', sampler.seed)
     if isinstance(sampler, InfiniteSampler):
-        # Of which the loop's own workers have taken the first ones.
+        # The loop's own workers have taken the first ones.
         sampler.indices = sampler._indices_of_rank()
 
 
 def _number_iterations(runner, done: int) -> None:
-    """Number the batches of a loop by iterations."""
+    """Number the batches of an iteration-based loop."""
     loop = runner.train_loop
     loader = loop.dataloader
-    # The workers of these have begun to load.
+    # Their workers have already begun to load.
     loop.dataloader_iterator = loader._iterator = None
     batches = NumberedBatches(
         loader.batch_sampler, lambda: (0, done), runner.seed, endless=True
     )
     loop.dataloader_iterator = chain(
-        repeat(None, done),  # the loop takes as many to skip them
+        repeat(None, done),  # the loop skips as many
         iterate_numbered(loader, get_rank(), batches),
     )

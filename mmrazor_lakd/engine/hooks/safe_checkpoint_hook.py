@@ -1,4 +1,4 @@
-"""Checkpoints of which the last whole one is never lost."""
+"""Checkpoints of which the last complete one is never lost."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,29 +20,28 @@ from ..whole_file_backend import UNFINISHED, write_whole
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
-    """A :class:`CheckpointHook` that loses nothing when it is killed.
+    """A :class:`CheckpointHook` that loses nothing if it is killed.
 
-    MMEngine's removes an old checkpoint before it writes the new one, and
-    writes it in place. This one writes beside, moves the whole file to its
-    name, points ``last_checkpoint`` to it, and only then removes what is too
-    old; there has to be room for one checkpoint more. It also
+    MMEngine's hook removes an old checkpoint before it writes the new one, and
+    writes it in place. This one writes a temporary file, renames it once it is
+    complete, points ``last_checkpoint`` to it, and only then removes old
+    checkpoints; there has to be room for one more. It also
 
     - refuses a second training in the same work directory, which would remove
       the first one's checkpoints;
-    - saves no weights with NaN or infinity in them, but ends the training, so
-      that the last good checkpoint stays.
+    - ends the training instead of saving weights with NaN or infinity, so that
+      the last good checkpoint stays.
 
-    With a remote ``backend_args`` or ``file_client_args`` it writes as
-    MMEngine's does.
+    With a remote ``backend_args`` or ``file_client_args`` it writes like
+    MMEngine's.
 
     Args:
         args: Arguments of :class:`CheckpointHook`.
         kwargs: Keyword arguments of :class:`CheckpointHook`.
 
     Raises:
-        SettingError: Before the first iteration, if another training is at
-            work in the folder; later, if the training has diverged or the
-            disk is full.
+        SettingError: Before the first iteration, if another training uses the
+            folder; later, if the training has diverged or the disk is full.
 
     Examples:
         >>> default_hooks = dict(
@@ -54,16 +53,16 @@ class SafeCheckpointHook(CheckpointHook):
         super().__init__(*args, **kwargs)
         self._locks = ExitStack()
         self._local = False
-        # What is not finite by design, such as the mask of an attention.
+        # What is not finite by design, such as an attention mask.
         self._never_finite: List[str] = []
 
     def before_run(self, runner) -> None:
-        """Take the work directory, if this is a training."""
+        """Lock the work directory, if this is a training."""
         if isinstance(runner._train_loop, BaseLoop):
             self._lock(runner.work_dir)
 
     def before_train(self, runner) -> None:
-        """Remove what a killed training has left half written."""
+        """Remove files that a killed training has left incomplete."""
         folder = str(self.out_dir or runner.work_dir)
         backend = get_file_backend(folder, backend_args=self.backend_args)
         self._local = (
@@ -84,11 +83,11 @@ class SafeCheckpointHook(CheckpointHook):
         self._never_finite = [f'state_dict.{n}' for n in not_finite(buffers)]
 
     def after_run(self, runner) -> None:
-        """Give the folders back."""
+        """Release the folders."""
         self._locks.close()
 
     def _lock(self, folder: str) -> None:
-        """Take a folder for this training, of which rank 0 writes."""
+        """Lock a folder for this training; only rank 0 writes."""
         if is_main_process():
             refusal = (
                 f"Another training is at work in '{folder}', and the two "
@@ -98,7 +97,7 @@ class SafeCheckpointHook(CheckpointHook):
             self._locks.enter_context(lock_folder(folder, refusal))
 
     def _save_checkpoint_with_step(self, runner, step, meta) -> None:
-        """Save, then point to it, then remove what is too old."""
+        """Save, then point to the file, then remove old checkpoints."""
         self._check_finite(runner)
         if not self._local:
             super()._save_checkpoint_with_step(runner, step, meta)
@@ -107,8 +106,8 @@ class SafeCheckpointHook(CheckpointHook):
             self.max_keep_ckpts > 0
             and step not in list(self.keep_ckpt_ids)[-1:]
         ):
-            # The oldest one is there until the new one is, and if a kill
-            # comes before it is removed, the next start does that.
+            # The oldest one stays until the new one is saved; if the training
+            # is killed in between, the next start removes it.
             on_disk = [*self.keep_ckpt_ids, step]
             runner.message_hub.update_info('keep_ckpt_ids', on_disk)
             self.keep_ckpt_ids.append(step)  # which drops the oldest one
@@ -136,29 +135,29 @@ class SafeCheckpointHook(CheckpointHook):
         self._remove_outdated()
 
     def _save_best_checkpoint(self, runner, metrics) -> None:
-        """Save, then remove the best one until now."""
+        """Save, then remove the previous best one."""
         self._check_finite(runner)
         super()._save_best_checkpoint(runner, metrics)
         if self._local:
             self._remove_outdated()
 
     def _remove(self, name: str) -> None:
-        """Remove a checkpoint of this training, when that is time."""
+        """Remove a checkpoint of this training when it is safe to."""
         path = self.file_backend.join_path(self.out_dir, name)
         if is_main_process() and self.file_backend.exists(path):
             self.file_backend.remove(path)
 
     def _remove_outdated(self) -> None:
-        """Remove what has a successor by now."""
+        """Remove checkpoints that have been superseded."""
         keep = {self.last_ckpt, getattr(self, 'best_ckpt_path', None)}
         keep.update(getattr(self, 'best_ckpt_path_dict', {}).values())
         self.file_backend.remove_outdated(keep)
 
     def _stay_in_folder(self) -> None:
-        """Look for the best checkpoint in this training's own folder.
+        """Keep the best checkpoint's path in this training's own folder.
 
-        A checkpoint holds the path of the best one until then. In a copy of
-        a work directory that is the original's, not to be removed.
+        A checkpoint holds the path of the best one so far. In a copy of a work
+        directory that path is the original's, which must not be removed.
         """
 
         def here(path):
@@ -187,7 +186,7 @@ class SafeCheckpointHook(CheckpointHook):
 
 
 def _state(runner, optimizer: bool) -> Dict:
-    """Collect what a checkpoint holds of the weights and the optimizer."""
+    """Collect the weights and the optimizer's state for a checkpoint."""
     state = dict(state_dict=unwrap_model(runner.model).state_dict())
     if optimizer:
         state['optimizer'] = runner.optim_wrapper.state_dict()
@@ -195,10 +194,10 @@ def _state(runner, optimizer: bool) -> Dict:
 
 
 def use_safe_hooks(cfg: Config) -> None:
-    """Let a config save, load and end with this project's hooks.
+    """Make a config save, load and stop with this project's hooks.
 
-    MMEngine's :class:`CheckpointHook`, which is there by default too, becomes
-    a :class:`SafeCheckpointHook` of the same options. A config without a
+    MMEngine's :class:`CheckpointHook`, including the default one, becomes a
+    :class:`SafeCheckpointHook` with the same options. A config without a
     :class:`~mmrazor_lakd.engine.DivergenceHook` gets one.
     """
     if cfg.get('default_hooks') is None:

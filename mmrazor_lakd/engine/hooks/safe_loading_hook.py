@@ -1,4 +1,4 @@
-"""Checkpoints that begin a training: the right ones, and as a whole."""
+"""Checks of the checkpoints that a training starts from."""
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -17,16 +17,16 @@ from .epoch_seed_hook import EpochSeedHook
 
 @HOOKS.register_module()
 class SafeLoadingHook(Hook):
-    """Checks what a Runner loads, of which MMEngine takes anything.
+    """Checks what a Runner loads, since MMEngine accepts anything.
 
-    ``resume`` without a path goes on from the last whole checkpoint, see
-    :func:`~mmrazor_lakd.engine.resume.find_start`. What lacks the state of
-    the training, holds NaN, or is another network's is refused.
+    ``resume`` without a path continues from the last complete checkpoint, see
+    :func:`~mmrazor_lakd.engine.resume.find_start`. A checkpoint that lacks the
+    training state, holds NaN, or belongs to another network is refused.
 
-    ``load_from`` may be a checkpoint in any form that
-    :func:`take_weights` knows, and one of the student's
-    plain training or of its distillation, whichever this is not. How many
-    weights fit is logged; a checkpoint of which none fits is refused.
+    ``load_from`` may be a checkpoint in any form that :func:`take_weights`
+    knows, from the student's plain training or its distillation, whichever
+    this run is. The number of weights that fit is logged; a checkpoint of
+    which none fits is refused.
 
     Raises:
         SettingError: Before the first iteration.
@@ -35,10 +35,10 @@ class SafeLoadingHook(Hook):
         >>> default_hooks = dict(loading=dict(type='SafeLoadingHook'))
     """
 
-    priority = 'VERY_HIGH'  # before those that copy what is loaded
+    priority = 'VERY_HIGH'  # before hooks that copy what is loaded
 
     def before_run(self, runner) -> None:
-        """Find and check what a training is to begin with or to go on from."""
+        """Find and check the checkpoint that a training starts from."""
         if runner._has_loaded:
             return
         if not runner._resume:
@@ -60,7 +60,7 @@ class SafeLoadingHook(Hook):
         check_start(runner, runner._load_from)
 
     def after_load_checkpoint(self, runner, checkpoint) -> None:
-        """Check what ``load_from`` names, and bring it into form."""
+        """Check what ``load_from`` names, and convert it."""
         if runner._resume:
             return
         path = runner._load_from
@@ -76,7 +76,7 @@ class SafeLoadingHook(Hook):
         checkpoint['state_dict'] = weights
 
     def before_train(self, runner) -> None:
-        """Refuse to begin an epoch anew that a checkpoint is the middle of."""
+        """Raise if MMEngine would restart an epoch that was saved midway."""
         seeded = any(isinstance(hook, EpochSeedHook) for hook in runner.hooks)
         done = 0 if seeded else batches_done(runner)
         if done:
@@ -88,5 +88,5 @@ class SafeLoadingHook(Hook):
             )
 
     def before_train_epoch(self, runner) -> None:
-        """Note where an epoch begins, for the checkpoints."""
+        """Record where an epoch begins, for the checkpoints."""
         note_epoch(runner)

@@ -1,4 +1,4 @@
-"""The labels of all training samples, for losses that contrast them."""
+"""The labels of all training samples, for contrastive losses."""
 
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
@@ -10,10 +10,10 @@ from ...tracing.modules import unwrap_model
 
 @HOOKS.register_module()
 class SampleLabelsHook(Hook):
-    """Hands the training data's labels to the losses that need them.
+    """Passes the training data's labels to the losses that need them.
 
-    :class:`~mmrazor_lakd.losses.ContrastiveLoss` does, and no other: with
-    other methods nothing happens.
+    :class:`~mmrazor_lakd.losses.ContrastiveLoss` is the only one: with other
+    methods nothing happens.
 
     Examples:
         >>> custom_hooks = [dict(type='SampleLabelsHook')]
@@ -23,8 +23,8 @@ class SampleLabelsHook(Hook):
         """Read the labels once, before the first iteration.
 
         Raises:
-            SettingError: The data set can't tell them, or they don't suit
-                the loss.
+            SettingError: If the data set doesn't provide them, or they don't
+                suit the loss.
         """
         model = unwrap_model(runner.model)
         samplers = [

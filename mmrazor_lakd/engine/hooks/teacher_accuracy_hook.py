@@ -1,4 +1,4 @@
-"""What the teacher knows of the data, before anyone learns from it."""
+"""The teacher's accuracy, before a student learns from it."""
 
 import torch
 from mmengine.evaluator import Evaluator
@@ -14,18 +14,17 @@ from .class_count_hook import class_counts
 
 @HOOKS.register_module()
 class TeacherAccuracyHook(Hook):
-    """Evaluates the teacher once, when training begins.
+    """Evaluates the teacher once, at the start of training.
 
-    The teacher never changes, so that one pass over the validation data is
-    enough; MMRazor's ``SingleTeacherDistillValLoop`` makes one at every
-    epoch. The metrics are logged as ``teacher/...``, to all backends of the
-    visualizer. A low accuracy here means a wrong checkpoint, other mean and
-    standard deviation than the teacher was trained with, or labels in
-    another order.
+    The teacher never changes, so one pass over the validation data is enough;
+    MMRazor's ``SingleTeacherDistillValLoop`` makes one every epoch. The
+    metrics are logged as ``teacher/...``, to all backends of the visualizer. A
+    low accuracy here means a wrong checkpoint, a mean and standard deviation
+    that the teacher wasn't trained with, or labels in another order.
 
-    Nothing happens where there is no teacher or no validation data, where the
-    teacher knows other classes than the data have (maps can be learned from
-    it all the same), and when a training is resumed.
+    Nothing happens if there is no teacher or no validation data, if the
+    teacher's classes are not the data's (its maps can still be learned from),
+    or if a training is resumed.
 
     Examples:
         >>> custom_hooks = [dict(type='TeacherAccuracyHook')]
@@ -45,7 +44,7 @@ class TeacherAccuracyHook(Hook):
         classes = metainfo.get('classes')
         counts = {count for _, count in class_counts(teacher)}
         if classes is not None and counts - {len(classes)}:
-            return  # its answers are to other questions
+            return  # it predicts other classes
         evaluator = Evaluator(
             [
                 metric
@@ -66,7 +65,7 @@ class TeacherAccuracyHook(Hook):
         found = {
             f'teacher/{name}': value
             for name, value in metrics.items()
-            if isinstance(value, (int, float))  # not one value a class
+            if isinstance(value, (int, float))  # not one value per class
         }
         runner.visualizer.add_scalars(found, step=0)
         print_log(

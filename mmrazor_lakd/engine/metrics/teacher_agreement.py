@@ -1,4 +1,4 @@
-"""How far a student predicts what its teacher predicts."""
+"""How often a student predicts what its teacher predicts."""
 
 from typing import Any, Dict, List, Sequence
 
@@ -16,8 +16,8 @@ class TeacherAgreement(BaseMetric):
 
     ``agreement/top1`` is the share of images, in %, on which both predict the
     same class, right or wrong. ``agreement/kl`` is the mean over the images of
-    KL(teacher || student) of their probabilities, in nats; probabilities that
-    float32 can't hold count as its smallest normal number, 1.2e-38.
+    KL(teacher || student) of their probabilities, in nats; probabilities too
+    small for float32 count as its smallest normal number, 1.2e-38.
 
     It needs ``predict_teacher=True`` of :class:`FrozenTeacherDistill`, which
     runs the teacher on the evaluated images.
@@ -29,8 +29,8 @@ class TeacherAgreement(BaseMetric):
         kwargs: Arguments of :class:`BaseMetric`.
 
     Raises:
-        SettingError: In evaluation, if a prediction lacks the teacher's or
-            the student's scores, or both know other numbers of classes.
+        SettingError: In evaluation, if a prediction lacks the teacher's or the
+            student's scores, or their numbers of classes differ.
 
     Examples:
         >>> model = dict(predict_teacher=True)
@@ -43,7 +43,7 @@ class TeacherAgreement(BaseMetric):
     default_prefix = 'agreement'
 
     def process(self, data_batch: Any, data_samples: Sequence[Dict]) -> None:
-        """Take a batch.
+        """Process a batch.
 
         Args:
             data_batch (Any): Not used.

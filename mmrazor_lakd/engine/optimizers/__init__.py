@@ -1,1 +1,1 @@
-"""How an optimizer steps."""
+"""Optimizer wrappers."""

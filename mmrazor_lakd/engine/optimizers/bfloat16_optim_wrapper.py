@@ -20,7 +20,7 @@ class Bfloat16OptimWrapper(OptimWrapper):
     loss, which bfloat16 doesn't need: its range is that of float32. Weights,
     gradients and the optimizer's state stay in float32.
 
-    On a CPU without AVX-512 it computes in float32, and says so: PyTorch
+    On a CPU without AVX-512 it computes in float32, and logs this: PyTorch
     emulates bfloat16 there, ten times slower.
 
     Examples:
@@ -42,7 +42,7 @@ class Bfloat16OptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Run what is inside under autocast to bfloat16."""
+        """Run the enclosed code under autocast to bfloat16."""
         with super().optim_context(model):
             if self.enabled:
                 with autocast(dtype=torch.bfloat16):
@@ -52,7 +52,7 @@ class Bfloat16OptimWrapper(OptimWrapper):
 
 
 def has_fast_bfloat16() -> bool:
-    """Tell whether convolutions in bfloat16 are not emulated."""
+    """Check whether convolutions in bfloat16 are not emulated."""
     if get_device() != 'cpu':
         return True
     known = getattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', None)
