@@ -28,7 +28,7 @@ from mmrazor_lakd.config_writer import (
     list_pairs,
     write_config,
 )
-from mmrazor_lakd.distillers.stage_expansion import expand_model, names_stages
+from mmrazor_lakd.distillers.named_stages import expand_model, names_stages
 from mmrazor_lakd.losses import NegativeSampler
 
 CONFIGS = sorted(

@@ -22,10 +22,10 @@ from ..tracing.dry_run import find_image
 from ..tracing.modules import eval_mode
 from ..tracing.recorders import check_recorders
 from ..tracing.records import release_records
-from .checkpointing import renew_checkpoints
+from .activation_checkpointing import renew_checkpoints
+from .builders import Shape, fill_in, shape_arguments
 from .class_counts import check_class_counts
-from .parts import Shape, fill_in, shape_arguments
-from .stage_expansion import (
+from .named_stages import (
     PARTS,
     describe_expansion,
     expand_stages,

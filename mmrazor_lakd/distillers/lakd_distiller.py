@@ -14,7 +14,7 @@ from ..errors import SettingError
 from ..partition.partition import partition
 from ..tracing.modules import find_modules
 from ..tracing.records import release_records
-from .checkpointing import check_inside, renew_checkpoints
+from .activation_checkpointing import check_inside, renew_checkpoints
 from .curriculum import Curriculum
 from .feature_distiller import FeatureDistiller
 from .local_modules import (
@@ -24,7 +24,7 @@ from .local_modules import (
     describe_modules,
 )
 from .local_teaching import LocalTeaching
-from .stage_expansion import expand_local_modules, stages_of_both
+from .named_stages import expand_local_modules, stages_of_both
 from .student_step import StudentStep
 
 

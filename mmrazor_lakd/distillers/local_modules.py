@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ..errors import SettingError
-from ..partition.boundaries import check_boundaries
+from ..partition.cut_checks import check_boundaries
 from ..tracing.dry_run import dry_run
 
 # The student's number and the teacher's.

@@ -15,10 +15,10 @@ from ..errors import SettingError
 from ..losses import NDAMLoss, check_losses
 from ..losses.weighted_square import weighted_square
 from ..tracing.modules import eval_mode, find_modules
+from .builders import build_connector, build_part
 from .class_counts import check_counts, unwrapped
 from .curriculum import mixture
 from .early_backward import EarlyBackward
-from .parts import build_connector, build_part
 
 # Losses between two maps; the third kind takes only the student's.
 MAP_KINDS = ('feature', 'attention')

@@ -11,7 +11,7 @@ from mmrazor_lakd.analysis.module_ends import (
     choose_module_ends,
 )
 from mmrazor_lakd.analysis.places import find_places
-from mmrazor_lakd.distillers.stage_expansion import expand_model
+from mmrazor_lakd.distillers.named_stages import expand_model
 from mmrazor_lakd.errors import SettingError
 
 MOBILENET = 'configs/kd/kd_vgg13_mobilenetv2_1xb64_cifar100.py'

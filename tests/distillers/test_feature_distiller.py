@@ -13,7 +13,7 @@ from torch import nn
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.backbones.stages import Stages
 from mmrazor_lakd.connectors import MarginConnector, expected_negative
-from mmrazor_lakd.distillers.stage_expansion import expand_stages
+from mmrazor_lakd.distillers.named_stages import expand_stages
 
 METHODS = ['kd', 'fitnet', 'at', 'rkd', 'ofd', 'reviewkd', 'dkd', 'dist']
 

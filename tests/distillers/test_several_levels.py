@@ -12,7 +12,7 @@ from torch import nn
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.losses import local_feature_loss, ndam_loss
-from mmrazor_lakd.partition.boundaries import check_boundaries
+from mmrazor_lakd.partition.cut_checks import check_boundaries
 
 
 @MODELS.register_module()

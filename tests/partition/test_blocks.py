@@ -5,7 +5,7 @@ import torch
 from networks_to_cut import network, resnet, short, stages, vgg
 
 from mmrazor_lakd import SettingError
-from mmrazor_lakd.partition.boundaries import check_boundaries
+from mmrazor_lakd.partition.cut_checks import check_boundaries
 from mmrazor_lakd.partition.partition import partition
 from mmrazor_lakd.tracing.autograd_graph import graph_run, saved_bytes
 from mmrazor_lakd.tracing.blocks import find_blocks

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from mmengine.config import Config, DictAction
 
 from ...config_writer import choose, find_choice, write_config
-from ...distillers.stage_expansion import expand_model
+from ...distillers.named_stages import expand_model
 from ...errors import SettingError
 from ..cost.measure import load_training
 

@@ -21,7 +21,7 @@ from torch import nn
 from torch.utils import checkpoint
 
 from mmrazor_lakd import SettingError
-from mmrazor_lakd.distillers.checkpointing import renewed
+from mmrazor_lakd.distillers.activation_checkpointing import renewed
 
 CHECKPOINT = checkpoint.checkpoint
 TAPPED = [

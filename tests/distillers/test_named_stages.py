@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.backbones.stages import FOUR_STAGES, Stages
 from mmrazor_lakd.benchmark.suite.suite import load_suite
-from mmrazor_lakd.distillers.stage_expansion import expand_model, expand_stages
+from mmrazor_lakd.distillers.named_stages import expand_model, expand_stages
 
 AT = dict(loss_at=dict(type='AttentionTransferLoss', loss_weight=1000.0))
 
