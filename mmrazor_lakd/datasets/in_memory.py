@@ -43,6 +43,8 @@ class InMemoryDataset(BaseDataset):
 
     #: what to use with a pipeline of MMPretrain's, said in a refusal
     per_image_alternative = "type='mmpretrain.CustomDataset'"
+    # The base's, whose type can't be told from what is set here.
+    _fully_initialized: bool
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """The entries of ``local_modules``, checked and described."""
 
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import nn
@@ -45,7 +45,8 @@ def check_options(where: str, options: Dict) -> None:
 
 
 def check_local_modules(
-    local_modules: Optional[List[Dict]], num_modules: Optional[int]
+    local_modules: Union[List[Dict], Dict, None],
+    num_modules: Optional[int],
 ) -> None:
     """Refuse boundaries that can be seen to be wrong without the models.
 
@@ -93,7 +94,7 @@ def check_models(
     student: nn.Module,
     teacher: nn.Module,
     local_modules: List[Dict],
-    input_size: Optional[int],
+    input_size: Union[int, Sequence[int], None],
 ) -> Tuple[List[Tuple[torch.Size, torch.Size]], Classes]:
     """Look at the maps of both models, and refuse what can't be taught.
 

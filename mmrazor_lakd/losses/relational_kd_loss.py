@@ -1,5 +1,7 @@
 """RKD: how the images of a batch lie to each other."""
 
+from typing import Callable
+
 import torch
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
@@ -61,7 +63,7 @@ class _RelationalLoss(nn.Module):
         loss_weight (float): Weight of the loss.
     """
 
-    relation = None
+    relation: Callable[[torch.Tensor], torch.Tensor]
 
     def __init__(self, loss_weight: float) -> None:
         super().__init__()

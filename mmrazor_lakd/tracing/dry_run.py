@@ -1,7 +1,7 @@
 """One forward pass before training: which maps there are, and how wide."""
 
 from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import nn
@@ -28,7 +28,7 @@ def dry_run(
     model: nn.Module,
     names: Sequence[str],
     role: str,
-    input_size: Optional[int] = None,
+    input_size: Union[int, Sequence[int], None] = None,
     option: str = 'local_modules',
 ) -> Trace:
     """Run a model once and record the outputs of some of its modules.
@@ -41,9 +41,9 @@ def dry_run(
         names (Sequence[str]): The modules, in the order in which they should
             run.
         role (str): ``'student'`` or ``'teacher'``, for the messages.
-        input_size (int, optional): Height and width of the image. Defaults
-            to the backbone's ``img_size``, and without one to 32, or 224 if
-            the model refuses 32.
+        input_size (int | tuple, optional): Height and width of the image.
+            Defaults to the backbone's ``img_size``, and without one to 32, or
+            224 if the model refuses 32.
         option (str): Where the names are from, for the messages.
 
     Raises:
@@ -80,7 +80,9 @@ def dry_run(
 
 
 def find_image(
-    model: nn.Module, role: str, input_size: Optional[int] = None
+    model: nn.Module,
+    role: str,
+    input_size: Union[int, Sequence[int], None] = None,
 ) -> torch.Tensor:
     """Make a black image (1, C, H, W) of the first size that a model takes.
 

@@ -81,7 +81,7 @@ def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
     the warm-up of a loss takes the same part of the training; a cosine over
     the whole training stretches by itself.
     """
-    options = {'train_cfg.max_epochs': epochs}
+    options: Dict[str, Any] = {'train_cfg.max_epochs': epochs}
     planned = cfg.train_cfg.max_epochs
     if epochs == planned:
         return options
