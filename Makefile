@@ -18,7 +18,7 @@ help:
 	@echo 'make smoke    every method trained briefly on digits, by the benchmark'
 	@echo 'make refusals every wrong input of docs/en/notes/wrong_inputs.md;'
 	@echo '              with WRITE=1 that page is written anew'
-	@echo 'make lint     ruff: rules and format (make format: mends both)'
+	@echo 'make lint     ruff and mypy (make format: what ruff can mend)'
 	@echo 'make docs     the site: docs/en/_build/html/index.html'
 	@echo 'make classic  the configs in the installed tools on torch 1.13'
 	@echo 'make clean    removes builds and caches, keeps .venv and work_dirs'
@@ -87,6 +87,7 @@ refusals: venv
 lint: venv
 	@'$(VENV)/bin/python' -m ruff check .
 	@'$(VENV)/bin/python' -m ruff format --check .
+	@'$(VENV)/bin/python' -m mypy
 
 format: venv
 	@'$(VENV)/bin/python' -m ruff check --fix .
@@ -103,7 +104,7 @@ classic:
 	@bash tests/classic/check_installed_tools.sh
 
 clean:
-	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache htmlcov \
+	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache htmlcov \
 	    docs/en/_build docs/en/generated \
 	    .coverage .coverage.*
 	@find . -path './.*' -prune -o -name __pycache__ -type d -prune \

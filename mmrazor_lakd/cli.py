@@ -318,8 +318,11 @@ def run_tool(main: Callable[[], None], debug: bool = False) -> None:
             raise
         if debug:
             traceback.print_exc()
-        known = isinstance(error, SettingError)
-        _tell(sentence_of(error) if known else explain(error))
+        _tell(
+            sentence_of(error)
+            if isinstance(error, SettingError)
+            else explain(error)
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         if debug:

@@ -32,7 +32,7 @@ from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -158,7 +158,9 @@ def _install(name: str, trees: Dict[str, ast.Module], reason: str) -> None:
     A package also has the names of everything below it.
     """
     below = [other for other in trees if other.startswith(f'{name}.')]
-    module = module_from_spec(ModuleSpec(name, None, is_package=bool(below)))
+    module: Any = module_from_spec(
+        ModuleSpec(name, None, is_package=bool(below))
+    )
     module.__doc__ = f'Placeholders of mmrazor_lakd, because {reason}.'
     module.__all__ = sorted(
         {public for one in [name, *below] for public in _public(trees[one])}
@@ -188,7 +190,7 @@ def _missing_in_torch(trees: Iterable[ast.Module]) -> List[str]:
     MMRazor swallows this ImportError and fails later, at a table, with a
     misleading message.
     """
-    missing = {}
+    missing: Dict[str, List[str]] = {}
     for node in (node for tree in trees for node in ast.walk(tree)):
         if not isinstance(node, ast.ImportFrom) or node.level:
             continue
@@ -239,7 +241,7 @@ def _allow_checkpoints() -> Optional[str]:
     """
     if _reads_checkpoints():
         return None
-    rebuilders = [
+    rebuilders: List[Any] = [
         example.__reduce__()[0] for example in (np.zeros(1), np.float64(0))
     ]
     codes = np.typecodes['AllInteger'] + np.typecodes['AllFloat'] + '?'

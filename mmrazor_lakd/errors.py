@@ -3,7 +3,7 @@
 import math
 from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Iterable, Optional, Sequence
+from typing import Any, Iterable, Optional, Sequence
 
 
 class SettingError(ValueError):
@@ -40,7 +40,7 @@ def check_choice(owner: str, name: str, value, choices: Sequence) -> None:
 
 def is_number(value, integer: bool = False) -> bool:
     """Check whether a value is a finite number; a bool is not."""
-    kind = Integral if integer else Real
+    kind: Any = Integral if integer else Real
     return (
         isinstance(value, kind)
         and not isinstance(value, bool)

@@ -4,7 +4,7 @@ import copy
 from typing import Any, Dict, List, Optional
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader, Subset
@@ -17,7 +17,7 @@ def evenly_spaced(count: int, total: int) -> torch.Tensor:
     return torch.arange(count) * total // count
 
 
-def find_test_loader(cfg: Config) -> Optional[Dict[str, Any]]:
+def find_test_loader(cfg: Config) -> Optional[ConfigDict]:
     """Return a config's settings of the test loader, or None.
 
     A config without one falls back to the validation data loader.

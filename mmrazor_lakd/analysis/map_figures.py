@@ -1,6 +1,6 @@
 """Drawing of maps: as overlays, with colour bars, in rows of images."""
 
-from typing import Dict, Iterable, Optional, Sequence
+from typing import Collection, Iterable, Mapping, Optional, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -78,8 +78,8 @@ def high_end(maps: Iterable[np.ndarray]) -> float:
 
 def plot_ndam_maps(
     figure,
-    images: Sequence[np.ndarray],
-    modules: Dict[str, Dict[str, Sequence[np.ndarray]]],
+    images: Collection[np.ndarray],
+    modules: Mapping[str, Mapping[str, Collection[np.ndarray]]],
     row_labels: Optional[Sequence[str]] = None,
     overlay: bool = False,
     top: Optional[float] = None,
@@ -90,7 +90,7 @@ def plot_ndam_maps(
 
     Args:
         figure (matplotlib.figure.Figure | SubFigure): Where to draw.
-        images (Sequence[np.ndarray]): Each (H, W, 3), 0 to 255.
+        images (Collection[np.ndarray]): Each (H, W, 3), 0 to 255.
         modules (dict): For each module's title a dict of maps by model title,
             one (H', W') for each image.
         row_labels (Sequence[str], optional): Labels left of the images, for
@@ -156,15 +156,15 @@ def plot_ndam_maps(
 
 
 def draw_ndam_maps(
-    images: Sequence[np.ndarray],
-    modules: Dict[str, Dict[str, Sequence[np.ndarray]]],
+    images: Collection[np.ndarray],
+    modules: Mapping[str, Mapping[str, Collection[np.ndarray]]],
     top: Optional[float] = None,
     title: str = '',
 ) -> np.ndarray:
     """Draw the figure of :func:`plot_ndam_maps` into an array.
 
     Args:
-        images (Sequence[np.ndarray]): See :func:`plot_ndam_maps`.
+        images (Collection[np.ndarray]): See :func:`plot_ndam_maps`.
         modules (dict): Likewise.
         top (float, optional): Likewise.
         title (str): Title of the figure.

@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 from .stages import FOUR_STAGES
 
 
-class _LeavesActivation:
+class _LeavesActivation(nn.Module):
     """Lets an mmpretrain block leave its last ReLU to the stage."""
 
     activate = True
@@ -39,7 +39,7 @@ class TappedBottleneck(_LeavesActivation, Bottleneck):
     """mmpretrain's, with the last ReLU left to the stage if asked to."""
 
 
-class _Tapped:
+class _Tapped(nn.Module):
     """Adds ``preact`` and the last ReLU to each stage."""
 
     map_stages = FOUR_STAGES

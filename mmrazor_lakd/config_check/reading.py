@@ -53,7 +53,7 @@ def read_config_file(
     try:
         import_modules_from_strings(**imports)
     except (ImportError, TypeError) as error:
-        cause = error
+        cause: BaseException = error
         while cause.__context__ is not None:
             cause = cause.__context__
         raise SettingError(

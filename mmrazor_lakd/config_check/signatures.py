@@ -4,7 +4,7 @@ import ast
 import inspect
 import textwrap
 from functools import lru_cache
-from typing import FrozenSet, NamedTuple, Optional
+from typing import Any, FrozenSet, NamedTuple, Optional, Set
 
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
@@ -46,7 +46,8 @@ def arguments_of(cls: type) -> Optional[Arguments]:
     """
     if not inspect.isclass(cls) or cls.__new__ is not object.__new__:
         return None
-    names, required = set(), set()
+    names: Set[str] = set()
+    required: Set[str] = set()
     for base in cls.__mro__:
         init = base.__dict__.get('__init__')
         if base in (object, nn.Module):  # no arguments, despite signatures
@@ -88,7 +89,8 @@ def _hands_on(init) -> bool:
         tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
     except (OSError, SyntaxError, TypeError):
         return False
-    name = tree.body[0].args.kwarg.arg
+    function: Any = tree.body[0]
+    name = function.args.kwarg.arg
     used = sum(
         isinstance(node, ast.Name) and node.id == name
         for node in ast.walk(tree)

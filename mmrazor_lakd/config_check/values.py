@@ -53,8 +53,8 @@ PATH = (
     'the path of a checkpoint, or None,',
 )
 RULES = tuple(
-    ValueRule(paths, *rest)
-    for paths, *rest in (
+    ValueRule(*rule)
+    for rule in (
         (r'\w+_dataloader\.batch_size', *COUNT),
         (r'\w+_dataloader\.num_workers', *NATURAL),
         (

@@ -143,7 +143,8 @@ class ReviewConnector(BaseConnector):
         self, feature: Sequence[torch.Tensor]
     ) -> List[torch.Tensor]:
         """Map the student's maps to the shapes of the teacher's."""
-        fused, outputs = None, []
+        fused = None
+        outputs: List[torch.Tensor] = []
         for index in reversed(range(len(self.blocks))):
             stage = feature[index]
             size = scaled_size(stage.shape[-2:], *self.shapes[index])

@@ -21,7 +21,8 @@ def scaled_size(
     Returns:
         tuple[int, int]: Height and width of the map to match.
     """
-    return tuple(
+    height, width = (
         max(round(side * out / before), 1)
         for side, before, out in zip(size, in_shape[1:], out_shape[1:])
     )
+    return height, width

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from mmengine import dist
 from mmengine.fileio import exists, get, join_path
-from mmpretrain.datasets import CIFAR10, CIFAR100
+from mmpretrain.datasets import CIFAR10, CIFAR100, BaseDataset
 from mmpretrain.datasets.utils import download_and_extract_archive
 from mmpretrain.registry import DATASETS
 from torch import Tensor
@@ -23,7 +23,7 @@ from .in_memory import InMemoryDataset
 DOWNLOAD_TIMEOUT = 20  # seconds
 
 
-class _CheckedFiles:
+class _CheckedFiles(BaseDataset):
     """Checks files by their content, and reports what is missing.
 
     Mixed into MMPretrain's CIFAR10 or CIFAR100, whose address, file names, MD5

@@ -28,7 +28,10 @@ class ImageBatch(Sequence):
     def __len__(self) -> int:
         return len(self.data_samples)
 
-    def __getitem__(self, idx: int) -> Dict[str, Any]:
+    # A sequence to a collate function, which asks for no slice.
+    def __getitem__(  # type: ignore[override]
+        self, idx: int
+    ) -> Dict[str, Any]:
         """Return one sample: ``inputs``, (C, H, W), and ``data_samples``."""
         return dict(
             inputs=self.inputs[idx], data_samples=self.data_samples[idx]

@@ -44,6 +44,8 @@ class InMemoryDataset(BaseDataset):
 
     #: what to use with an MMPretrain pipeline, for the error message
     per_image_alternative = "type='mmpretrain.CustomDataset'"
+    # The base's, whose type can't be told from what is set here.
+    _fully_initialized: bool
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ def shape_arguments(
     """
     if isinstance(in_shape, list):
         return dict(in_shapes=in_shape, out_shapes=out_shape)
-    arguments = dict(in_shape=in_shape, out_shape=out_shape)
+    arguments: Dict[str, Any] = dict(in_shape=in_shape, out_shape=out_shape)
     for name in ('channel', 'channels'):
         arguments[f'in_{name}'] = in_shape[0]
         arguments[f'out_{name}'] = out_shape[0]

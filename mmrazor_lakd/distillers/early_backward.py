@@ -7,7 +7,7 @@ of them. Here, the gradients wait in the graph of the returned loss until its
 own ``backward()``, and reach the parameters like any others.
 """
 
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, Optional, Sequence, Set, Tuple
 
 import torch
 from mmengine.runner.amp import autocast
@@ -78,8 +78,8 @@ class EarlyBackward:
                 sharded or has a hook on its gradient, or activations are
                 checkpointed with ``use_reentrant=True``.
         """
-        nodes, leaves = graph_of(loss.grad_fn)
-        leaves = list(leaves.values())
+        nodes, found = graph_of(loss.grad_fn)
+        leaves: Sequence[torch.Tensor] = list(found.values())
         _check_graph(nodes, leaves)
         scale = None
         if _is_float16(loss.device):
@@ -109,7 +109,7 @@ class EarlyBackward:
         self._scale = torch.where(finite, factor, factor / 2).detach()
 
 
-def _check_graph(nodes: Set, leaves: List[torch.Tensor]) -> None:
+def _check_graph(nodes: Set, leaves: Sequence[torch.Tensor]) -> None:
     """Raise if the gradients can't be computed early."""
     way_out = 'set early_backward=False of LAKDDistiller.'
     if any('CheckpointFunction' in type(node).__name__ for node in nodes):

@@ -1,6 +1,6 @@
 """Check and describe the entries of ``local_modules``."""
 
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import nn
@@ -45,7 +45,8 @@ def check_options(where: str, options: Dict) -> None:
 
 
 def check_local_modules(
-    local_modules: Optional[List[Dict]], num_modules: Optional[int]
+    local_modules: Union[List[Dict], Dict, None],
+    num_modules: Optional[int],
 ) -> None:
     """Check boundaries as far as possible without the models.
 
@@ -93,7 +94,7 @@ def check_models(
     student: nn.Module,
     teacher: nn.Module,
     local_modules: List[Dict],
-    input_size: Optional[int],
+    input_size: Union[int, Sequence[int], None],
 ) -> Tuple[List[Tuple[torch.Size, torch.Size]], Classes]:
     """Run both models once, and raise if a boundary can't be taught.
 

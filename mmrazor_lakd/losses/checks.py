@@ -1,5 +1,7 @@
 """Checks of what a loss is computed with: its settings, a teacher's map."""
 
+from typing import Any, Dict
+
 import torch
 from torch import nn
 
@@ -13,7 +15,7 @@ WEIGHTS = (
     'channel_weight', 'spatial_weight', 'nonloacl_weight',  # as MMRazor has it
 )  # fmt: skip
 # Attributes of our losses and of MMRazor's, with arguments of check_number.
-LOSS_SETTINGS = {
+LOSS_SETTINGS: Dict[str, Dict[str, Any]] = {
     **{name: dict(minimum=0, example=1.0) for name in WEIGHTS},
     'tau': dict(above=0, example=4.0),
     'temperature': dict(above=0, example=0.07),

@@ -1,6 +1,6 @@
 """NDAM, the non-directional activation map, and the loss built on it."""
 
-from typing import Optional
+from typing import Any, Dict, Optional
 
 import torch
 import torch.nn.functional as F
@@ -188,7 +188,7 @@ class NDAMLoss(nn.Module):
         self.mode = mode
         self.scale = scale
         self.reduction = reduction
-        self.map_options = dict(
+        self.map_options: Dict[str, Any] = dict(
             alpha=alpha,
             beta=beta,
             kernel_size=kernel_size,

@@ -83,14 +83,14 @@ class NegativeSampler(nn.Module):
             SettingError: If their number isn't ``num_samples``, or the other
                 classes have too few samples.
         """
-        labels = torch.as_tensor(labels).long()
-        if labels.shape != (self.num_samples,):
+        classes = torch.as_tensor(labels).long()
+        if classes.shape != (self.num_samples,):
             raise SettingError(
                 f'ContrastiveLoss has num_samples={self.num_samples}, but the '
                 f'training data have {len(labels)} samples; write '
                 f'num_samples={len(labels)}.'
             )
-        _, counts = labels.unique(return_counts=True)
+        _, counts = classes.unique(return_counts=True)
         largest = int(counts.max())
         available = self.num_samples - largest
         if self.num_negatives > available:
@@ -99,7 +99,7 @@ class NegativeSampler(nn.Module):
                 f'for the largest class there are {available} samples of '
                 f'other classes; write num_negatives={available} or less.'
             )
-        self.labels.copy_(labels)
+        self.labels.copy_(classes)
         # enough for an anchor of the largest class, even if that comes first
         self.pool_size = self.num_negatives + largest
 

@@ -1,5 +1,7 @@
 """RKD: the distances and angles between the images of a batch."""
 
+from typing import Callable
+
 import torch
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
@@ -61,7 +63,7 @@ class _RelationalLoss(nn.Module):
         loss_weight (float): Weight of the loss.
     """
 
-    relation = None
+    relation: Callable[[torch.Tensor], torch.Tensor]
 
     def __init__(self, loss_weight: float) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
 """Check whether a student can be cut after a module."""
 
-from typing import Optional, Sequence
+from typing import Sequence, Union
 
 from torch import nn
 
@@ -15,7 +15,7 @@ def check_boundaries(
     model: nn.Module,
     names: Sequence[str],
     role: str = 'student',
-    input_size: Optional[int] = None,
+    input_size: Union[int, Sequence[int], None] = None,
 ) -> None:
     """Raise if information bypasses a boundary.
 

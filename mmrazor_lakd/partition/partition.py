@@ -1,7 +1,7 @@
 """Choose boundaries automatically, so that memory is balanced."""
 
 from itertools import groupby
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from torch import nn
 
@@ -59,9 +59,10 @@ class Partition(NamedTuple):
 
     def describe(self) -> str:
         """Format a table of the modules, and the list for a config."""
-        rows = [('', 'ends after', '', 'learns', '', 'saved', 'peak')]
+        header = ('', 'ends after', '', 'learns', '', 'saved', 'peak')
+        rows: List[Tuple[str, ...]] = [header]
         for number, module in enumerate(self.modules, 1):
-            ends = ('the rest, with the head', '', '', '')
+            ends: Tuple[str, ...] = ('the rest, with the head', '', '', '')
             if module.student:
                 ends = (*_show(module.student), *_show(module.teacher))
             sizes = (_mebibytes(module.saved), _mebibytes(module.peak))
@@ -111,7 +112,7 @@ def partition(
     student: nn.Module,
     teacher: nn.Module,
     num_modules: int,
-    input_size: Optional[int] = None,
+    input_size: Union[int, Sequence[int], None] = None,
 ) -> Partition:
     """Cut a student so that its largest module needs the least memory.
 

@@ -1,7 +1,7 @@
 """The autograd graph of a forward pass: dependencies and saved tensors."""
 
 from collections import Counter
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple, Union
 
 import torch
 from torch import nn
@@ -89,7 +89,7 @@ class GraphRun(NamedTuple):
 def graph_run(
     model: nn.Module,
     role: str,
-    input_size: Optional[int] = None,
+    input_size: Union[int, Sequence[int], None] = None,
     cuts: Sequence[str] = (),
 ) -> GraphRun:
     """Run a model once and record its graph.
@@ -155,7 +155,7 @@ def saved_bytes(
     model: nn.Module,
     names: List[str],
     role: str,
-    input_size: Optional[int] = None,
+    input_size: Union[int, Sequence[int], None] = None,
 ) -> List[Dict[int, int]]:
     """Measure what autograd saves for the backward pass of one image.
 
@@ -200,7 +200,7 @@ def _read_graph(ends: List[Tuple]) -> Tuple[Dict, List[List[Edge]]]:
     # Keep references to the nodes: PyTorch creates their Python objects on
     # demand, and reuses them only while they are alive.
     number: Dict[Any, int] = {}
-    nodes = []
+    nodes: List[Any] = []
     for node, _ in ends:
         if node not in number:
             number[node] = len(nodes)

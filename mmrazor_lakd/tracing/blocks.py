@@ -1,6 +1,6 @@
 """The blocks of a network, and whether it can be cut after them."""
 
-from typing import List, NamedTuple, Optional, Set
+from typing import List, NamedTuple, Sequence, Set, Union
 
 import torch
 from torch import nn
@@ -30,7 +30,9 @@ class Block(NamedTuple):
 
 
 def find_blocks(
-    model: nn.Module, role: str, input_size: Optional[int] = None
+    model: nn.Module,
+    role: str,
+    input_size: Union[int, Sequence[int], None] = None,
 ) -> List[Block]:
     """Find the blocks of a network, in execution order.
 

@@ -1,7 +1,7 @@
 """One forward pass before training, to find the shapes of the maps."""
 
 from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import nn
@@ -28,7 +28,7 @@ def dry_run(
     model: nn.Module,
     names: Sequence[str],
     role: str,
-    input_size: Optional[int] = None,
+    input_size: Union[int, Sequence[int], None] = None,
     option: str = 'local_modules',
 ) -> Trace:
     """Run a model once and record the outputs of some of its modules.
@@ -40,9 +40,9 @@ def dry_run(
         model (nn.Module): A model of MMEngine (``mode='tensor'``).
         names (Sequence[str]): The modules, in the expected execution order.
         role (str): ``'student'`` or ``'teacher'``, for the messages.
-        input_size (int, optional): Height and width of the image. Defaults
-            to the backbone's ``img_size``, and without one to 32, or 224 if
-            the model can't take 32.
+        input_size (int | tuple, optional): Height and width of the image.
+            Defaults to the backbone's ``img_size``, and without one to 32, or
+            224 if the model can't take 32.
         option (str): Where the names come from, for the messages.
 
     Raises:
@@ -79,7 +79,9 @@ def dry_run(
 
 
 def find_image(
-    model: nn.Module, role: str, input_size: Optional[int] = None
+    model: nn.Module,
+    role: str,
+    input_size: Union[int, Sequence[int], None] = None,
 ) -> torch.Tensor:
     """Create a black image (1, C, H, W) of the first size a model accepts.
 

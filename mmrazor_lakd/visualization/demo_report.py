@@ -1,7 +1,7 @@
 """The demo's report: accuracy curves and NDAM maps."""
 
 from pathlib import Path
-from typing import List, Sequence
+from typing import Any, Dict, List, Sequence
 
 import torch
 from matplotlib.figure import Figure
@@ -65,7 +65,7 @@ def draw_report(
     names = ['teacher'] + [title.split()[-1] for title in titles[1:]]
     labels = dataset.get_gt_labels().tolist()
     chosen = [labels.index(label) for label in range(num_images)]
-    modules = {}
+    modules: Dict[str, Dict[str, Any]] = {}
     for index, module in enumerate(SOURCES):
         modules[module] = {}
         for name, own in zip(names, maps):

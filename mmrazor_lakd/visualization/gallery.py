@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence, Set, Union
+from typing import Any, Dict, Iterator, List, Sequence, Set, Union
 
 import numpy as np
 from rich.console import Console
@@ -120,10 +120,15 @@ def _samples(
     with make_progress(console, done) as progress:
         task = progress.add_task('Drawing', total=len(chosen))
         for item in chosen:
-            own = isinstance(item, Path)
-            name = str(item) if own else f'test image {item}'
+            name = (
+                str(item) if isinstance(item, Path) else f'test image {item}'
+            )
             try:
-                sample = reader.read(item) if own else reader.take(item)
+                sample = (
+                    reader.read(item)
+                    if isinstance(item, Path)
+                    else reader.take(item)
+                )
             except UnusableImage as error:
                 _refuse(refused, console, name, str(error))
                 progress.advance(task)
@@ -150,7 +155,7 @@ def _write_sheet(
 ) -> None:
     """Write an image's sheet and the numbers it shows."""
     figure = draw_sheet(sheet, subjects.ends, subjects.classes)
-    arrays = dict(
+    arrays: Dict[str, Any] = dict(
         image=sheet.sample.image,
         networks=list(sheet.attention),
         modules=[end.title for end in subjects.ends],

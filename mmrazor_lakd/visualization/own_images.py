@@ -153,7 +153,7 @@ def _convert(image: Image.Image) -> Tuple[np.ndarray, List[str]]:
     if (width, height) not in (image.size, image.size[::-1]):
         size = 'x'.join(map(str, image.size))
         notes.append(f'{width}x{height} to {size} pixels')
-    if image.mode == 'RGBA' and image.getchannel('A').getextrema()[0] < 255:
+    if image.mode == 'RGBA' and np.asarray(image.getchannel('A')).min() < 255:
         notes.append('transparency laid on white')
         page = Image.new('RGBA', image.size, 'white')
         image = Image.alpha_composite(page, image)

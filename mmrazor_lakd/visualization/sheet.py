@@ -125,8 +125,9 @@ def draw_sheet(
             label = elide(label, 19, end=3)
             axis.set_title(label, weight='bold', fontsize=9.5, **LEFT)
             if line == 0:
-                scores, truth = own.scores[0], sheet.sample.label
-                draw_predictions(axis, scores, truth, classes)
+                draw_predictions(
+                    axis, own.scores[0], sheet.sample.label, classes
+                )
     for module, (end, part) in enumerate(zip(ends, parts[:, 1:].flat)):
         _draw_module(part, sheet, end, module, cell)
     return figure

@@ -12,7 +12,7 @@ from ..analysis.module_ends import (
 )
 from ..checkpoints.networks import Network, load_networks
 from ..config_check.first_iteration import explained
-from .ndam_maps import read_attention
+from .ndam_maps import Attention, read_attention
 from .samples import Reader, Sample
 from .sheet import Sheet
 
@@ -34,7 +34,7 @@ class Subjects(NamedTuple):
 
     def make_sheet(self, sample: Sample) -> Sheet:
         """Run all networks on an image."""
-        attention = {}
+        attention: Dict[str, Attention] = {}
         for network in self.networks:
             role = 'student' if attention else 'teacher'
             batch = network.preprocessor(dict(inputs=sample.inputs[None]))

@@ -55,7 +55,7 @@ def refused(paths):
 @pytest.mark.parametrize(
     'paths',
     [
-        OURS[::12],
+        OURS[::6],
         pytest.param(OURS, marks=pytest.mark.slow),
         pytest.param(OTHERS, marks=pytest.mark.slow),
     ],

@@ -56,7 +56,8 @@ def fuse(
                     logger='current',
                 )
         counts.append(len(found))
-    return tuple(counts)
+    folded, in_place = counts
+    return folded, in_place
 
 
 def _largest_change(

@@ -4,7 +4,7 @@ A ReLU that writes to new memory costs as much as a small convolution. MMRazor
 makes all of them do so, since a recorder may hold the map before one.
 """
 
-from typing import Callable, Iterable, List, Optional, Set
+from typing import Callable, Dict, Iterable, List, Optional, Set
 
 import torch
 from torch import nn
@@ -45,7 +45,7 @@ def find_relus(
         ]
     candidates = set(candidates)
     needed: List[torch.Tensor] = []
-    inputs = {}
+    inputs: Dict[nn.Module, List[torch.Tensor]] = {}
 
     def note_needed(module, args, output=None):
         needed.extend(tensors_in(args) + tensors_in(output))

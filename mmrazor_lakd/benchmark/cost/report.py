@@ -31,7 +31,7 @@ def describe_measurements(report: Dict[str, Any]) -> List[str]:
     """Describe the measurements for a reader of the tables."""
     lines = describe_origin(report)
     lines.append(f'reference: {report["reference"]}')
-    loops = {r['floor']: [] for r in report['results']}
+    loops: Dict[str, List[str]] = {r['floor']: [] for r in report['results']}
     for result in report['results']:
         loops[result['floor']].append(result['label'])
     for loop, labels in loops.items():

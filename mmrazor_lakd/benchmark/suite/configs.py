@@ -82,7 +82,7 @@ def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
     a loss keeps its fraction of the training; a cosine over the whole training
     scales by itself.
     """
-    options = {'train_cfg.max_epochs': epochs}
+    options: Dict[str, Any] = {'train_cfg.max_epochs': epochs}
     planned = cfg.train_cfg.max_epochs
     if epochs == planned:
         return options

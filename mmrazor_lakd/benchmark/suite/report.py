@@ -262,7 +262,7 @@ def describe_trainings(
         )
         device = machine['device']
         dirty = ', with changes' if result['dirty'] else ''
-        key = (
+        key: Tuple[str, ...] = (
             f'{machine["cpu"]}, {machine["threads"]} thread(s) a training'
             + ('' if device == 'cpu' else f', {device}')
             + f', {result["precision"]}',

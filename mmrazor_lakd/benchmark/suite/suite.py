@@ -28,7 +28,7 @@ from .configs import (
 )
 
 #: the settings of a suite, with the type of each value
-SETTINGS = dict(
+SETTINGS: Dict[str, Any] = dict(
     title=str,
     pairs=list,
     methods=list,
@@ -142,7 +142,7 @@ def load_suite(
         teacher = f'{parts["teacher"]}_{parts["recipe"]}'
         if teacher not in teachers:
             teachers[teacher] = _teacher(root, teacher, settings)
-        shared = {}
+        shared: Dict[str, Any] = {}
         for method in settings['methods']:
             own = method.get('options', {})
             cfg, trainings = _trainings(

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Dict, List
+from typing import Any, Dict, List, Optional
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
@@ -48,6 +48,10 @@ class SafeCheckpointHook(CheckpointHook):
         ...     checkpoint=dict(type='SafeCheckpointHook', max_keep_ckpts=1)
         ... )
     """
+
+    # The base's, whose types can't be told from what is set here.
+    backend_args: Optional[Dict[str, Any]]
+    best_ckpt_path: Optional[str]
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
