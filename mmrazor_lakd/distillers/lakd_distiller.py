@@ -18,6 +18,7 @@ from .activation_checkpointing import check_inside, renew_checkpoints
 from .curriculum import Curriculum
 from .feature_distiller import FeatureDistiller
 from .local_modules import (
+    NAMES,
     check_local_modules,
     check_models,
     check_options,
@@ -144,7 +145,11 @@ class LAKDDistiller(FeatureDistiller):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        if not isinstance(local_modules, dict) or num_modules is not None:
+        # A dict of stages is expanded, and checked, when they are known.
+        by_stages = isinstance(local_modules, dict) and not (
+            set(local_modules) & set(NAMES)
+        )
+        if not by_stages or num_modules is not None:
             check_local_modules(local_modules, num_modules)
         self.local_modules = local_modules
         self.num_modules = num_modules
