@@ -11,11 +11,15 @@ from typing import Dict
 
 import torch
 from conftest import ROOT, classifier
+from inputs import BASES
 from mmpretrain.registry import MODELS
 from PIL import Image
 
 from mmrazor_lakd.backbones import build_network
 from mmrazor_lakd.benchmark.suite.results import RESULTS
+from mmrazor_lakd.config_writer import choose, write_config
+
+PAIR = 'resnet20_resnet8_1xb64_digits'
 
 SUITE = """
 _base_ = ['{root}/configs/benchmark/_base_/methods.py']
@@ -44,6 +48,10 @@ def make_files(folder: Path) -> None:
     Args:
         folder (Path): Where.
     """
+    for name, path in BASES.items():
+        if path.startswith('{tmp}'):
+            choice = choose(ROOT / 'configs', name, PAIR)
+            write_config(choice, Path(path.format(tmp=folder)))
     torch.manual_seed(0)
     for name, depth in (('teacher', 20), ('student', 8), ('other', 14)):
         model = MODELS.build(classifier(depth))

@@ -58,7 +58,8 @@ HEAD = f"""# Wrong inputs
 What the tools say of {{count}} wrong inputs, each one step from a right one.
 `tools/train.py` starts from a config of the digits, which is shortened to one
 iteration; `plain` is `{BASES['plain']}`, the others are
-`configs/NAME/NAME_resnet20_resnet8_1xb64_digits.py`. `TMP` is a folder with
+what `tools/make_config.py` writes for
+`resnet20_resnet8_1xb64_digits`. `TMP` is a folder with
 made files. All end before the first iteration, with exit status 2 and without
 a traceback; `--debug` shows it.
 
@@ -138,7 +139,8 @@ def describe(wrong: Wrong) -> str:
     """Write an input for the table."""
     if wrong.text:
         lines = wrong.text.strip().splitlines()
-        own = [i for i in lines if not i.startswith("_base_ = '{root}/c")]
+        bases = ("_base_ = '{root}/c", "_base_ = '{tmp}/bases")
+        own = [i for i in lines if not i.startswith(bases)]
         return f'config: `{"` `".join(own[:1] or lines[-1:])}`'
     left_out = {*SHORT, '--cfg-options', '--work-dir', '{work}'}
     teacher = 'model.teacher_ckpt={tmp}/teacher.pth'
