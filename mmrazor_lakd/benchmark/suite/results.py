@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 import torch
 
 from ...checkpoints.loading import read_checkpoint, read_state_dict
+from ...engine.whole_file_backend import write_whole
 from ...errors import SettingError
 from .suite import TEACHER, Suite, Training, name_training
 
@@ -180,15 +181,10 @@ def write_result(report: Path, result: Dict[str, Any]) -> None:
     were lost. The folder's lock keeps others from writing meanwhile.
     """
     path = report / RESULTS
-    report.mkdir(parents=True, exist_ok=True)
     lines = path.read_text().splitlines() if path.is_file() else []
     lines = [n for n in lines if _name(json.loads(n)) != _name(result)]
-    part = path.with_suffix('.part')
-    with part.open('w') as file:
-        file.writelines(f'{line}\n' for line in [*lines, json.dumps(result)])
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    text = '\n'.join([*lines, json.dumps(result)]) + '\n'
+    write_whole(path, text.encode())
 
 
 def read_kept(report: Path) -> Dict[str, Kept]:

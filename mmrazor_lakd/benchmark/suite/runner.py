@@ -71,6 +71,7 @@ class Process(NamedTuple):
     started: float
     start_epoch: int
     starts: List[Dict[str, Any]]
+    command: str
 
 
 class SuiteRunner:
@@ -195,6 +196,8 @@ class SuiteRunner:
         """
         # The teacher may just have been trained, since its weights were lost.
         check_teachers(self.suite, self.report, self.teachers)
+        # What the result could not record is refused now, not at the end.
+        command = self._recorded_command(training)
         work_dir = self.work_dir / training.name
         start = find_start_epoch(work_dir)
         made_with = dict(
@@ -234,8 +237,9 @@ class SuiteRunner:
             slot=slot,
         )
         return Process(
-            training, work_dir, popen, slot, time.time(), start, starts
-        )
+            training, work_dir, popen, slot, time.time(), start, starts,
+            command,
+        )  # fmt: skip
 
     def _options(
         self, training: Training, recorded: bool = False
@@ -312,7 +316,7 @@ class SuiteRunner:
                 seed=training.seed,
                 config=training.config,
                 digest=training.digest,
-                command=self._recorded_command(training),
+                command=process.command,
                 teacher=self.teachers.hash(training.teacher),
                 teacher_top1=read_teacher_accuracy(process.work_dir),
                 top1=accuracies,
