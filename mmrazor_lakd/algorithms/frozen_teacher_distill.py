@@ -3,7 +3,7 @@
 import logging
 from contextlib import nullcontext
 from functools import partial
-from typing import Dict, List, Optional, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.logging import print_log
@@ -31,7 +31,8 @@ from ..distillers.class_counts import check_class_counts
 from ..errors import SettingError, check_choice, check_number
 from ..losses import check_losses, check_map
 from ..tracing.modules import eval_mode
-from ..tracing.recorders import check_recorders
+from ..tracing.passes import run_model
+from ..tracing.recorders import check_recorders, recorded_modules
 from ..tracing.records import (
     check_unchanged,
     make_contiguous,
@@ -64,6 +65,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
       passed to the optimizer or to DistributedDataParallel. They still move
       with the model from device to device. A checkpoint of MMRazor's that
       contains a teacher can still be loaded.
+    - If only maps of its backbone or neck are recorded, its head isn't run.
     - Its checkpoint must fit exactly: a missing key is an error, while
       MMRazor only warns and continues with random weights.
     - A data preprocessor without a type, as in mmpretrain's configs, is of
@@ -253,7 +255,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             return self._student_losses(batch_inputs, data_samples)
         first_step = not self._prepared
         if first_step:
-            self._prepare(batch_inputs[:2])
+            samples = None if data_samples is None else data_samples[:2]
+            self._prepare(batch_inputs[:2], samples)
         self.distiller.set_deliveries_override(False)
         with torch.no_grad(), self.distiller.deliveries:
             self._run_teacher(batch_inputs, data_samples)
@@ -274,6 +277,34 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         losses.update(add_prefix(distill_losses, 'distill'))
         release_records(self.distiller)
         return losses
+
+    def get_layer_depth(self, param_name: str) -> Tuple[int, int]:
+        """Return the depth of a parameter, for layer-wise learning rates.
+
+        The distiller's parameters, such as connectors, count as the head's.
+
+        Args:
+            param_name (str): Its name in this model.
+
+        Returns:
+            tuple[int, int]: Its depth and the number of depths.
+
+        Raises:
+            SettingError: If the student doesn't know its depths.
+        """
+        prefix = 'architecture.'
+        try:
+            if param_name.startswith(prefix):
+                name = param_name[len(prefix) :]
+                return self.student.get_layer_depth(name)
+            count = self.student.get_layer_depth('head.')[1]
+            return count - 1, count
+        except (AttributeError, NotImplementedError) as error:
+            raise SettingError(
+                f'layer_decay_rate needs the depth of each parameter, which '
+                f'the student does not know ({error}); take another '
+                f'constructor of optim_wrapper.'
+            ) from error
 
     @torch.no_grad()
     def _predict(
@@ -296,7 +327,11 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """Fill the teacher's recorders."""
         recorders = self.distiller.teacher_recorders
         with recording(recorders):
-            self.teacher(batch_inputs, data_samples, mode=self.teacher_mode)
+            if self.teacher_mode == 'loss':
+                self.teacher(batch_inputs, data_samples, mode='loss')
+            else:
+                names = recorded_modules(recorders)
+                run_model(self.teacher, batch_inputs, names, data_samples)
         check_unchanged(recorders, 'teacher')
         if self._reordered:
             with record_function('lakd/teacher'):
@@ -320,18 +355,22 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         return add_prefix(losses, 'student')
 
     @torch.no_grad()
-    def _prepare(self, images: torch.Tensor) -> None:
+    def _prepare(
+        self, images: torch.Tensor, data_samples: Optional[List]
+    ) -> None:
         """Speed up both networks, once, without changing their maps."""
         self._prepared = True
         # Rounding to half precision or TF32 would hide the differences that
         # the comparisons look for.
         exact = cudnn.flags(enabled=cudnn.enabled, allow_tf32=False)
         with exact, autocast(enabled=False):
-            self._restore_in_place(images)
+            self._restore_in_place(images, data_samples)
             if self.fuse_teacher and not self.teacher_train_mode:
-                self._fuse_teacher(images)
+                self._fuse_teacher(images, data_samples)
 
-    def _restore_in_place(self, images: torch.Tensor) -> None:
+    def _restore_in_place(
+        self, images: torch.Tensor, data_samples: Optional[List]
+    ) -> None:
         """Make the student's activations in place again, as in its config.
 
         Except where a recorder needs their input. Each saves the memory of a
@@ -340,11 +379,15 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if not self._in_place or self.module_inplace:
             return
         recorders = self.distiller.student_recorders
-        forward = partial(_record, self.student, recorders, images)
+        forward = partial(
+            _record, self.student, recorders, images, data_samples, ()
+        )
         with eval_mode(self.student):
             set_inplace(find_relus(self.student, forward, self._in_place))
 
-    def _fuse_teacher(self, images: torch.Tensor) -> None:
+    def _fuse_teacher(
+        self, images: torch.Tensor, data_samples: Optional[List]
+    ) -> None:
         """Speed up the teacher's forward pass."""
         if images.device.type == 'cpu':
             # PyTorch's convolutions are faster this way on CPUs; on a GPU it
@@ -354,7 +397,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             self._reordered = memory_format(self, images) != last
             self.teacher.to(memory_format=last)
         recorders = self.distiller.teacher_recorders
-        forward = partial(_record, self.teacher, recorders, images)
+        names = recorded_modules(recorders)
+        forward = partial(
+            _record, self.teacher, recorders, images, data_samples, names
+        )
         folded, in_place = fuse(self.teacher, forward)
         print_log(
             f"Folded {folded} of the teacher's batch normalisations into its "
@@ -370,11 +416,15 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
 
 def _record(
-    network: nn.Module, recorders: RecorderManager, images: torch.Tensor
+    network: nn.Module,
+    recorders: RecorderManager,
+    images: torch.Tensor,
+    data_samples: Optional[List],
+    names: Sequence[str],
 ) -> List[torch.Tensor]:
     """Run a network, and return its output and what was recorded."""
     with recorders:
-        output = network(images, mode='tensor')
+        output = run_model(network, images, names, data_samples)
     found = [output]
     for recorder in recorders.recorders.values():
         found += recorder.data_buffer

@@ -1,19 +1,33 @@
 """The autograd graph of a forward pass: dependencies and saved tensors."""
 
 from collections import Counter
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple, Union
+from functools import partial
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    NamedTuple,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from .dry_run import find_image
-from .modules import eval_mode, forward_hooks
+from .dry_run import find_pass
+from .modules import forward_hooks
+from .passes import run_model, run_training_losses, unchanged
 from .records import tensors_in
+from .token_maps import map_tensor, with_tensor
 
 # A tensor in the graph: the index of the node that produced it, and which of
 # the node's outputs it is.
 Edge = Tuple[int, int]
+# Whatever is looked at is part of the features.
+FEATURES = ('backbone',)
 
 
 class GraphRun(NamedTuple):
@@ -25,8 +39,9 @@ class GraphRun(NamedTuple):
             modules finished.
         calls (Counter): How often each module ran.
         edges (dict): Position of each module's output in the graph. Modules
-            whose output is not a single tensor with a graph are left out.
-        ends (list): Positions of the tensors of the model's output.
+            whose output is not a map with a graph are left out.
+        ends (list): Positions of the tensors of the model's output, or of
+            its losses.
         sources (list): For each node, the tensors it was computed from; none
             for a parameter or the image.
     """
@@ -98,6 +113,10 @@ def graph_run(
     gradient, running statistic or random state. The image requires a
     gradient, so that frozen stages are in the graph too.
 
+    What ends the graph are the losses of detectors and segmentors, so that
+    auxiliary heads count, and the output of other models; of models whose
+    heads can't be run on an image alone, it is the features.
+
     Args:
         model (nn.Module): A model of MMEngine (``mode='tensor'``).
         role (str): ``'student'`` or ``'teacher'``, for the messages.
@@ -115,25 +134,35 @@ def graph_run(
     def record(name):
         def hook(module, inputs, output):
             outputs.pop(name, None)
-            if name in cuts and isinstance(output, torch.Tensor):
-                output = output.clone()
+            tensor = map_tensor(output)
+            if name in cuts and tensor is not None:
+                tensor = tensor.clone()
+                output = with_tensor(output, tensor)
             outputs[name] = output
             calls[name] += 1
+            if tensor is None and isinstance(output, torch.Tensor):
+                tensor = output
             # Read now: a later in-place operation would change the node.
-            if isinstance(output, torch.Tensor) and output.requires_grad:
-                tensors[name] = (output.grad_fn, output.output_nr)
+            if tensor is not None and tensor.requires_grad:
+                tensors[name] = (tensor.grad_fn, tensor.output_nr)
             return output
 
         return hook
 
-    image = find_image(model, role, input_size).requires_grad_()
+    image, _ = find_pass(model, role, input_size, FEATURES)
+    image.requires_grad_()
     hooks = [
         (module, record(name))
         for name, module in model.named_modules()
         if name
     ]
-    with forward_hooks(hooks), eval_mode(model), torch.enable_grad():
-        result = model(image, mode='tensor')
+
+    def forget():
+        for found in (outputs, calls, tensors):
+            found.clear()
+
+    with forward_hooks(hooks), torch.enable_grad():
+        result = _run_to_the_end(model, image, forget)
     ends = [
         (tensor.grad_fn, tensor.output_nr)
         for tensor in tensors_in(result)
@@ -186,13 +215,41 @@ def saved_bytes(
             saved[-1][storage.data_ptr()] = storage.nbytes()
         # No backward pass will need the tensor.
 
-    image = find_image(model, role, input_size)
+    image, _ = find_pass(model, role, input_size, FEATURES)
     known = dict(model.named_modules())
     hooks = [(known[name], lambda *args: saved.append({})) for name in names]
-    with forward_hooks(hooks), eval_mode(model), torch.enable_grad():
+
+    def forget():
+        saved[:] = [{}]
+        kept.clear()
+
+    with forward_hooks(hooks), torch.enable_grad():
         with saved_tensors_hooks(pack, lambda nothing: nothing):
-            model(image, mode='tensor')
+            _run_to_the_end(model, image, forget)
     return saved
+
+
+def _run_to_the_end(
+    model: nn.Module, image: torch.Tensor, forget: Callable[[], None]
+) -> Any:
+    """Run a model to its losses, its output or its features.
+
+    ``forget`` is called before each attempt, since an earlier one may have
+    failed half-way.
+    """
+    passes: List[Callable] = [
+        run_training_losses,
+        run_model,
+        partial(run_model, names=FEATURES),
+    ]
+    for forward in passes:
+        forget()
+        try:
+            with unchanged(model):
+                return forward(model, image)
+        except Exception as error:  # of the model, maybe the user's own
+            reason = error
+    raise reason
 
 
 def _read_graph(ends: List[Tuple]) -> Tuple[Dict, List[List[Edge]]]:
