@@ -9,6 +9,7 @@ from typing import (
     List,
     NamedTuple,
     Sequence,
+    Set,
     Tuple,
     Union,
 )
@@ -44,6 +45,8 @@ class GraphRun(NamedTuple):
             its losses.
         sources (list): For each node, the tensors it was computed from; none
             for a parameter or the image.
+        trains (list): For each node, whether a gradient there would reach a
+            parameter; not within frozen stages.
     """
 
     image_size: Tuple[int, int]
@@ -52,13 +55,15 @@ class GraphRun(NamedTuple):
     edges: Dict[str, Edge]
     ends: List[Edge]
     sources: List[List[Edge]]
+    trains: List[bool]
 
     def bypasses(self, name: str, cuts: Sequence[str] = ()) -> List[Edge]:
         """Find the tensors that bypass a module's output.
 
         These are computed before the module, and the model's output depends
         on them other than through the module's output. Parameters and images
-        don't count: modules may share them.
+        don't count: modules may share them. Neither do maps of frozen stages
+        before a module that isn't, since no gradient would train anything.
 
         Args:
             name (str): A module of ``edges``.
@@ -83,7 +88,8 @@ class GraphRun(NamedTuple):
             if edge in others:
                 continue
             if node in before:
-                if edge != cut and self.sources[node]:
+                matters = self.trains[node] or not self.trains[cut[0]]
+                if edge != cut and self.sources[node] and matters:
                     passing.append(edge)
             elif node not in seen:
                 seen.add(node)
@@ -170,6 +176,11 @@ def graph_run(
     ]
     tensors = {name: pair for name, pair in tensors.items() if pair[0]}
     number, sources = _read_graph([*tensors.values(), *ends])
+    trained = {
+        place
+        for node, place in number.items()
+        if getattr(node, 'variable', image) is not image
+    }
     return GraphRun(
         image_size=tuple(image.shape[-2:]),
         outputs=outputs,
@@ -177,6 +188,7 @@ def graph_run(
         edges={name: (number[fn], nr) for name, (fn, nr) in tensors.items()},
         ends=[(number[fn], nr) for fn, nr in ends],
         sources=sources,
+        trains=_reached_from(trained, sources),
     )
 
 
@@ -273,6 +285,22 @@ def _read_graph(ends: List[Tuple]) -> Tuple[Dict, List[List[Edge]]]:
                 nodes.append(source)
             sources[-1].append((number[source], output_nr))
     return number, sources
+
+
+def _reached_from(leaves: Set[int], sources: List[List[Edge]]) -> List[bool]:
+    """Return for each node whether it depends on one of the leaves."""
+    used_by: List[List[int]] = [[] for _ in sources]
+    for node, edges in enumerate(sources):
+        for source, _ in edges:
+            used_by[source].append(node)
+    reached = set(leaves)
+    stack = list(leaves)
+    while stack:
+        for node in used_by[stack.pop()]:
+            if node not in reached:
+                reached.add(node)
+                stack.append(node)
+    return [node in reached for node in range(len(sources))]
 
 
 def _storage(tensor: torch.Tensor):

@@ -38,7 +38,7 @@ class Failure(NamedTuple):
     def describe(self) -> str:
         """Describe the failure in one clause."""
         if not self.name:
-            return self.reason
+            return f'its own forward: {self.reason}'
         given = f' of an input {self.shape}' if self.shape else ''
         return f"'{self.name}' ({self.kind}){given}: {self.reason}"
 
