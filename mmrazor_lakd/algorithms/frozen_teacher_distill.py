@@ -45,6 +45,7 @@ from .model_configs import (
     read_network,
     warn_of_other_images,
 )
+from .teacher_ensemble import build_ensemble, teachers_in
 from .teacher_fusion.fuse import fuse, memory_format
 from .teacher_fusion.inplace_relu import find_relus, set_inplace
 
@@ -85,9 +86,14 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         architecture (BaseModel | dict): The student.
         data_preprocessor (nn.Module | dict, optional): Preprocessor of the
             images of both networks. Defaults to None: the student's.
-        teacher_ckpt (str, optional): Checkpoint of the teacher, or of a
-            training in which the teacher was the student. Defaults to None:
-            random weights.
+        teacher (BaseModel | dict | list): The teacher, or several, see
+            :class:`TeacherEnsemble`, whose modules are then called
+            ``teacher0.backbone.layer1`` and the like.
+        teacher_ckpt (str | list, optional): Checkpoint of the teacher, or of
+            a training in which the teacher was the student; a list for a
+            list of teachers. Defaults to None: random weights.
+        teacher_weights (list[float], optional): Weights of several teachers
+            in the mean of their logits. Defaults to None: all alike.
         teacher_mode (str): ``'tensor'`` runs the teacher without its loss;
             ``'loss'`` with it, for recorders of what the loss computes.
             Defaults to ``'tensor'``.
@@ -106,7 +112,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         kwargs: Arguments of :class:`SingleTeacherDistill`.
 
     Raises:
-        SettingError: If ``teacher_trainable`` is True, if a setting of the
+        SettingError: If ``teacher_trainable`` is True, if what is said of
+            several teachers doesn't fit their number, if a setting of the
             networks' configs would have no effect, if the name of a
             distillation loss lacks "loss", or if one of its settings is out
             of range. In the first step, if a recorded map of the teacher is
@@ -117,9 +124,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self,
         *args,
         architecture: Union[BaseModel, Dict],
-        teacher: Union[BaseModel, Dict],
+        teacher: Union[BaseModel, Dict, Sequence],
         data_preprocessor: Union[nn.Module, Dict, None] = None,
-        teacher_ckpt: Optional[str] = None,
+        teacher_ckpt: Union[str, Sequence[Optional[str]], None] = None,
+        teacher_weights: Optional[Sequence[float]] = None,
         teacher_mode: str = 'tensor',
         teacher_train_mode: bool = False,
         fuse_teacher: bool = True,
@@ -129,10 +137,15 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         owner = type(self).__name__
         check_choice(owner, 'teacher_mode', teacher_mode, ('tensor', 'loss'))
         student_cfg = read_network(architecture, 'architecture')
-        teacher_cfg = read_network(teacher, 'teacher')
-        data_preprocessor = merge_preprocessors(
-            data_preprocessor, student_cfg.model, teacher_cfg.model
-        )
+        several = isinstance(teacher, (list, tuple))
+        teacher_cfgs = [
+            read_network(one, 'teacher')
+            for one in (teacher if several else [teacher])
+        ]
+        for config in teacher_cfgs:
+            data_preprocessor = merge_preprocessors(
+                data_preprocessor, student_cfg.model, config.model
+            )
         architecture = student_cfg.build()
         if isinstance(data_preprocessor, dict):
             own = type(getattr(architecture, 'data_preprocessor', None))
@@ -143,11 +156,31 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             for module in architecture.modules()
             if getattr(module, 'inplace', False)
         ]
+        if several:
+            if teacher_mode != 'tensor':
+                raise SettingError(
+                    f"{owner} has several teachers and teacher_mode='loss', "
+                    f'but runs them without their losses; write '
+                    f"teacher_mode='tensor'."
+                )
+            teacher = build_ensemble(
+                teacher_cfgs,
+                teacher_weights,
+                teacher_ckpt,
+                kwargs.get('distiller'),
+            )
+        elif teacher_weights is not None:
+            raise SettingError(
+                f'{owner} has teacher_weights={teacher_weights!r} and one '
+                f'teacher; leave them out, or write a list of teachers.'
+            )
+        else:
+            teacher = teacher_cfgs[0].build()
         try:
             super().__init__(
                 *args,
                 architecture=architecture,
-                teacher=teacher_cfg.build(),
+                teacher=teacher,
                 data_preprocessor=data_preprocessor,
                 **kwargs,
             )
@@ -157,7 +190,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 check_recorders(self.distiller, self.student, 'student')
                 check_recorders(self.distiller, self.teacher, 'teacher')
             raise
-        warn_of_other_images(self.teacher, self.data_preprocessor)
+        for one in teachers_in(self.teacher):
+            warn_of_other_images(one, self.data_preprocessor)
         losses = getattr(self.distiller, 'distill_losses', nn.ModuleDict())
         _check_loss_names(losses)
         check_losses(losses)
@@ -205,16 +239,24 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     def _init_teacher(self) -> None:
         """Initialise or load the teacher."""
         self._initialised = True
-        if self.teacher_ckpt:
-            load_teacher_weights(self.teacher, self.teacher_ckpt)
-        elif not getattr(self.teacher, 'is_init', False):
-            self.teacher.init_weights()
-            print_log(
-                'teacher_ckpt is not given: unless its own init_cfg loads '
-                'some, the weights of the teacher are random.',
-                logger='current',
-                level=logging.WARNING,
-            )
+        teachers = teachers_in(self.teacher)
+        paths = self.teacher_ckpt
+        if paths is None or isinstance(paths, str):
+            paths = [paths] * len(teachers)
+        for number, (teacher, path) in enumerate(zip(teachers, paths)):
+            option = 'model.teacher_ckpt'
+            if teacher is not self.teacher:
+                option += f'[{number}]'
+            if path:
+                load_teacher_weights(teacher, path, option)
+            elif not getattr(teacher, 'is_init', False):
+                teacher.init_weights()
+                print_log(
+                    f'{option[6:]} is not given: unless its own init_cfg '
+                    f'loads some, the weights of the teacher are random.',
+                    logger='current',
+                    level=logging.WARNING,
+                )
 
     def _apply(self, fn, *args, **kwargs) -> nn.Module:
         """Apply ``fn``, such as a move to a device, to the teacher as well."""

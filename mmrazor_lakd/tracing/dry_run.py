@@ -89,7 +89,11 @@ def dry_run(
     size = image.shape[-2:]
     for name in names:
         check_output(name, role, calls[name], outputs.get(name), size, option)
-    _check_order(names, list(outputs), role, option)
+    # Several teachers run one after another, whatever the order of the names.
+    members = len(getattr(model, 'teachers', ())) or 1
+    for member in range(members):
+        own = [n for n in names if members == 1 or _is_in(n, member)]
+        _check_order(own, list(outputs), role, option)
     maps = [as_map(outputs[name], size) for name in names]
     return Trace(
         shapes=[found.shape for found in maps],
@@ -246,6 +250,10 @@ def check_output(
             f'which the connector cannot align; name a module that gives one '
             f'map (N, C, H, W), or the tokens (N, L, C) of one.'
         )
+
+
+def _is_in(name: str, member: int) -> bool:
+    return name.split('.')[0] == f'teacher{member}'
 
 
 def _check_order(names, order, role, option) -> None:

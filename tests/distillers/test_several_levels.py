@@ -234,7 +234,7 @@ def test_a_head_that_needs_more_than_an_image():
     assert [block.can_cut for block in blocks] == [True, True, False]
     with pytest.raises(
         SettingError,
-        match="cannot be run on an image alone, since it fails in its own "
+        match='cannot be run on an image alone, since it fails in its own '
         "forward: KeyError: 'proposals'; .*extract_feat",
     ):
         find_image(Features(), 'student')
