@@ -293,6 +293,14 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             return self._student_losses(batch_inputs, data_samples)
         first_step = not self._prepared
         if first_step:
+            if not isinstance(batch_inputs, torch.Tensor):
+                raise SettingError(
+                    f'{type(self).__name__} takes one tensor of images, which '
+                    f'student and teacher see, but the data preprocessor '
+                    f'gives a {type(batch_inputs).__name__} (as several views '
+                    f'for self-supervised learning); train on one view, or '
+                    f'take such a network as the teacher alone.'
+                )
             samples = None if data_samples is None else data_samples[:2]
             self._prepare(batch_inputs[:2], samples)
         self.distiller.set_deliveries_override(False)
