@@ -27,6 +27,11 @@ from ..checkpoints.loading import (
     fit_weights,
     load_teacher_weights,
 )
+from ..checkpoints.model_configs import (
+    merge_preprocessors,
+    read_network,
+    warn_of_other_images,
+)
 from ..distillers.class_counts import check_class_counts
 from ..errors import SettingError, check_choice, check_number
 from ..losses import check_losses, check_map
@@ -38,11 +43,6 @@ from ..tracing.records import (
     recording,
     release_records,
     tensors_in,
-)
-from .model_configs import (
-    merge_preprocessors,
-    read_network,
-    warn_of_other_images,
 )
 from .teacher_fusion.fuse import fuse, memory_format
 from .teacher_fusion.inplace_relu import find_relus, set_inplace
@@ -274,6 +274,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         losses.update(add_prefix(distill_losses, 'distill'))
         release_records(self.distiller)
         return losses
+
+    def extract_feat(self, *args, **kwargs):
+        """Return the student's features, as its own method does."""
+        return self.student.extract_feat(*args, **kwargs)
 
     @torch.no_grad()
     def _predict(
