@@ -1,11 +1,11 @@
 """The tools of mmpretrain and MMEngine on a distillation model."""
 
+import json
 import runpy
 import sys
 
 import pytest
 import torch
-from conftest import ROOT
 from mmengine.analysis import get_model_complexity_info
 from mmpretrain import (
     FeatureExtractor,
@@ -13,7 +13,7 @@ from mmpretrain import (
     get_model,
     inference_model,
 )
-from own_project import run_python, tool_of, train_project, write_project
+from own_project import tool_of, train_project, write_project
 
 
 @pytest.fixture(scope='module')
@@ -59,34 +59,34 @@ def test_inference_model_takes_models_of_the_zoo_only(project, model):
         inference_model(model, str(image))
 
 
+def run_tool(monkeypatch, name, *arguments):
+    """Run mmpretrain's own tool."""
+    tool = str(tool_of('mmpretrain', name))
+    monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+    runpy.run_path(tool, run_name='__main__')
+
+
 def test_get_flops(project, model, monkeypatch, capsys):
     """The student's, though of its backbone and neck alone."""
     counted = get_model_complexity_info(model, (3, 32, 32))
     alone = get_model_complexity_info(model.student, (3, 32, 32))
     assert counted['flops'] == alone['flops'] > 0
-
-    tool = tool_of('mmpretrain', 'analysis_tools/get_flops.py')
-    arguments = [str(tool), str(project[0]), '--shape', '32']
-    monkeypatch.setattr(sys, 'argv', arguments)
-    runpy.run_path(str(tool), run_name='__main__')
+    run_tool(
+        monkeypatch,
+        *('analysis_tools/get_flops.py', project[0], '--shape', '32'),
+    )
     assert 'Input shape: (3, 32, 32)\nFlops: ' in capsys.readouterr().out
 
 
-def test_tta_and_pictures(project, tmp_path):
-    """mmpretrain's test.py with --tta and --show-dir."""
-    test = tool_of('mmpretrain', 'test.py')
-    config, checkpoint = project
-    options = ['--show-dir', tmp_path / 'shown', '--interval', 10]
-    output = run_python(
-        *(test, config, checkpoint, '--work-dir', tmp_path, *options),
-        folder=tmp_path,
-        package=ROOT,
+@pytest.mark.parametrize('tta', [False, True], ids=['pictures', 'tta'])
+def test_mmpretrains_test(project, tmp_path, monkeypatch, tta):
+    """With --tta, and with --show-dir, which switches VisualizationHook on."""
+    shown, metrics = tmp_path / 'shown', tmp_path / 'metrics.json'
+    options = ['--tta'] if tta else ['--show-dir', shown, '--interval', 10]
+    run_tool(
+        monkeypatch,
+        *('test.py', *project, '--work-dir', tmp_path, *options),
+        *('--out', metrics, '--out-item', 'metrics'),
     )
-    assert 'accuracy/top1: ' in output
-    assert len(list((tmp_path / 'shown').glob('*.png'))) == 4
-    output = run_python(
-        *(test, config, checkpoint, '--work-dir', tmp_path, '--tta'),
-        folder=tmp_path,
-        package=ROOT,
-    )
-    assert 'accuracy/top1: ' in output
+    assert 'accuracy/top1' in json.loads(metrics.read_text())
+    assert tta or len(list(shown.glob('*.png'))) == 4
