@@ -11,6 +11,10 @@ from conftest import total
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
+from own_project import train_project, write_project
+
+from mmrazor_lakd.checkpoints.export import export_student
+from mmrazor_lakd.checkpoints.graphs import export_onnx
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / 'docs/en'
@@ -46,6 +50,38 @@ def test_a_project_of_ones_own(tmp_path):
         (tmp_path / name).write_text(text)
         loss = loss_of(tmp_path / name, tmp_path, 64)
         assert torch.isfinite(loss)
+
+
+def test_use_of_the_student(tmp_path, monkeypatch):
+    """The page's blocks, one after the other, with the files it speaks of."""
+    config = write_project(tmp_path, test=20)
+    checkpoint = str(train_project(config))
+    monkeypatch.chdir(tmp_path)
+    found = export_student(
+        Config.fromfile(config), checkpoint, Path('student.pth')
+    )
+    found.weights.rename('student-1a2b3c4d.pth')
+    next(Path('test').glob('*/*.png')).rename('image.png')
+    infer, tuned, runtime = blocks('user_guides/use_student.md')
+    names = {}
+    exec(infer, names)
+    assert names['maps'][0].shape == (32, 4, 4)
+
+    Path('tuned.py').write_text(tuned)
+    cfg = Config.fromfile('tuned.py')
+    cfg.work_dir = 'tuned'
+    runner = Runner.from_cfg(cfg)
+    runner.call_hook('before_run')
+    runner.load_or_resume()
+    own, old = runner.model.state_dict(), found.model.state_dict()
+    differing = [key for key in old if not torch.equal(own[key], old[key])]
+    assert differing == ['head.fc.weight', 'head.fc.bias']
+
+    pytest.importorskip('onnxruntime')
+    export_onnx(found.model, torch.randn(2, 3, 32, 32), 'student.onnx')
+    exec(runtime, names)
+    result = int(names['logits'].argmax())
+    assert result == names['result']['pred_label']
 
 
 SHOWN = [

@@ -20,6 +20,11 @@ from ..checkpoints.loading import (
     fit_weights,
     load_teacher_weights,
 )
+from ..checkpoints.model_configs import (
+    merge_preprocessors,
+    read_network,
+    warn_of_other_images,
+)
 from ..distillers.class_counts import check_class_counts
 from ..errors import SettingError, check_choice, check_number
 from ..losses import check_losses
@@ -36,11 +41,6 @@ from .first_step import (
     check_teacher_maps,
     fuse_teacher,
     restore_in_place,
-)
-from .model_configs import (
-    merge_preprocessors,
-    read_network,
-    warn_of_other_images,
 )
 from .teacher_ensemble import build_ensemble, teachers_in
 from .teacher_fusion.fuse import memory_format
@@ -351,6 +351,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 f'the student does not know ({error}); take another '
                 f'constructor of optim_wrapper.'
             ) from error
+
+    def extract_feat(self, *args, **kwargs):
+        """Return the student's features, as its own method does."""
+        return self.student.extract_feat(*args, **kwargs)
 
     @torch.no_grad()
     def _predict(
