@@ -17,6 +17,7 @@ from ..tracing.records import release_records
 from .activation_checkpointing import check_inside, renew_checkpoints
 from .curriculum import Curriculum
 from .feature_distiller import FeatureDistiller
+from .frozen_modules import warn_if_frozen
 from .local_modules import (
     NAMES,
     check_local_modules,
@@ -279,6 +280,8 @@ class LAKDDistiller(FeatureDistiller):
             loss = self._module_loss(index, output, step)
         if loss is not None:
             step.pending += 1
+            if step.first:
+                warn_if_frozen(index, self._names[index], output)
         if self.local_modules[index]['isolate']:
             observed = step.is_observed()
             if output.requires_grad and not (step.pending or observed):
