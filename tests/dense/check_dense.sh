@@ -56,13 +56,13 @@ main() {
 
     # Iterations of the segmentor, epochs of the detector: teacher, student.
     if [[ $long ]]; then
-        check mmseg pspnet_r18 lakd_pspnet_r50_pspnet_r18 mIoU 30 iter 3000 1000
+        check mmseg pspnet_r18 lakd_pspnet_r50_pspnet_r18 mIoU 30 iter 1000 300
         check mmdet retinanet_r18 lakd_retinanet_r50_retinanet_r18 \
-            coco/bbox_mAP 0.1 epoch 24 12
+            coco/bbox_mAP 0.05 epoch 8 4
     else
-        check mmseg pspnet_r18 lakd_pspnet_r50_pspnet_r18 mIoU 25 iter 400 300
+        check mmseg pspnet_r18 lakd_pspnet_r50_pspnet_r18 mIoU 25 iter 100 100
         check mmdet retinanet_r18 lakd_retinanet_r50_retinanet_r18 \
-            coco/bbox_mAP 0.01 epoch 4 4
+            coco/bbox_mAP 0.01 epoch 2 2
     fi
 
     local row='%-34s %6s %9s  %s\n'

@@ -37,11 +37,9 @@ val_dataloader = dict(
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='LoadAnnotations', with_bbox=True),
-            # no resizing, which would say scale_factor
-            dict(
-                type='PackDetInputs',
-                meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape'),
-            ),
+            # for the scale factor, which mmdet's heads ask for
+            dict(type='Resize', scale=(96, 96)),
+            dict(type='PackDetInputs'),
         ],
     ),
 )

@@ -1,6 +1,5 @@
-# The pyramid of Faster R-CNN begins with the map of stage 1, which is frozen:
-# it is cut off together with stage 2, so that nothing passes around that cut,
-# and is taught nothing.
+# The pyramid of Faster R-CNN begins with the map of stage 1. It passes around
+# the cut behind stage 2, which is allowed, since stage 1 is frozen.
 _base_ = './lakd_retinanet_r50_retinanet_r18_1x_coco.py'
 
 model = dict(
@@ -13,18 +12,7 @@ model = dict(
     teacher_ckpt='https://download.openmmlab.com/mmdetection/v2.0/faster_rcnn/'
     'faster_rcnn_r101_fpn_1x_coco/'
     'faster_rcnn_r101_fpn_1x_coco_20200130-f513f705.pth',
-    distiller=dict(
-        local_modules=[
-            dict(
-                student='backbone.layer1',
-                teacher='backbone.layer1',
-                feature_loss=None,
-                attention_loss=None,
-            ),
-            *_base_.model.distiller.local_modules,
-        ],
-        distill_losses=dict(loss_pkd=dict(loss_weight=6)),
-    ),
+    distiller=dict(distill_losses=dict(loss_pkd=dict(loss_weight=6))),
 )
 
 optim_wrapper = dict(optimizer=dict(lr=0.02))
