@@ -10,6 +10,7 @@ MMRazor 1.0.0 is older than mmpretrain: its configs name the package mmcls.
 They are read with mmpretrain in its place. Configs of mmdet3d are left out.
 """
 
+import importlib
 import sys
 import tempfile
 import warnings
@@ -29,11 +30,6 @@ ROOT = Path(mmrazor.__file__).parent / '.mim' / 'configs' / 'distill'
 STEPS = 2
 CLASSES = 8  # every config has more
 EARLIER, PACKAGE = 'mmcls', 'mmpretrain'
-
-
-def read(path: Path, folder: Path) -> Config:
-    """Read a config in which mmcls is called mmpretrain."""
-    return Config.fromfile(folder / path)
 
 
 def copy_configs(folder: Path) -> None:
@@ -110,6 +106,12 @@ def make_batch(package: str, size: int, count: int = 2) -> dict:
     return dict(inputs=images, data_samples=samples)
 
 
+def register(package: str) -> None:
+    """Register a package's modules without a change of scope."""
+    utils = importlib.import_module(f'{package}.utils')
+    utils.register_all_modules(False)
+
+
 def two_iterations(cfg: Config, package: str) -> str:
     """Build a config's model and train it."""
     from mmrazor.registry import MODELS
@@ -117,9 +119,7 @@ def two_iterations(cfg: Config, package: str) -> str:
     name = f'shipped {len(DefaultScope._instance_dict)}'
     scope = cfg.get('default_scope') or package
     DefaultScope.get_instance(name, scope_name=scope)
-    if package in ('mmdet', 'mmseg'):
-        __import__(f'{package}.utils', fromlist=['register_all_modules'])
-        sys.modules[f'{package}.utils'].register_all_modules(False)
+    register(package)
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     model.train()
@@ -154,7 +154,7 @@ def main() -> None:
             if path.parts[0] not in wanted or 'datasets' in path.parts:
                 continue
             try:
-                cfg = read(path, Path(folder))
+                cfg = Config.fromfile(Path(folder) / path)
                 prepare(cfg)
                 result = two_iterations(cfg, packages[path.parts[0]])
                 works += 1
