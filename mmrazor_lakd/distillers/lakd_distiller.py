@@ -18,6 +18,7 @@ from ..tracing.token_maps import map_tensor, with_tensor
 from .activation_checkpointing import check_inside, renew_checkpoints
 from .curriculum import Curriculum
 from .feature_distiller import FeatureDistiller
+from .frozen_modules import warn_if_frozen
 from .local_modules import (
     NAMES,
     check_local_modules,
@@ -287,6 +288,8 @@ class LAKDDistiller(FeatureDistiller):
             loss = self._module_loss(index, output, step)
         if loss is not None:
             step.pending += 1
+            if step.first:
+                warn_if_frozen(index, self._names[index], output)
         if self.local_modules[index]['isolate']:
             observed = step.is_observed()
             if tensor.requires_grad and not (step.pending or observed):

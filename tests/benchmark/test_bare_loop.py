@@ -3,6 +3,7 @@
 import pytest
 import torch
 from conftest import LOGITS_KD, classifier
+from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -127,3 +128,31 @@ def test_hooks_of_the_original_stay(build):
     assert [len(m._forward_hooks) for m in model.modules()] == hooks
     assert not any(m._forward_hooks for m in bare.modules())
     assert memory_format(bare) is torch.contiguous_format
+
+
+class Denoiser(BaseModel):
+    """Learns images from themselves, without labels, as dense models may."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        output = self.layer(inputs)
+        if mode == 'tensor':
+            return output
+        return dict(
+            loss_pixels=[(output - inputs).square().mean()], log=output.mean()
+        )
+
+
+def test_a_model_without_labels_has_its_own_loss(batch):
+    images, _ = batch
+    model = Denoiser()
+    bare_loop = BareLoop(model)
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+    bare_loop.prepare(model, wrapper, make_batch(images, [DataSample()] * 4))
+    bare_loop.step()
+    model.forward(images, mode='loss')['loss_pixels'][0].backward()
+    for own, param in zip(bare_loop.student.parameters(), model.parameters()):
+        torch.testing.assert_close(own, param - 0.1 * param.grad)

@@ -19,9 +19,10 @@ class BareLoop:
 
     One step is the teacher's forward pass without gradients, the student's
     with its cross-entropy, the backward pass and the optimizer's step, all on
-    one batch that is already preprocessed. There is no data loading, no
-    distillation loss, no hook and no log. A teacher that the algorithm later
-    fuses or truncates is used as the config describes it.
+    one batch that is already preprocessed. A student that is no classifier
+    has its own losses instead. There is no data loading, no distillation
+    loss, no hook and no log. A teacher that the algorithm later fuses or
+    truncates is used as the config describes it.
 
     The copies are made on construction, before training changes the networks.
 
@@ -65,20 +66,30 @@ class BareLoop:
         )
         self.wrapper = type(optim_wrapper).__name__
         self.inputs = batch['inputs']
-        self.target = targets_of(batch['data_samples'])
-        self.target = self.target.to(self.inputs.device)
+        self.samples = batch['data_samples']
+        # Segmentors and detectors have none.
+        self.target: Optional[torch.Tensor] = None
+        if any(label in self.samples[0] for label in ('gt_label', 'gt_score')):
+            self.target = targets_of(self.samples).to(self.inputs.device)
 
     def step(self) -> None:
         """Train for one iteration."""
         with self.context(self.student):
             if self.teacher is not None:
                 with torch.no_grad():
-                    self.teacher(self.inputs, mode='tensor')
-            logits = self.student(self.inputs, mode='tensor')
-            loss = functional.cross_entropy(logits, self.target)
+                    self.teacher(self.inputs, self.samples, mode='tensor')
+            loss = self._loss()
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
+
+    def _loss(self) -> torch.Tensor:
+        """Compute the student's loss."""
+        if self.target is None:
+            losses = self.student(self.inputs, self.samples, mode='loss')
+            return self.student.parse_losses(losses)[0]
+        logits = self.student(self.inputs, mode='tensor')
+        return functional.cross_entropy(logits, self.target)
 
     def describe(self) -> str:
         """Describe the loop: equal descriptions mean equal work."""

@@ -1,0 +1,52 @@
+"""The configs for segmentors and detectors build and train.
+
+They need the full mmcv, mmdet and mmsegmentation; check_dense.sh runs them.
+"""
+
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+
+pytest.importorskip('mmcv.ops')
+pytest.importorskip('mmdet')
+pytest.importorskip('mmseg')
+from mmrazor.registry import MODELS  # noqa: E402
+from shipped_configs import make_batch, register  # noqa: E402
+
+CONFIGS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for package in ('mmseg', 'mmdet')
+    for path in (ROOT / 'configs' / 'lakd' / package).glob('*.py')
+)
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_two_iterations(path):
+    package = path.split('/')[2]
+    cfg = Config.fromfile(ROOT / path)
+    register(package)
+    DefaultScope.get_instance(path, scope_name=package)
+    if 'teacher' in cfg.model:
+        cfg.model.teacher_ckpt = None
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.train()
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    student = getattr(model, 'architecture', model)
+    before = {n: p.clone() for n, p in student.named_parameters()}
+    for _ in range(2):
+        losses = model.train_step(make_batch(package, 96), wrapper)
+    assert all(value.isfinite().all() for value in losses.values())
+    if path.split('/')[-1].startswith('lakd'):
+        assert 'distill.module1.loss' in losses
+    unchanged = {
+        name.split('.')[1]
+        for name, param in student.named_parameters()
+        if torch.equal(param, before[name])
+    }
+    # What is frozen, and the layers of levels that no box of the batch is in.
+    frozen = {'conv1', 'bn1', 'layer1'}
+    assert not {n for n in unchanged if n.startswith('layer')} - frozen
