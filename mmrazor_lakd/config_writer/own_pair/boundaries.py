@@ -31,12 +31,14 @@ def choose_boundaries(
     boundaries: Boundaries = list(found.local_modules)
     if num_modules is not None:
         return boundaries
-    names = [own.name for own, _ in _paired(student, teacher)]
-    cut = names.index(boundaries[-1]['student'])
+    blocks = {own.name: own for own, _ in _paired(student, teacher)}
+    names = list(blocks)
+    cut = boundaries[-1]['student']
     later = [
         dict(student=own, teacher=other, isolate=False)
         for own, other in pair_stage_ends(student, teacher)[:-1]
-        if names.index(own) > cut
+        if names.index(own) > names.index(cut)
+        and blocks[own].shape[1:] != blocks[cut].shape[1:]
     ]
     return boundaries + later
 
