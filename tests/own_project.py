@@ -73,14 +73,14 @@ GAP = "neck=dict(type='GlobalAveragePooling')"
 #: the backbone, the neck and the head of each network
 NETWORKS = {
     'resnet18': (
-        "type='ResNet_CIFAR', depth=18, out_indices=(3,)",
+        "type='ResNet_CIFAR', depth=18, stem_channels=16, base_channels=16",
         GAP,
-        HEAD.format(512),
+        HEAD.format(128),
     ),
     'resnet34': (
-        "type='ResNet_CIFAR', depth=34, out_indices=(3,)",
+        "type='ResNet_CIFAR', depth=34, stem_channels=16, base_channels=16",
         GAP,
-        HEAD.format(512),
+        HEAD.format(128),
     ),
     'repvgg': (
         "type='RepVGG', arch='A0', out_indices=(3,)",
