@@ -2,6 +2,7 @@
 
 from conftest import classifier
 from mmpretrain.registry import MODELS
+from torch import nn
 
 
 def resnet(depth, width=64):
@@ -32,6 +33,38 @@ def vit():
         type='VisionTransformerClsHead', num_classes=10, in_channels=192
     )
     return MODELS.build(cfg)
+
+
+def swin():
+    """Three stages of two, two and four blocks at 64x64 pixels."""
+    cfg = classifier(8, width=128)
+    cfg['backbone'] = dict(
+        type='SwinTransformer',
+        arch=dict(embed_dims=32, depths=[2, 2, 4], num_heads=[1, 2, 4]),
+        img_size=64,
+        patch_size=2,
+        window_size=4,
+        drop_path_rate=0.0,
+        out_indices=(2,),
+    )
+    return MODELS.build(cfg)
+
+
+class Perceptron(nn.Module):
+    """A backbone without maps."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3 * 32 * 32, 64)
+
+    def forward(self, images):
+        return (self.fc(images.flatten(1)),)
+
+
+def perceptron():
+    model = resnet(8)
+    model.backbone, model.neck = Perceptron(), None
+    return model
 
 
 def short(blocks):

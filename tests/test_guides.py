@@ -50,7 +50,7 @@ def test_a_project_of_ones_own(tmp_path):
 
 SHOWN = [
     (page, text)
-    for page in ('memory.md', 'method.md')
+    for page in ('memory.md', 'method.md', 'user_guides/teachers.md')
     for text in blocks(page)
     if text.startswith(OVER)
 ]

@@ -3,7 +3,7 @@
 import logging
 from contextlib import nullcontext
 from functools import partial
-from typing import Dict, List, Optional, Union
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.logging import print_log
@@ -31,7 +31,8 @@ from ..distillers.class_counts import check_class_counts
 from ..errors import SettingError, check_choice, check_number
 from ..losses import check_losses, check_map
 from ..tracing.modules import eval_mode
-from ..tracing.recorders import check_recorders
+from ..tracing.passes import run_model
+from ..tracing.recorders import check_recorders, recorded_modules
 from ..tracing.records import (
     check_unchanged,
     make_contiguous,
@@ -44,6 +45,7 @@ from .model_configs import (
     read_network,
     warn_of_other_images,
 )
+from .teacher_ensemble import build_ensemble, teachers_in
 from .teacher_fusion.fuse import fuse, memory_format
 from .teacher_fusion.inplace_relu import find_relus, set_inplace
 
@@ -64,6 +66,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
       passed to the optimizer or to DistributedDataParallel. They still move
       with the model from device to device. A checkpoint of MMRazor's that
       contains a teacher can still be loaded.
+    - If only maps of its backbone or neck are recorded, its head isn't run.
     - Its checkpoint must fit exactly: a missing key is an error, while
       MMRazor only warns and continues with random weights.
     - A data preprocessor without a type, as in mmpretrain's configs, is of
@@ -83,9 +86,14 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         architecture (BaseModel | dict): The student.
         data_preprocessor (nn.Module | dict, optional): Preprocessor of the
             images of both networks. Defaults to None: the student's.
-        teacher_ckpt (str, optional): Checkpoint of the teacher, or of a
-            training in which the teacher was the student. Defaults to None:
-            random weights.
+        teacher (BaseModel | dict | list): The teacher, or several, see
+            :class:`TeacherEnsemble`, whose modules are then called
+            ``teacher0.backbone.layer1`` and the like.
+        teacher_ckpt (str | list, optional): Checkpoint of the teacher, or of
+            a training in which the teacher was the student; a list for a
+            list of teachers. Defaults to None: random weights.
+        teacher_weights (list[float], optional): Weights of several teachers
+            in the mean of their logits. Defaults to None: all alike.
         teacher_mode (str): ``'tensor'`` runs the teacher without its loss;
             ``'loss'`` with it, for recorders of what the loss computes.
             Defaults to ``'tensor'``.
@@ -104,7 +112,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         kwargs: Arguments of :class:`SingleTeacherDistill`.
 
     Raises:
-        SettingError: If ``teacher_trainable`` is True, if a setting of the
+        SettingError: If ``teacher_trainable`` is True, if what is said of
+            several teachers doesn't fit their number, if a setting of the
             networks' configs would have no effect, if the name of a
             distillation loss lacks "loss", or if one of its settings is out
             of range. In the first step, if a recorded map of the teacher is
@@ -115,9 +124,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self,
         *args,
         architecture: Union[BaseModel, Dict],
-        teacher: Union[BaseModel, Dict],
+        teacher: Union[BaseModel, Dict, Sequence],
         data_preprocessor: Union[nn.Module, Dict, None] = None,
-        teacher_ckpt: Optional[str] = None,
+        teacher_ckpt: Union[str, Sequence[Optional[str]], None] = None,
+        teacher_weights: Optional[Sequence[float]] = None,
         teacher_mode: str = 'tensor',
         teacher_train_mode: bool = False,
         fuse_teacher: bool = True,
@@ -127,10 +137,15 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         owner = type(self).__name__
         check_choice(owner, 'teacher_mode', teacher_mode, ('tensor', 'loss'))
         student_cfg = read_network(architecture, 'architecture')
-        teacher_cfg = read_network(teacher, 'teacher')
-        data_preprocessor = merge_preprocessors(
-            data_preprocessor, student_cfg.model, teacher_cfg.model
-        )
+        several = isinstance(teacher, (list, tuple))
+        teacher_cfgs = [
+            read_network(one, 'teacher')
+            for one in (teacher if several else [teacher])
+        ]
+        for config in teacher_cfgs:
+            data_preprocessor = merge_preprocessors(
+                data_preprocessor, student_cfg.model, config.model
+            )
         architecture = student_cfg.build()
         if isinstance(data_preprocessor, dict):
             own = type(getattr(architecture, 'data_preprocessor', None))
@@ -141,11 +156,31 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             for module in architecture.modules()
             if getattr(module, 'inplace', False)
         ]
+        if several:
+            if teacher_mode != 'tensor':
+                raise SettingError(
+                    f"{owner} has several teachers and teacher_mode='loss', "
+                    f'but runs them without their losses; write '
+                    f"teacher_mode='tensor'."
+                )
+            teacher = build_ensemble(
+                teacher_cfgs,
+                teacher_weights,
+                teacher_ckpt,
+                kwargs.get('distiller'),
+            )
+        elif teacher_weights is not None:
+            raise SettingError(
+                f'{owner} has teacher_weights={teacher_weights!r} and one '
+                f'teacher; leave them out, or write a list of teachers.'
+            )
+        else:
+            teacher = teacher_cfgs[0].build()
         try:
             super().__init__(
                 *args,
                 architecture=architecture,
-                teacher=teacher_cfg.build(),
+                teacher=teacher,
                 data_preprocessor=data_preprocessor,
                 **kwargs,
             )
@@ -155,7 +190,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 check_recorders(self.distiller, self.student, 'student')
                 check_recorders(self.distiller, self.teacher, 'teacher')
             raise
-        warn_of_other_images(self.teacher, self.data_preprocessor)
+        for one in teachers_in(self.teacher):
+            warn_of_other_images(one, self.data_preprocessor)
         losses = getattr(self.distiller, 'distill_losses', nn.ModuleDict())
         _check_loss_names(losses)
         check_losses(losses)
@@ -203,16 +239,24 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     def _init_teacher(self) -> None:
         """Initialise or load the teacher."""
         self._initialised = True
-        if self.teacher_ckpt:
-            load_teacher_weights(self.teacher, self.teacher_ckpt)
-        elif not getattr(self.teacher, 'is_init', False):
-            self.teacher.init_weights()
-            print_log(
-                'teacher_ckpt is not given: unless its own init_cfg loads '
-                'some, the weights of the teacher are random.',
-                logger='current',
-                level=logging.WARNING,
-            )
+        teachers = teachers_in(self.teacher)
+        paths = self.teacher_ckpt
+        if paths is None or isinstance(paths, str):
+            paths = [paths] * len(teachers)
+        for number, (teacher, path) in enumerate(zip(teachers, paths)):
+            option = 'model.teacher_ckpt'
+            if teacher is not self.teacher:
+                option += f'[{number}]'
+            if path:
+                load_teacher_weights(teacher, path, option)
+            elif not getattr(teacher, 'is_init', False):
+                teacher.init_weights()
+                print_log(
+                    f'{option[6:]} is not given: unless its own init_cfg '
+                    f'loads some, the weights of the teacher are random.',
+                    logger='current',
+                    level=logging.WARNING,
+                )
 
     def _apply(self, fn, *args, **kwargs) -> nn.Module:
         """Apply ``fn``, such as a move to a device, to the teacher as well."""
@@ -253,7 +297,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             return self._student_losses(batch_inputs, data_samples)
         first_step = not self._prepared
         if first_step:
-            self._prepare(batch_inputs[:2])
+            samples = None if data_samples is None else data_samples[:2]
+            self._prepare(batch_inputs[:2], samples)
         self.distiller.set_deliveries_override(False)
         with torch.no_grad(), self.distiller.deliveries:
             self._run_teacher(batch_inputs, data_samples)
@@ -274,6 +319,34 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         losses.update(add_prefix(distill_losses, 'distill'))
         release_records(self.distiller)
         return losses
+
+    def get_layer_depth(self, param_name: str) -> Tuple[int, int]:
+        """Return the depth of a parameter, for layer-wise learning rates.
+
+        The distiller's parameters, such as connectors, count as the head's.
+
+        Args:
+            param_name (str): Its name in this model.
+
+        Returns:
+            tuple[int, int]: Its depth and the number of depths.
+
+        Raises:
+            SettingError: If the student doesn't know its depths.
+        """
+        prefix = 'architecture.'
+        try:
+            if param_name.startswith(prefix):
+                name = param_name[len(prefix) :]
+                return self.student.get_layer_depth(name)
+            count = self.student.get_layer_depth('head.')[1]
+            return count - 1, count
+        except (AttributeError, NotImplementedError) as error:
+            raise SettingError(
+                f'layer_decay_rate needs the depth of each parameter, which '
+                f'the student does not know ({error}); take another '
+                f'constructor of optim_wrapper.'
+            ) from error
 
     @torch.no_grad()
     def _predict(
@@ -296,7 +369,11 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """Fill the teacher's recorders."""
         recorders = self.distiller.teacher_recorders
         with recording(recorders):
-            self.teacher(batch_inputs, data_samples, mode=self.teacher_mode)
+            if self.teacher_mode == 'loss':
+                self.teacher(batch_inputs, data_samples, mode='loss')
+            else:
+                names = recorded_modules(recorders)
+                run_model(self.teacher, batch_inputs, names, data_samples)
         check_unchanged(recorders, 'teacher')
         if self._reordered:
             with record_function('lakd/teacher'):
@@ -320,18 +397,22 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         return add_prefix(losses, 'student')
 
     @torch.no_grad()
-    def _prepare(self, images: torch.Tensor) -> None:
+    def _prepare(
+        self, images: torch.Tensor, data_samples: Optional[List]
+    ) -> None:
         """Speed up both networks, once, without changing their maps."""
         self._prepared = True
         # Rounding to half precision or TF32 would hide the differences that
         # the comparisons look for.
         exact = cudnn.flags(enabled=cudnn.enabled, allow_tf32=False)
         with exact, autocast(enabled=False):
-            self._restore_in_place(images)
+            self._restore_in_place(images, data_samples)
             if self.fuse_teacher and not self.teacher_train_mode:
-                self._fuse_teacher(images)
+                self._fuse_teacher(images, data_samples)
 
-    def _restore_in_place(self, images: torch.Tensor) -> None:
+    def _restore_in_place(
+        self, images: torch.Tensor, data_samples: Optional[List]
+    ) -> None:
         """Make the student's activations in place again, as in its config.
 
         Except where a recorder needs their input. Each saves the memory of a
@@ -340,11 +421,15 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if not self._in_place or self.module_inplace:
             return
         recorders = self.distiller.student_recorders
-        forward = partial(_record, self.student, recorders, images)
+        forward = partial(
+            _record, self.student, recorders, images, data_samples, ()
+        )
         with eval_mode(self.student):
             set_inplace(find_relus(self.student, forward, self._in_place))
 
-    def _fuse_teacher(self, images: torch.Tensor) -> None:
+    def _fuse_teacher(
+        self, images: torch.Tensor, data_samples: Optional[List]
+    ) -> None:
         """Speed up the teacher's forward pass."""
         if images.device.type == 'cpu':
             # PyTorch's convolutions are faster this way on CPUs; on a GPU it
@@ -354,7 +439,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             self._reordered = memory_format(self, images) != last
             self.teacher.to(memory_format=last)
         recorders = self.distiller.teacher_recorders
-        forward = partial(_record, self.teacher, recorders, images)
+        names = recorded_modules(recorders)
+        forward = partial(
+            _record, self.teacher, recorders, images, data_samples, names
+        )
         folded, in_place = fuse(self.teacher, forward)
         print_log(
             f"Folded {folded} of the teacher's batch normalisations into its "
@@ -370,11 +458,15 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
 
 def _record(
-    network: nn.Module, recorders: RecorderManager, images: torch.Tensor
+    network: nn.Module,
+    recorders: RecorderManager,
+    images: torch.Tensor,
+    data_samples: Optional[List],
+    names: Sequence[str],
 ) -> List[torch.Tensor]:
     """Run a network, and return its output and what was recorded."""
     with recorders:
-        output = network(images, mode='tensor')
+        output = run_model(network, images, names, data_samples)
     found = [output]
     for recorder in recorders.recorders.values():
         found += recorder.data_buffer

@@ -73,10 +73,9 @@ def find_module_ends(
     if not local_modules:
         if not stages:
             raise SettingError(
-                'The networks have no stages that could be found; give '
-                'convolutional ones, or name the modules to look at by '
-                '--modules STUDENT:TEACHER ..., each one that gives a map '
-                '(N, C, H, W).'
+                'The networks have no stages that could be found; name the '
+                'modules to look at by --modules STUDENT:TEACHER ..., each '
+                'one that gives a map, (N, C, H, W) or tokens (N, L, C).'
             )
         return stages
     ends = [

@@ -69,7 +69,7 @@ def _block_names(model, role: str, input_size) -> List[str]:
     if not blocks:
         raise SettingError(
             f'The {role} has no blocks, items of an nn.Sequential or '
-            f'nn.ModuleList in the backbone that have a convolution and give '
-            f'one map (N, C, H, W); give a convolutional {role}.'
+            f'nn.ModuleList in the backbone that have layers and give one '
+            f'map, (N, C, H, W) or tokens (N, L, C); give another {role}.'
         )
     return [block.name for block in blocks]

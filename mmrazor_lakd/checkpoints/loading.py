@@ -229,14 +229,20 @@ def _without_head(network: nn.Module, state_dict: Dict, role: str) -> Dict:
     return kept
 
 
-def load_teacher_weights(teacher: nn.Module, path: str) -> None:
+def load_teacher_weights(
+    teacher: nn.Module, path: str, option: str = 'model.teacher_ckpt'
+) -> None:
     """Load a teacher from its own checkpoint or that of its distillation.
+
+    Args:
+        teacher (nn.Module): The teacher.
+        path (str): The checkpoint.
+        option (str): The option that names it, for the messages.
 
     Raises:
         SettingError: If the checkpoint is missing, truncated or from another
             architecture.
     """
-    option = 'model.teacher_ckpt'
     state_dict = read_state_dict(path, option)
     load_network(teacher, state_dict, path, option, 'teacher')
     print_log(f'Loaded the teacher from {path}', logger='current')

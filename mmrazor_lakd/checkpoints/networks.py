@@ -258,6 +258,12 @@ def load_teacher(
             f'behind --compare.'
         )
     held = part_of(student['state_dict'], TEACHER_PREFIX)
+    if isinstance(cfg.model.teacher, (list, tuple)):
+        raise SettingError(
+            f"The config '{path}' has {len(cfg.model.teacher)} teachers, but "
+            f'one is compared with the student; add --teacher '
+            f'CONFIG.py,CHECKPOINT.'
+        )
     source, option = cfg.model.get('teacher_ckpt'), 'model.teacher_ckpt'
     if choice is not None:
         source, option, held = choice.checkpoint, '--teacher', {}

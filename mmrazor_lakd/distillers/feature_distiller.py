@@ -18,9 +18,10 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import SettingError, nearest
-from ..tracing.dry_run import find_image
+from ..tracing.dry_run import find_pass
 from ..tracing.modules import eval_mode
-from ..tracing.recorders import check_recorders
+from ..tracing.passes import run_model
+from ..tracing.recorders import check_recorders, recorded_modules
 from ..tracing.records import release_records
 from .activation_checkpointing import renew_checkpoints
 from .builders import Shape, fill_in, shape_arguments
@@ -321,9 +322,11 @@ class FeatureDistiller(ConfigurableDistiller):
         self, model: nn.Module, recorders: RecorderManager, role: str
     ) -> torch.Tensor:
         """Fill a model's recorders with one black image, and return it."""
-        image = find_image(model, role, self.input_size)
+        image, part = find_pass(
+            model, role, self.input_size, recorded_modules(recorders)
+        )
         with eval_mode(model), torch.no_grad(), recorders:
-            model(image, mode='tensor')
+            run_model(model, image, part)
         return image
 
     def _build(self, name: str, record: Dict, mapping: Dict) -> nn.Module:

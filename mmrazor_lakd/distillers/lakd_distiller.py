@@ -14,6 +14,7 @@ from ..errors import SettingError
 from ..partition.partition import partition
 from ..tracing.modules import find_modules
 from ..tracing.records import release_records
+from ..tracing.token_maps import map_tensor, with_tensor
 from .activation_checkpointing import check_inside, renew_checkpoints
 from .curriculum import Curriculum
 from .feature_distiller import FeatureDistiller
@@ -52,7 +53,9 @@ class LAKDDistiller(FeatureDistiller):
             input to the output, with the keys
 
             - ``student`` (str): Name of the student's module after which
-              the boundary lies. It must give one map (N, C, H, W).
+              the boundary lies. It must give one map, (N, C, H, W) or the
+              tokens (N, L, C) of a transformer, whose class tokens are not
+              compared.
             - ``teacher`` (str): Name of the teacher's module whose map is
               learned.
             - ``isolate``, ``connector``, ``feature_loss``,
@@ -201,7 +204,11 @@ class LAKDDistiller(FeatureDistiller):
         renew_checkpoints(student)
         check_inside(student, names)
         shapes, classes = check_models(
-            student, model, self.local_modules, self.input_size
+            student,
+            model,
+            self.local_modules,
+            self.input_size,
+            self.curriculum.feeds,
         )
         for index, entry in enumerate(self.local_modules):
             teaching = LocalTeaching(
@@ -266,22 +273,23 @@ class LAKDDistiller(FeatureDistiller):
         return self._step if self.training else None
 
     def _at_boundary(
-        self, index: int, module: nn.Module, inputs, output: torch.Tensor
-    ) -> Optional[torch.Tensor]:
-        """Compute a module's loss, and return the map to pass on."""
+        self, index: int, module: nn.Module, inputs, output: Any
+    ) -> Any:
+        """Compute a module's loss, and return the output to pass on."""
         step = self._current_step()
         if step is None:
             return None
         step.arrive(index, module)
         name = f'module{index + 1}'
         teaching = self.teachings[index]
+        tensor = map_tensor(output)
         with record_function(f'lakd/{name}.loss'):
             loss = self._module_loss(index, output, step)
         if loss is not None:
             step.pending += 1
         if self.local_modules[index]['isolate']:
             observed = step.is_observed()
-            if output.requires_grad and not (step.pending or observed):
+            if tensor.requires_grad and not (step.pending or observed):
                 raise SettingError(
                     f'local_modules[{index}] is cut off and nothing teaches '
                     f'it; give it a loss, or write isolate=False.'
@@ -292,25 +300,25 @@ class LAKDDistiller(FeatureDistiller):
                 with record_function(f'lakd/{name}.backward'):
                     loss = teaching.early_backward(loss)
             step.pending = 0
-            if output.requires_grad:
-                step.note_cut(index, output)
-            output = output.detach()
+            if tensor.requires_grad:
+                step.note_cut(index, tensor)
+            tensor = tensor.detach()
         if loss is not None:
             step.losses[f'{name}.loss'] = loss
         if self.curriculum.feeds:
             share = self.curriculum.share()
-            step.log('student_share', share, output.device)
-            output = teaching.pass_on(output, self.teacher_recorders, share)
+            step.log('student_share', share, tensor.device)
+            tensor = teaching.pass_on(tensor, self.teacher_recorders, share)
         if self.local_modules[index]['isolate']:
-            step.note_map(output)
-        return output
+            step.note_map(tensor)
+        return with_tensor(output, tensor)
 
     def _before_student(self, student: nn.Module, inputs) -> None:
         """Begin the step; in the first one, renew checkpoints again."""
         step = self._current_step()
         if step is None:
             return
-        step.begin()
+        step.begin(inputs)
         if step.first:
             # MMEngine applies activation_checkpointing after the build.
             renew_checkpoints(student)
@@ -324,18 +332,20 @@ class LAKDDistiller(FeatureDistiller):
             self._first = step.first
 
     def _module_loss(
-        self, index: int, output: torch.Tensor, step: StudentStep
+        self, index: int, output: Any, step: StudentStep
     ) -> Optional[torch.Tensor]:
         """Compute the weighted sum of a module's losses, and log each."""
         name = f'module{index + 1}'
-        values = self.teachings[index](output, self.teacher_recorders)
+        values = self.teachings[index](
+            output, self.teacher_recorders, step.image_size
+        )
         for kind, value in values.items():
             # Without 'loss' in its name, MMEngine only logs it.
             step.losses[f'{name}.{kind}'] = value.detach()
         loss = sum(values.values()) if values else None
         weight = self.curriculum.weight(index, len(self.teachings))
         if loss is not None and weight is not None:
-            step.log(f'{name}.open', weight, output.device)
+            step.log(f'{name}.open', weight, loss.device)
             loss = weight * loss
         return loss
 

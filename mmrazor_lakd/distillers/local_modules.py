@@ -95,8 +95,16 @@ def check_models(
     teacher: nn.Module,
     local_modules: List[Dict],
     input_size: Union[int, Sequence[int], None],
+    feeds: bool = False,
 ) -> Tuple[List[Tuple[torch.Size, torch.Size]], Classes]:
     """Run both models once, and raise if a boundary can't be taught.
+
+    Args:
+        student (nn.Module): The student.
+        teacher (nn.Module): The teacher.
+        local_modules (list[dict]): The boundaries, with all their keys.
+        input_size (int | tuple, optional): As in :func:`dry_run`.
+        feeds (bool): Whether teacher maps are passed on.
 
     Returns:
         tuple[list[tuple], tuple]: For each boundary the shapes of the
@@ -112,6 +120,13 @@ def check_models(
         )
         for role, model in (('student', student), ('teacher', teacher))
     ]
+    for entry, *tokens in zip(local_modules, *(t.tokens for t in traces)):
+        if feeds and any(tokens):
+            role = NAMES[tokens.index(True)]
+            raise SettingError(
+                f"feed mixes maps (N, C, H, W), but the {role}'s module "
+                f"'{entry[role]}' gives tokens; write feed='student'."
+            )
     # Of (N, K) only: a segmentor's output is not the logits of an image.
     classes = tuple(
         trace.logits[1] if trace.logits and len(trace.logits) == 2 else None

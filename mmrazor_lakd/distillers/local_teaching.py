@@ -1,6 +1,6 @@
 """The losses at one boundary, and what is passed on there."""
 
-from typing import Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Tuple
 
 import torch
 from mmrazor.models.task_modules import (
@@ -15,6 +15,7 @@ from ..errors import SettingError
 from ..losses import NDAMLoss, check_losses
 from ..losses.weighted_square import weighted_square
 from ..tracing.modules import eval_mode, find_modules
+from ..tracing.token_maps import as_map
 from .builders import build_connector, build_part
 from .class_counts import check_counts, unwrapped
 from .curriculum import mixture
@@ -158,23 +159,33 @@ class LocalTeaching(nn.Module):
             recorders.recorders['model.inputs'] = ModuleInputsRecorder('')
 
     def forward(
-        self, output: torch.Tensor, recorders: RecorderManager
+        self,
+        output: Any,
+        recorders: RecorderManager,
+        image_size: Optional[Tuple[int, ...]] = None,
     ) -> Dict[str, torch.Tensor]:
         """Compute each loss, a scalar, and release the teacher's map.
 
         If the map is still to be passed on, :meth:`pass_on` releases it.
 
         Args:
-            output (torch.Tensor): The student's map, (N, C, H, W).
+            output (Any): The student's map, (N, C, H, W) or tokens.
             recorders (RecorderManager): The teacher's, after its forward.
+            image_size (tuple, optional): Height and width of the images.
+
+        Raises:
+            SettingError: If the number of tokens doesn't fit the images.
         """
         values = {}
+        feature = self._as_map(output, image_size, 'student')
         if self.compares_maps:
             recorder = recorders.get_recorder(self.t_map)
-            t_feature = recorder.get_record_data()
+            t_feature = self._as_map(
+                recorder.get_record_data(), image_size, 'teacher'
+            )
             if not self.feeds:
                 recorder.reset_data_buffer()
-            s_feature = self.connector(output)
+            s_feature = self.connector(feature)
             # Compare at the smaller size: the smaller map has no more detail.
             size = tuple(map(min, s_feature.shape[-2:], t_feature.shape[-2:]))
             if not self._windows_checked:
@@ -187,11 +198,24 @@ class LocalTeaching(nn.Module):
             logits = recorders.get_recorder('head.logits')
             inputs = recorders.get_recorder('model.inputs')
             values['classifier'] = self.losses['classifier'](
-                output,
+                feature,
                 logits.get_record_data(),
                 inputs.get_record_data(data_idx=1),
             )
         return values
+
+    def _as_map(self, output: Any, image_size, role: str) -> torch.Tensor:
+        """View an output as a map; raise if its tokens form none."""
+        feature = as_map(output, image_size)
+        if feature is None:
+            source = dict(student=self.s_source, teacher=self.t_source)[role]
+            raise SettingError(
+                f"local_modules[{self.index}]: the {role}'s module "
+                f"'{source}' gives {getattr(output, 'shape', '')} in "
+                f'training, which is no map of images of '
+                f'{image_size}; name a module whose tokens cover the images.'
+            )
+        return feature
 
     def pass_on(
         self, output: torch.Tensor, recorders: RecorderManager, share: float

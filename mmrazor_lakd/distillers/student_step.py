@@ -1,7 +1,7 @@
 """The state of a training step, and checks of what a cut could break."""
 
 import weakref
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import torch
 from mmrazor.models.task_modules import (
@@ -48,6 +48,8 @@ class StudentStep:
         losses (dict[str, torch.Tensor]): Losses of the local modules, and
             other values to log.
         pending (int): Number of losses since the last cut.
+        image_size (tuple, optional): Height and width of the images; None if
+            the student gets none.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class StudentStep:
         self.first = first
         self.losses: Dict[str, torch.Tensor] = {}
         self.pending = 0
+        self.image_size: Optional[Tuple[int, ...]] = None
         # Detects whether a stock loss needs the module that has just ended.
         self._watch = RecordWatch()
         self._has_grad = torch.is_grad_enabled()
@@ -68,9 +71,16 @@ class StudentStep:
         # What had been recorded at the first cut.
         self._before: Optional[Set[int]] = None
 
-    def begin(self) -> None:
-        """Note whether the student's forward pass begins with gradients."""
+    def begin(self, inputs: Sequence[Any]) -> None:
+        """Note what the student's forward pass begins with.
+
+        Args:
+            inputs (Sequence): The arguments of the student, images first.
+        """
         self._has_grad = torch.is_grad_enabled()
+        images = tensors_in(inputs[:1])
+        if images:
+            self.image_size = tuple(images[0].shape[-2:])
 
     def log(self, name: str, value: float, device: torch.device) -> None:
         """Log a number along with the losses."""

@@ -9,6 +9,7 @@ from ..tracing.autograd_graph import GraphRun, graph_run
 from ..tracing.blocks import blocks_of
 from ..tracing.dry_run import check_output
 from ..tracing.modules import find_modules
+from ..tracing.token_maps import as_map
 
 
 def check_boundaries(
@@ -42,7 +43,8 @@ def check_boundaries(
     find_modules(model, names, role)
     run = graph_run(model, role, input_size, names)
     for name in names:
-        check_output(name, role, run.calls[name], run.outputs.get(name))
+        output = run.outputs.get(name)
+        check_output(name, role, run.calls[name], output, run.image_size)
         if name not in run.edges:
             raise SettingError(
                 f"local_modules: the {role}'s module '{name}' gives a map "
@@ -72,7 +74,7 @@ def _cuts_together(run: GraphRun, names: Sequence[str]) -> bool:
     """Check whether modules output one map each, and none is bypassed."""
     return all(
         run.calls[name] == 1
-        and run.outputs[name].dim() == 4
+        and as_map(run.outputs[name], run.image_size) is not None
         and not run.bypasses(name, names)
         for name in names
     )

@@ -179,10 +179,10 @@ def _candidates(student, teacher, num_modules, input_size) -> List[Candidate]:
         if not blocks:
             raise SettingError(
                 f'num_modules={num_modules} needs blocks, items of an '
-                f'nn.Sequential or nn.ModuleList in the backbone that have a '
-                f'convolution and give one map (N, C, H, W), but the {role} '
-                f'has none to cut behind or to learn from; write '
-                f'num_modules=1, or take a convolutional {role}.'
+                f'nn.Sequential or nn.ModuleList in the backbone that have '
+                f'layers and give one map, (N, C, H, W) or tokens (N, L, C), '
+                f'but the {role} has none to cut behind or to learn from; '
+                f'write num_modules=1, or take another {role}.'
             )
     if num_modules > len(cuts) + 1:
         raise SettingError(

@@ -1,19 +1,34 @@
 """The autograd graph of a forward pass: dependencies and saved tensors."""
 
 from collections import Counter
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple, Union
+from functools import partial
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    NamedTuple,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from .dry_run import find_image
-from .modules import eval_mode, forward_hooks
+from .dry_run import find_pass
+from .modules import forward_hooks
+from .passes import run_model, run_training_losses, unchanged
 from .records import tensors_in
+from .token_maps import map_tensor, with_tensor
 
 # A tensor in the graph: the index of the node that produced it, and which of
 # the node's outputs it is.
 Edge = Tuple[int, int]
+# Whatever is looked at is part of the features.
+FEATURES = ('backbone',)
 
 
 class GraphRun(NamedTuple):
@@ -25,10 +40,13 @@ class GraphRun(NamedTuple):
             modules finished.
         calls (Counter): How often each module ran.
         edges (dict): Position of each module's output in the graph. Modules
-            whose output is not a single tensor with a graph are left out.
-        ends (list): Positions of the tensors of the model's output.
+            whose output is not a map with a graph are left out.
+        ends (list): Positions of the tensors of the model's output, or of
+            its losses.
         sources (list): For each node, the tensors it was computed from; none
             for a parameter or the image.
+        trains (list): For each node, whether a gradient there would reach a
+            parameter; not within frozen stages.
     """
 
     image_size: Tuple[int, int]
@@ -37,13 +55,15 @@ class GraphRun(NamedTuple):
     edges: Dict[str, Edge]
     ends: List[Edge]
     sources: List[List[Edge]]
+    trains: List[bool]
 
     def bypasses(self, name: str, cuts: Sequence[str] = ()) -> List[Edge]:
         """Find the tensors that bypass a module's output.
 
         These are computed before the module, and the model's output depends
         on them other than through the module's output. Parameters and images
-        don't count: modules may share them.
+        don't count: modules may share them. Neither do maps of frozen stages
+        before a module that isn't, since no gradient would train anything.
 
         Args:
             name (str): A module of ``edges``.
@@ -68,7 +88,8 @@ class GraphRun(NamedTuple):
             if edge in others:
                 continue
             if node in before:
-                if edge != cut and self.sources[node]:
+                matters = self.trains[node] or not self.trains[cut[0]]
+                if edge != cut and self.sources[node] and matters:
                     passing.append(edge)
             elif node not in seen:
                 seen.add(node)
@@ -98,6 +119,10 @@ def graph_run(
     gradient, running statistic or random state. The image requires a
     gradient, so that frozen stages are in the graph too.
 
+    What ends the graph are the losses of detectors and segmentors, so that
+    auxiliary heads count, and the output of other models; of models whose
+    heads can't be run on an image alone, it is the features.
+
     Args:
         model (nn.Module): A model of MMEngine (``mode='tensor'``).
         role (str): ``'student'`` or ``'teacher'``, for the messages.
@@ -115,25 +140,35 @@ def graph_run(
     def record(name):
         def hook(module, inputs, output):
             outputs.pop(name, None)
-            if name in cuts and isinstance(output, torch.Tensor):
-                output = output.clone()
+            tensor = map_tensor(output)
+            if name in cuts and tensor is not None:
+                tensor = tensor.clone()
+                output = with_tensor(output, tensor)
             outputs[name] = output
             calls[name] += 1
+            if tensor is None and isinstance(output, torch.Tensor):
+                tensor = output
             # Read now: a later in-place operation would change the node.
-            if isinstance(output, torch.Tensor) and output.requires_grad:
-                tensors[name] = (output.grad_fn, output.output_nr)
+            if tensor is not None and tensor.requires_grad:
+                tensors[name] = (tensor.grad_fn, tensor.output_nr)
             return output
 
         return hook
 
-    image = find_image(model, role, input_size).requires_grad_()
+    image, _ = find_pass(model, role, input_size, FEATURES)
+    image.requires_grad_()
     hooks = [
         (module, record(name))
         for name, module in model.named_modules()
         if name
     ]
-    with forward_hooks(hooks), eval_mode(model), torch.enable_grad():
-        result = model(image, mode='tensor')
+
+    def forget():
+        for found in (outputs, calls, tensors):
+            found.clear()
+
+    with forward_hooks(hooks), torch.enable_grad():
+        result = _run_to_the_end(model, image, forget)
     ends = [
         (tensor.grad_fn, tensor.output_nr)
         for tensor in tensors_in(result)
@@ -141,6 +176,11 @@ def graph_run(
     ]
     tensors = {name: pair for name, pair in tensors.items() if pair[0]}
     number, sources = _read_graph([*tensors.values(), *ends])
+    trained = {
+        place
+        for node, place in number.items()
+        if getattr(node, 'variable', image) is not image
+    }
     return GraphRun(
         image_size=tuple(image.shape[-2:]),
         outputs=outputs,
@@ -148,6 +188,7 @@ def graph_run(
         edges={name: (number[fn], nr) for name, (fn, nr) in tensors.items()},
         ends=[(number[fn], nr) for fn, nr in ends],
         sources=sources,
+        trains=_reached_from(trained, sources),
     )
 
 
@@ -186,13 +227,41 @@ def saved_bytes(
             saved[-1][storage.data_ptr()] = storage.nbytes()
         # No backward pass will need the tensor.
 
-    image = find_image(model, role, input_size)
+    image, _ = find_pass(model, role, input_size, FEATURES)
     known = dict(model.named_modules())
     hooks = [(known[name], lambda *args: saved.append({})) for name in names]
-    with forward_hooks(hooks), eval_mode(model), torch.enable_grad():
+
+    def forget():
+        saved[:] = [{}]
+        kept.clear()
+
+    with forward_hooks(hooks), torch.enable_grad():
         with saved_tensors_hooks(pack, lambda nothing: nothing):
-            model(image, mode='tensor')
+            _run_to_the_end(model, image, forget)
     return saved
+
+
+def _run_to_the_end(
+    model: nn.Module, image: torch.Tensor, forget: Callable[[], None]
+) -> Any:
+    """Run a model to its losses, its output or its features.
+
+    ``forget`` is called before each attempt, since an earlier one may have
+    failed half-way.
+    """
+    passes: List[Callable] = [
+        run_training_losses,
+        run_model,
+        partial(run_model, names=FEATURES),
+    ]
+    for forward in passes:
+        forget()
+        try:
+            with unchanged(model):
+                return forward(model, image)
+        except Exception as error:  # of the model, maybe the user's own
+            reason = error
+    raise reason
 
 
 def _read_graph(ends: List[Tuple]) -> Tuple[Dict, List[List[Edge]]]:
@@ -216,6 +285,22 @@ def _read_graph(ends: List[Tuple]) -> Tuple[Dict, List[List[Edge]]]:
                 nodes.append(source)
             sources[-1].append((number[source], output_nr))
     return number, sources
+
+
+def _reached_from(leaves: Set[int], sources: List[List[Edge]]) -> List[bool]:
+    """Return for each node whether it depends on one of the leaves."""
+    used_by: List[List[int]] = [[] for _ in sources]
+    for node, edges in enumerate(sources):
+        for source, _ in edges:
+            used_by[source].append(node)
+    reached = set(leaves)
+    stack = list(leaves)
+    while stack:
+        for node in used_by[stack.pop()]:
+            if node not in reached:
+                reached.add(node)
+                stack.append(node)
+    return [node in reached for node in range(len(sources))]
 
 
 def _storage(tensor: torch.Tensor):

@@ -1,12 +1,17 @@
 """The blocks of a network, and whether it can be cut after them."""
 
-from typing import List, NamedTuple, Sequence, Set, Union
+from typing import List, NamedTuple, Sequence, Set, Tuple, Union
 
 import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from .autograd_graph import GraphRun, graph_run
+from .token_maps import as_map, map_tensor
+
+# The layers that a block has, by the kind of its output.
+MAP_LAYERS: Tuple[type, ...] = (_ConvNd,)
+TOKEN_LAYERS = (_ConvNd, nn.Linear)
 
 
 class Block(NamedTuple):
@@ -15,11 +20,11 @@ class Block(NamedTuple):
     Attributes:
         name (str): Its name in ``model.named_modules()``.
         shape (torch.Size): Shape (C, H, W) of its map.
-        num_bytes (int): Bytes of its map for one image.
+        num_bytes (int): Bytes of its map for one image, with class tokens.
         scale (float): Area of the image divided by that of the map.
         can_cut (bool): Whether a boundary can follow it: the rest of the
             network depends on what precedes only through this map, and has
-            a convolution.
+            a convolution, or a linear layer after tokens.
     """
 
     name: str
@@ -37,10 +42,11 @@ def find_blocks(
     """Find the blocks of a network, in execution order.
 
     A block is an item of an ``nn.Sequential`` or ``nn.ModuleList`` of the
-    backbone that has a convolution, runs once and outputs one map. If the
-    items are such lists themselves (stages), their items are the blocks; a
-    nested list with nothing but layers (convolution, norm, activation) is
-    one block. If a backbone has no lists, its children are the blocks.
+    backbone that has a convolution, or a linear layer if it outputs tokens,
+    runs once and outputs one map. If the items are such lists themselves, or
+    have one called ``blocks`` (stages), its items are the blocks; a nested
+    list with nothing but layers (convolution, norm, activation) is one block.
+    If a backbone has no lists, its children are the blocks.
 
     Source: ours.
 
@@ -63,32 +69,42 @@ def blocks_of(model: nn.Module, run: GraphRun) -> List[Block]:
     candidates = _items_of_lists(backbone) or set(backbone.children())
     modules = dict(model.named_modules())
     order = list(run.outputs)
-    convolutions = [
-        place
-        for place, name in enumerate(order)
-        if isinstance(modules[name], _ConvNd) and not name.startswith('head')
-    ]
+    # The last layer of each kind, as far as it is no part of a head.
+    last_layer = {
+        kind: max(
+            (
+                place
+                for place, name in enumerate(order)
+                if isinstance(modules[name], kind) and not _in_head(name)
+            ),
+            default=-1,
+        )
+        for kind in (MAP_LAYERS, TOKEN_LAYERS)
+    }
     area = run.image_size[0] * run.image_size[1]
     blocks = []
     for place, name in enumerate(order):
-        output = run.outputs[name]
+        tensor = map_tensor(run.outputs[name])
+        feature = as_map(run.outputs[name], run.image_size)
         if (
             modules[name] not in candidates
-            or not _has_convolution(modules[name])
             or run.calls[name] != 1
             or name not in run.edges
-            or output.dim() != 4
+            or feature is None
         ):
             continue
-        # A module without a convolution, such as the head alone, is not
-        # worth training by itself.
-        followed = bool(convolutions) and convolutions[-1] > place
+        kind = MAP_LAYERS if tensor.dim() == 4 else TOKEN_LAYERS
+        if not any(isinstance(m, kind) for m in modules[name].modules()):
+            continue
+        # A module without such layers, as the head alone, is not worth
+        # training by itself.
+        followed = last_layer[kind] > place
         blocks.append(
             Block(
                 name=name,
-                shape=output.shape[1:],
-                num_bytes=output[0].numel() * output.element_size(),
-                scale=area / (output.shape[-2] * output.shape[-1]),
+                shape=feature.shape[1:],
+                num_bytes=tensor[0].numel() * tensor.element_size(),
+                scale=area / (feature.shape[-2] * feature.shape[-1]),
                 can_cut=followed and not run.bypasses(name),
             )
         )
@@ -111,8 +127,9 @@ def _is_stage(item: nn.Module) -> bool:
     """Check whether an item of a list is a list of blocks."""
     if isinstance(item, nn.Sequential):
         return any(list(layer.children()) for layer in item)
-    return isinstance(item, nn.ModuleList)
+    blocks = getattr(item, 'blocks', item)
+    return isinstance(blocks, (nn.ModuleList, nn.Sequential))
 
 
-def _has_convolution(module: nn.Module) -> bool:
-    return any(isinstance(layer, _ConvNd) for layer in module.modules())
+def _in_head(name: str) -> bool:
+    return name.split('.')[0].endswith('head')

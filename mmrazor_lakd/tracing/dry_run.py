@@ -1,26 +1,40 @@
 """One forward pass before training, to find the shapes of the maps."""
 
 from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import torch
 from torch import nn
 
 from ..errors import SettingError
-from .failures import ERRORS, find_failure
+from .failures import find_failure
 from .modules import eval_mode, find_modules, forward_hooks
+from .passes import run_model, within_features
+from .token_maps import as_map
 
 
 class Trace(NamedTuple):
     """The shapes found in a dry run.
 
     Attributes:
-        shapes (list): Shape (1, C, H, W) of each named module's output.
-        logits (torch.Size, optional): Shape of the model's output, if that
-            is a single tensor.
+        shapes (list): Shape (1, C, H, W) of each named module's map, without
+            class tokens.
+        tokens (list): For each, whether it consists of tokens (1, L, C).
+        logits (torch.Size, optional): Shape of the model's output, if the
+            whole model has run and this is a single tensor.
     """
 
     shapes: List[torch.Size]
+    tokens: List[bool]
     logits: Optional[torch.Size]
 
 
@@ -32,6 +46,9 @@ def dry_run(
     option: str = 'local_modules',
 ) -> Trace:
     """Run a model once and record the outputs of some of its modules.
+
+    Where the whole model can't be run on an image alone, modules of the
+    backbone and the neck are run by its ``extract_feat``.
 
     The pass is run in eval mode without gradients: it changes no weight,
     running statistic or random state.
@@ -47,10 +64,10 @@ def dry_run(
 
     Raises:
         SettingError: If a module is unknown, doesn't run exactly once, runs
-            out of order, or its output is not one map (N, C, H, W).
+            out of order, or its output is no map, (N, C, H, W) or tokens.
     """
     modules = find_modules(model, names, role, option)
-    outputs: Dict[str, torch.Tensor] = {}
+    outputs: Dict[str, Any] = {}
     calls: Counter = Counter()
 
     def record(name):
@@ -61,20 +78,29 @@ def dry_run(
         return hook
 
     # One hook per name, though a name may be given more than once.
-    image = find_image(model, role, input_size)
+    image, part = find_pass(model, role, input_size, names)
     hooks = [
         (module, record(name))
         for name, module in dict(zip(names, modules)).items()
     ]
     with forward_hooks(hooks), eval_mode(model), torch.no_grad():
-        logits = model(image, mode='tensor')
+        result = run_model(model, image, part)
 
+    size = image.shape[-2:]
     for name in names:
-        check_output(name, role, calls[name], outputs.get(name), option)
-    _check_order(names, list(outputs), role, option)
+        check_output(name, role, calls[name], outputs.get(name), size, option)
+    # Several teachers run one after another, whatever the order of the names.
+    members = len(getattr(model, 'teachers', ())) or 1
+    for member in range(members):
+        own = [n for n in names if members == 1 or _is_in(n, member)]
+        _check_order(own, list(outputs), role, option)
+    maps = [as_map(outputs[name], size) for name in names]
     return Trace(
-        shapes=[outputs[name].shape for name in names],
-        logits=logits.shape if isinstance(logits, torch.Tensor) else None,
+        shapes=[found.shape for found in maps],
+        tokens=[found is not outputs[n] for n, found in zip(names, maps)],
+        logits=result.shape
+        if isinstance(result, torch.Tensor) and not part
+        else None,
     )
 
 
@@ -85,56 +111,103 @@ def find_image(
 ) -> torch.Tensor:
     """Create a black image (1, C, H, W) of the first size a model accepts.
 
+    See :func:`find_pass`, for the whole model.
+    """
+    return find_pass(model, role, input_size)[0]
+
+
+def find_pass(
+    model: nn.Module,
+    role: str,
+    input_size: Union[int, Sequence[int], None] = None,
+    names: Sequence[str] = (),
+) -> Tuple[torch.Tensor, Sequence[str]]:
+    """Find an image that a model accepts, and how much of the model runs.
+
     Args:
         model (nn.Module): A model of MMEngine (``mode='tensor'``).
         role (str): ``'student'`` or ``'teacher'``, for the messages.
         input_size (int | tuple, optional): As in :func:`dry_run`.
+        names (Sequence[str]): The modules that matter. If all of them are in
+            the backbone or the neck, a head that can't be run is left out.
+
+    Returns:
+        tuple[torch.Tensor, Sequence[str]]: A black image (1, C, H, W), and
+        the ``names`` for :func:`run_model`: empty for the whole model.
 
     Raises:
-        SettingError: If the model accepts none.
+        SettingError: If the model accepts no image, or the widths of its
+            layers don't agree.
     """
     sizes = _candidate_sizes(model, input_size)
     channels = next(
         (m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3
     )
     weight = next(model.parameters())
-    for size in sizes:
-        image = weight.new_zeros(1, channels, *size)
-        try:
-            with eval_mode(model), torch.no_grad():
-                model(image, mode='tensor')
-            return image
-        except ERRORS:
-            continue
-    raise SettingError(_why_refused(model, role, channels, sizes))
+    images = [weight.new_zeros(1, channels, *size) for size in sizes]
+    parts: List[Sequence[str]] = [()]
+    if within_features(model, names):
+        parts.append(names)
+    for part in parts:
+        for image in images:
+            try:
+                with eval_mode(model), torch.no_grad():
+                    run_model(model, image, part)
+                return image, part
+            except Exception as error:  # of the model, maybe the user's own
+                reason = error
+        wrong = _why_widths_differ(model, role, images, part)
+        if wrong:
+            break
+    raise SettingError(
+        wrong or _why_refused(model, role, images, part)
+    ) from reason
 
 
-def _why_refused(model, role, channels, sizes) -> str:
-    """Explain why a model rejects its images: their size or a layer width."""
+def _why_widths_differ(model, role, images, part) -> Optional[str]:
+    """Explain a layer width that is wrong for images of any size, if any."""
     # A width that depends on the image size is wrong because of that size.
-    others = [] if len(sizes) > 1 else [tuple(2 * side for side in sizes[0])]
-    weight = next(model.parameters())
+    others = []
+    if len(images) == 1:
+        size = [2 * side for side in images[0].shape[-2:]]
+        others = [images[0].new_zeros(*images[0].shape[:2], *size)]
     with eval_mode(model):
         failures = [
-            find_failure(model, weight.new_zeros(1, channels, *size))
-            for size in [*sizes, *others]
+            find_failure(model, image, part) for image in [*images, *others]
         ]
     first = failures[0]
-    if first.widths and all(
+    if not first.widths or not all(
         other and (other.name, other.widths) == (first.name, first.widths)
         for other in failures
     ):
-        taken, given = first.widths
-        part = first.name.split('.')[0]
-        cure = f'set {part}.in_channels={given}'
-        if part == 'backbone':
-            cure = 'mend its widths'
+        return None
+    taken, given = first.widths
+    place = first.name.split('.')[0]
+    cure = f'set {place}.in_channels={given}'
+    if place == 'backbone':
+        cure = 'mend its widths'
+    return (
+        f"The {role}'s '{first.name}' ({first.kind}) takes {taken} "
+        f'channels, but gets {given} from an image of any size; {cure} '
+        f"in the {role}'s config."
+    )
+
+
+def _why_refused(model, role, images, part) -> str:
+    """Explain why a model rejects its images."""
+    with eval_mode(model):
+        first = find_failure(model, images[0], part)
+    if not first.of_values:
         return (
-            f"The {role}'s '{first.name}' ({first.kind}) takes {taken} "
-            f'channels, but gets {given} from an image of any size; {cure} '
-            f"in the {role}'s config."
+            f'The {role} cannot be run on an image alone, since it fails in '
+            f'{first.describe()}; mend it, or name only modules of its '
+            f'backbone or neck, which its extract_feat(images) runs without '
+            f'the head.'
         )
-    tried = ' or '.join(f'{height}x{width}' for height, width in sizes)
+    tried = ' or '.join(
+        f'{height}x{width}'
+        for height, width in (image.shape[-2:] for image in images)
+    )
     return (
         f'The {role} takes no image of {tried} pixels, since it fails in '
         f'{first.describe()}; set input_size of the distiller to the '
@@ -152,7 +225,7 @@ def _candidate_sizes(model, input_size) -> List[Tuple[int, int]]:
 
 
 def check_output(
-    name, role, calls, output, option: str = 'local_modules'
+    name, role, calls, output, image_size, option: str = 'local_modules'
 ) -> None:
     """Raise if a module doesn't output exactly one map."""
     if calls == 0:
@@ -166,7 +239,7 @@ def check_output(
             f"{option}: the {role}'s module '{name}' runs {calls} times "
             f'in one forward pass; name one that runs once.'
         )
-    if not isinstance(output, torch.Tensor) or output.dim() != 4:
+    if as_map(output, image_size) is None:
         kind = (
             f'a tensor of shape {tuple(output.shape)}'
             if isinstance(output, torch.Tensor)
@@ -175,8 +248,12 @@ def check_output(
         raise SettingError(
             f"{option}: the {role}'s module '{name}' gives {kind}, "
             f'which the connector cannot align; name a module that gives one '
-            f'map (N, C, H, W).'
+            f'map (N, C, H, W), or the tokens (N, L, C) of one.'
         )
+
+
+def _is_in(name: str, member: int) -> bool:
+    return name.split('.')[0] == f'teacher{member}'
 
 
 def _check_order(names, order, role, option) -> None:

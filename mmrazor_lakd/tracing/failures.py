@@ -1,6 +1,6 @@
 """Find the module at which a forward pass fails, and whether by its width."""
 
-from typing import List, NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import nn
@@ -8,8 +8,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from .modules import forward_hooks
+from .passes import run_model
 
-ERRORS = (RuntimeError, ValueError, AssertionError)
+VALUE_ERRORS = (RuntimeError, ValueError, AssertionError)
 
 
 class Failure(NamedTuple):
@@ -23,6 +24,8 @@ class Failure(NamedTuple):
         widths (tuple, optional): Channels or features that it expects and
             that it got, if they differ.
         reason (str): The error message.
+        of_values (bool): Whether its class is that of errors of shapes and
+            values, so that another image may help.
     """
 
     name: str
@@ -30,22 +33,27 @@ class Failure(NamedTuple):
     shape: Optional[Tuple[int, ...]]
     widths: Optional[Tuple[int, int]]
     reason: str
+    of_values: bool
 
     def describe(self) -> str:
         """Describe the failure in one clause."""
         if not self.name:
-            return self.reason
+            return f'its own forward: {self.reason}'
         given = f' of an input {self.shape}' if self.shape else ''
         return f"'{self.name}' ({self.kind}){given}: {self.reason}"
 
 
-def find_failure(model: nn.Module, image: torch.Tensor) -> Optional[Failure]:
+def find_failure(
+    model: nn.Module, image: torch.Tensor, names: Sequence[str] = ()
+) -> Optional[Failure]:
     """Run a model on an image, and find the module that fails.
 
     Args:
         model (nn.Module): A model of MMEngine (``mode='tensor'``), in eval
             mode.
         image (torch.Tensor): The image, (1, C, H, W).
+        names (Sequence[str]): The modules that matter, see
+            :func:`~.passes.run_model`.
 
     Returns:
         Failure: The failure, or None if the model accepts the image.
@@ -65,20 +73,23 @@ def find_failure(model: nn.Module, image: torch.Tensor) -> Optional[Failure]:
     )
     try:
         with hooks, torch.no_grad():
-            model(image, mode='tensor')
+            run_model(model, image, names)
         return None
-    except ERRORS as error:
+    except Exception as error:  # of the model, which may be the user's
         reason = str(error).strip().split('\n')[0] or type(error).__name__
+        of_values = isinstance(error, VALUE_ERRORS)
+        if not of_values:
+            reason = f'{type(error).__name__}: {reason}'
         name, module, inputs = running[-1] if running else ('', model, ())
         given = inputs[0] if inputs else None
-        if not isinstance(given, torch.Tensor):
-            return Failure(name, type(module).__name__, None, None, reason)
+        tensor = isinstance(given, torch.Tensor)
         return Failure(
             name,
             type(module).__name__,
-            tuple(given.shape),
-            _unequal_widths(module, given),
+            tuple(given.shape) if tensor else None,
+            _unequal_widths(module, given) if tensor else None,
             reason,
+            of_values,
         )
 
 

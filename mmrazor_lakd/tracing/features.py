@@ -7,6 +7,7 @@ from torch import nn
 
 from ..errors import SettingError
 from .modules import forward_hooks
+from .token_maps import as_map
 
 
 @torch.no_grad()
@@ -18,7 +19,8 @@ def read_maps(
     """Run a classifier, and apply functions to some of its feature maps.
 
     A function is called as soon as its module outputs the map: before a later
-    in-place activation can change it, and without keeping it.
+    in-place activation can change it, and without keeping it. Tokens are
+    given to it as the map (N, C, H, W) that they form.
 
     Args:
         model (nn.Module): A classifier of MMEngine, in eval mode.
@@ -35,7 +37,8 @@ def read_maps(
 
     def hook(name):
         def read(module, inputs, output):
-            found[name] = wanted[name](output)
+            feature = as_map(output, images.shape[-2:])
+            found[name] = wanted[name](output if feature is None else feature)
 
         return read
 

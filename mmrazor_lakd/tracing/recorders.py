@@ -1,13 +1,33 @@
 """Check that the network has what the recorders name."""
 
+from typing import List
+
 from mmrazor.models.distillers import ConfigurableDistiller
 from mmrazor.models.task_modules import (
     ModuleOutputsRecorder,
     ParameterRecorder,
+    RecorderManager,
 )
 from torch import nn
 
 from ..errors import SettingError, nearest
+
+
+def recorded_modules(manager: RecorderManager) -> List[str]:
+    """List the modules that a forward pass must run to fill the recorders.
+
+    Returns:
+        list[str]: Their names; empty if a recorder takes something else, such
+        as the result of a function, or the whole model's input.
+    """
+    names = []
+    for recorder in manager.recorders.values():
+        if isinstance(recorder, ParameterRecorder):
+            continue
+        if not isinstance(recorder, ModuleOutputsRecorder):
+            return []
+        names.append(recorder.source)
+    return names
 
 
 def check_recorders(

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.dataset.utils import default_collate
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
+from networks_to_cut import perceptron
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from slow_cka import slow_cka
@@ -300,21 +301,7 @@ def test_refuses_students_without_the_modules(networks):
 
 
 def test_refuses_networks_without_blocks(networks):
-    cfg = dict(
-        type='ImageClassifier',
-        backbone=dict(
-            type='VisionTransformer',
-            arch=dict(
-                embed_dims=8, num_layers=1, num_heads=1,
-                feedforward_channels=8,
-            ),
-            img_size=32,
-            patch_size=8,
-        ),
-        head=dict(type='VisionTransformerClsHead', num_classes=10,
-                  in_channels=8),
-    )  # fmt: skip
     models = {item.label: item.model for item in networks[:1]}
-    models['vit'] = MODELS.build(cfg)
+    models['flat'] = perceptron()
     with pytest.raises(SettingError, match='The student has no blocks'):
         find_places(dict(), models, (32, 32))

@@ -4,6 +4,7 @@ import pytest
 from conftest import ROOT, classifier
 from mmengine.config import Config
 from mmrazor.registry import MODELS
+from networks_to_cut import perceptron, resnet, swin, vit
 
 from mmrazor_lakd.analysis import find_module_ends
 from mmrazor_lakd.analysis.module_ends import (
@@ -135,19 +136,25 @@ def test_networks_without_taps():
 
 
 def test_networks_without_maps():
-    cfg = config(KD)
-    for role in ('architecture', 'teacher'):
-        cfg.model[role] = dict(
-            type='ImageClassifier',
-            backbone=dict(
-                type='VisionTransformer', arch='deit-t', img_size=32
-            ),
-            head=dict(
-                type='VisionTransformerClsHead', num_classes=4, in_channels=192
-            ),
-        )
     with pytest.raises(SettingError, match='no stages.*--modules'):
-        find(cfg)
+        find_module_ends(perceptron(), perceptron())
+
+
+def test_transformers():
+    """A ViT is one stage; a Swin has three, each as deep as the teacher's."""
+    assert names(find_module_ends(vit(), vit())) == [
+        ('stage 1', 'backbone.layers.11', 'backbone.layers.11')
+    ]
+    assert names(
+        find_module_ends(swin(), resnet(20), input_size=(64, 64))
+    ) == [
+        (
+            f'stage {n + 1}',
+            f'backbone.stages.{n}.blocks.{last}',
+            f'backbone.layer{n + 1}.2',
+        )
+        for n, last in enumerate((1, 1, 3))
+    ]
 
 
 def test_named_modules():

@@ -13,6 +13,8 @@ from torch import nn
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.losses import local_feature_loss, ndam_loss
 from mmrazor_lakd.partition.cut_checks import check_boundaries
+from mmrazor_lakd.tracing.blocks import find_blocks
+from mmrazor_lakd.tracing.dry_run import dry_run, find_image
 
 
 @MODELS.register_module()
@@ -189,3 +191,50 @@ def test_losses_that_do_not(build, batch, entries, auxiliary, weighted):
         model = build(distiller, student=student).double()
         grads.append(gradients(model, batch))
     assert_equal(*grads)
+
+
+def test_a_frozen_level_may_pass_around_a_cut():
+    """No gradient would train anything there."""
+    student = MODELS.build(joined())
+    with pytest.raises(SettingError, match="passes around .*'backbone.layer1"):
+        check_boundaries(student, ['backbone.layer2'])
+    for name, parameter in student.backbone.named_parameters():
+        if name.startswith(('conv1', 'bn1', 'layer1')):
+            parameter.requires_grad = False
+    check_boundaries(student, ['backbone.layer2'])
+    student.backbone.layer1[0].conv2.weight.requires_grad = True
+    with pytest.raises(SettingError, match='passes around'):
+        check_boundaries(student, ['backbone.layer2'])
+
+
+class Features(nn.Module):
+    """A model of the user's whose head needs what no image alone gives."""
+
+    def __init__(self):
+        super().__init__()
+        model = MODELS.build(classifier(8))
+        self.backbone, self.neck = model.backbone, model.neck
+
+    def extract_feat(self, images):
+        return self.neck(self.backbone(images))
+
+    def forward(self, images, data_samples=None, mode='tensor'):
+        features = self.extract_feat(images)
+        if data_samples is None:
+            raise KeyError('proposals')
+        return features
+
+
+def test_a_head_that_needs_more_than_an_image():
+    """Maps of backbone and neck are seen without it; others give the cause."""
+    trace = dry_run(Features(), ['backbone.layer1', 'neck.gap'], 'student')
+    assert trace.shapes[0] == (1, 16, 32, 32) and trace.logits is None
+    check_boundaries(Features(), ['backbone.layer2'])
+    blocks = find_blocks(Features(), 'student')
+    assert [block.can_cut for block in blocks] == [True, True, False]
+    with pytest.raises(
+        SettingError,
+        match='cannot be run on an image alone, since it fails in its own '
+        "forward: KeyError: 'proposals'; .*extract_feat",
+    ):
+        find_image(Features(), 'student')

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 import torch
-from networks_to_cut import network, resnet, short, vgg, vit
+from networks_to_cut import network, perceptron, resnet, short, vgg
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.partition.pairing import pair_blocks
@@ -252,8 +252,8 @@ def test_models_that_cannot_be_cut_so_are_refused():
     ):
         partition(resnet(8), resnet(8), 4)
     with pytest.raises(SettingError, match='but the teacher has none'):
-        partition(resnet(8), vit(), 2)
+        partition(resnet(8), perceptron(), 2)
     with pytest.raises(SettingError, match='but the student has none'):
-        partition(vit(), resnet(8), 2)
+        partition(perceptron(), resnet(8), 2)
     with pytest.raises(SettingError, match='takes no image of 1x1'):
         partition(vgg(11), resnet(8), 2, input_size=1)

@@ -1,0 +1,164 @@
+"""Several teachers that teach together."""
+
+from typing import Any, List, Optional, Sequence
+
+import torch
+from mmengine.model import BaseModel
+from mmpretrain.structures import DataSample
+from torch import nn
+
+from ..errors import SettingError, check_number
+from .model_configs import NetworkConfig
+
+
+class MeanLogits(nn.Module):
+    r"""The weighted mean of several networks' logits.
+
+    .. math:: z = \sum_i w_i z_i / \sum_i w_i
+
+    Args:
+        weights (Sequence[float]): A weight for each network.
+    """
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        super().__init__()
+        self.weights = [weight / sum(weights) for weight in weights]
+
+    def forward(self, logits: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Average logits, each (N, K).
+
+        Raises:
+            SettingError: If they are no logits of the same classes.
+        """
+        shapes = [getattr(one, 'shape', None) for one in logits]
+        if len(set(shapes)) > 1 or shapes[0] is None or len(shapes[0]) != 2:
+            found = [
+                tuple(shape) if shape else type(one).__name__
+                for one, shape in zip(logits, shapes)
+            ]
+            raise SettingError(
+                f'model.teacher: the outputs of several teachers are averaged '
+                f'and must be logits (N, K) of the same classes, but they '
+                f'give {found}; write teachers with the same num_classes, or '
+                f'one teacher.'
+            )
+        return sum(w * one for w, one in zip(self.weights, logits))
+
+
+class TeacherEnsemble(BaseModel):
+    """Several frozen teachers, run one after the other.
+
+    What a step records of one teacher is kept, and everything else is
+    released before the next one runs: without gradients, the memory is that
+    of the largest teacher, and not of all.
+
+    Its modules are ``teacher0``, ``teacher1``, ..., and ``head``, whose output
+    is the weighted mean of their logits: a recorder of ``'head'`` gets that,
+    and ``teacher1.backbone.layer2`` names a map.
+
+    Source: ours. Averaging the networks of an ensemble is from Hinton et al.,
+    "Distilling the Knowledge in a Neural Network", arXiv 1503.02531.
+
+    Args:
+        teachers (Sequence[nn.Module]): Classifiers of MMEngine.
+        weights (Sequence[float], optional): A weight above 0 for each in the
+            mean. Defaults to None: all alike.
+
+    Raises:
+        SettingError: If the weights are not as many as the teachers, or not
+            above 0.
+    """
+
+    def __init__(
+        self,
+        teachers: Sequence[nn.Module],
+        weights: Optional[Sequence[float]] = None,
+    ) -> None:
+        super().__init__()
+        weights = [1.0] * len(teachers) if weights is None else weights
+        if len(weights) != len(teachers) or not teachers:
+            raise SettingError(
+                f'model.teacher_weights has {len(weights)} entries for '
+                f'{len(teachers)} teachers; write a weight for each, or leave '
+                f'it out for the mean of all.'
+            )
+        for weight in weights:
+            check_number('model', 'teacher_weights', weight, above=0)
+        self.teachers = list(teachers)  # not as submodules of this name
+        for number, teacher in enumerate(teachers):
+            self.add_module(f'teacher{number}', teacher)
+        self.head = MeanLogits(weights)
+
+    def forward(
+        self,
+        inputs: torch.Tensor,
+        data_samples: Optional[List] = None,
+        mode: str = 'tensor',
+    ) -> Any:
+        """Run all teachers.
+
+        Args:
+            inputs (torch.Tensor): Preprocessed images, (N, C, H, W).
+            data_samples (list, optional): Their samples.
+            mode (str): ``'tensor'`` or ``'predict'``.
+
+        Returns:
+            torch.Tensor | list[DataSample]: The logits (N, K), or samples
+            with ``pred_score``, (K,).
+        """
+        logits = self.head(
+            [
+                teacher(inputs, data_samples, mode='tensor')
+                for teacher in self.teachers
+            ]
+        )
+        if mode == 'tensor':
+            return logits
+        return [
+            DataSample().set_pred_score(score)
+            for score in logits.float().softmax(1)
+        ]
+
+
+def teachers_in(teacher: nn.Module) -> List[nn.Module]:
+    """List the networks of an ensemble, or the one teacher."""
+    if isinstance(teacher, TeacherEnsemble):
+        return teacher.teachers
+    return [teacher]
+
+
+def build_ensemble(
+    configs: Sequence[NetworkConfig],
+    weights: Optional[Sequence[float]],
+    checkpoints: Any,
+    distiller: Any,
+) -> TeacherEnsemble:
+    """Build several teachers, after checking what is said of them.
+
+    Args:
+        configs (Sequence[NetworkConfig]): The teachers.
+        weights (Sequence[float], optional): See :class:`TeacherEnsemble`.
+        checkpoints (Any): ``teacher_ckpt`` of the algorithm.
+        distiller (Any): ``distiller`` of the algorithm.
+
+    Raises:
+        SettingError: If there aren't as many checkpoints as teachers, or the
+            distiller chooses maps by itself.
+    """
+    if checkpoints is not None and (
+        isinstance(checkpoints, str) or len(checkpoints) != len(configs)
+    ):
+        raise SettingError(
+            f'model.teacher_ckpt={checkpoints!r} for {len(configs)} teachers; '
+            f'write a list with a checkpoint, or None, for each.'
+        )
+    options = distiller if isinstance(distiller, dict) else {}
+    for name in ('num_modules', 'stages'):
+        if options.get(name) is not None:
+            raise SettingError(
+                f'model.distiller.{name} chooses maps of one teacher, but '
+                f'model.teacher has {len(configs)}; name the maps, such as '
+                f"teacher='teacher0.backbone.layer1', in local_modules or in "
+                f'recorders.'
+            )
+    return TeacherEnsemble([config.build() for config in configs], weights)

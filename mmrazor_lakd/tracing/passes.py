@@ -1,0 +1,140 @@
+"""Run a model as far as somebody looks at it, without changing it."""
+
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, Optional, Sequence
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData, PixelData
+from torch import nn
+
+from .modules import eval_mode
+
+# The parts of a model that ``extract_feat`` runs.
+FEATURE_PARTS = ('backbone', 'neck')
+
+
+def within_features(model: nn.Module, names: Sequence[str]) -> bool:
+    """Check whether ``model.extract_feat`` runs all of these modules.
+
+    Args:
+        model (nn.Module): A model of MMEngine.
+        names (Sequence[str]): Names as in ``model.named_modules()``; without
+            any, the model's output is what matters.
+    """
+    return bool(names) and all(
+        name.split('.')[0] in FEATURE_PARTS
+        and callable(getattr(model, 'extract_feat', None))
+        for name in names
+    )
+
+
+def run_model(
+    model: nn.Module,
+    images: torch.Tensor,
+    names: Sequence[str] = (),
+    data_samples: Optional[List] = None,
+) -> Any:
+    """Run a model without its losses, as far as some modules need.
+
+    Args:
+        model (nn.Module): A model of MMEngine.
+        images (torch.Tensor): Preprocessed images, (N, C, H, W).
+        names (Sequence[str]): The modules. If all of them are in the backbone
+            or the neck, ``extract_feat`` is called: heads, which may need
+            labels, are not run. Without any, the whole model is run.
+        data_samples (list, optional): The images' samples. Defaults to None:
+            synthetic ones if the whole of a detector or segmentor is run.
+
+    Returns:
+        Any: The features, or the output of ``mode='tensor'``.
+    """
+    if within_features(model, names):
+        return model.extract_feat(images)
+    if data_samples is None:
+        data_samples = synthetic_samples(model, images)
+    if data_samples is None:
+        return model(images, mode='tensor')
+    return model(images, data_samples, mode='tensor')
+
+
+def run_training_losses(model: nn.Module, images: torch.Tensor) -> Any:
+    """Compute the losses of a detector or segmentor on synthetic samples.
+
+    Auxiliary heads, for example, run only then.
+
+    Raises:
+        NotImplementedError: If no samples can be made for the model.
+    """
+    data_samples = synthetic_samples(model, images)
+    if data_samples is None:
+        raise NotImplementedError(type(model).__name__)
+    return model(images, data_samples, mode='loss')
+
+
+def synthetic_samples(
+    model: nn.Module, images: torch.Tensor
+) -> Optional[List]:
+    """Make samples for a detector or a segmentor.
+
+    Each has one object, or one class everywhere.
+
+    Args:
+        model (nn.Module): The model.
+        images (torch.Tensor): Its images, (N, C, H, W).
+
+    Returns:
+        list: A sample per image; None for other models, which need none.
+    """
+    height, width = images.shape[-2:]
+    size = (height, width)
+    meta = dict(
+        img_shape=size,
+        ori_shape=size,
+        pad_shape=size,
+        batch_input_shape=size,
+        scale_factor=(1.0, 1.0),
+    )
+    kinds = {kind.__module__.split('.')[0] for kind in type(model).mro()}
+    truth: Dict[str, Any]
+    if 'mmseg' in kinds:
+        from mmseg.structures import SegDataSample as kind
+
+        labels = images.new_zeros(1, height, width, dtype=torch.long)
+        truth = dict(gt_sem_seg=PixelData(data=labels))
+    elif 'mmdet' in kinds:
+        from mmdet.structures import DetDataSample as kind
+        from mmdet.structures.mask import BitmapMasks
+
+        sides = (width // 4, height // 4, 3 * width // 4, 3 * height // 4)
+        truth = dict(
+            gt_instances=InstanceData(
+                bboxes=images.new_tensor([sides]),
+                labels=images.new_zeros(1, dtype=torch.long),
+                masks=BitmapMasks(np.ones((1, *size), np.uint8), *size),
+            )
+        )
+    else:
+        return None
+    return [
+        kind(metainfo=meta, **{k: v.clone() for k, v in truth.items()})
+        for _ in images
+    ]
+
+
+@contextmanager
+def unchanged(model: nn.Module) -> Iterator[None]:
+    """Set a model to eval mode, and restore what a pass may change.
+
+    These are each module's mode, the buffers and the random state.
+    """
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    numpy_state = np.random.get_state()
+    with eval_mode(model), torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)
