@@ -104,6 +104,12 @@ NETWORKS = {
         "head=dict(type='StackedLinearClsHead', num_classes=4, "
         'in_channels=576, mid_channels=[1024])',
     ),
+    'swin': (
+        "type='SwinTransformer', arch='tiny', img_size=32, patch_size=2, "
+        'window_size=4',
+        GAP,
+        HEAD.format(768),
+    ),
     'vit': (
         "type='VisionTransformer', arch='deit-t', img_size=32, patch_size=8",
         'neck=None',

@@ -135,7 +135,7 @@ def main(args: argparse.Namespace) -> None:
         text = config_text(choice, out.parent)
     else:
         out = args.out
-        check_path(out)
+        check_path(out, (args.student, args.teacher))
         text = own_config_text(
             configs,
             args.method,

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Sequence
 
 from ..errors import SettingError
 from .choose import Choice
@@ -82,13 +83,23 @@ def write_text(text: str, path: Path, overwrite: bool = False) -> None:
     path.write_text(text)
 
 
-def check_path(path: Path) -> None:
+def check_path(path: Path, sources: Sequence[str] = ()) -> None:
     """Raise if a config can't have this name.
 
+    Args:
+        path (Path): The file.
+        sources (Sequence[str]): Configs that it is made from.
+
     Raises:
-        SettingError: If it is not that of a Python file.
+        SettingError: If it is not that of a Python file, or one of the
+            sources.
     """
     if path.suffix != '.py':
         raise SettingError(
             f"A config ends in .py, but --out is '{path}'; add the ending."
+        )
+    if path.resolve() in [Path(source).resolve() for source in sources]:
+        raise SettingError(
+            f"--out is '{path}', which the new config is made from; name "
+            f'another file.'
         )

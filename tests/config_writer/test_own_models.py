@@ -33,8 +33,6 @@ def project(tmp_path_factory):
     sys.path.insert(0, str(folder))
     yield folder
     sys.path.remove(str(folder))
-    for name in [n for n in sys.modules if n.split('.')[0] == 'shop']:
-        del sys.modules[name]
 
 
 def write_over(project, student, method='lakd', teacher=TEACHER, **kwargs):
@@ -91,7 +89,10 @@ MORE = [
     ('repvgg', 'fitnet', {}),
     ('resnet18', 'ofd', dict(teacher=LARGER)),
     ('resnet18', 'reviewkd', dict(teacher=LARGER)),
-    ('vit', 'kd', {}),
+    ('vit', 'lakd', {}),
+    ('vit', 'lakd', dict(teacher='vit', num_modules=3)),
+    ('swin', 'lakd', {}),
+    ('mobilenet', 'lakd', dict(teacher='vit')),
 ]
 
 
@@ -230,6 +231,11 @@ def test_refusals(project, monkeypatch, student, method, options, message):
             '--student a.py --teacher a.py --teacher-checkpoint a.pth '
             '--out b.py --num-modules 3',
             'are for --method lakd, not kd',
+        ),
+        (
+            '--student a.py --teacher b.py --teacher-checkpoint b.pth '
+            '--out ./a.py --overwrite',
+            'which the new config is made from',
         ),
     ],
 )

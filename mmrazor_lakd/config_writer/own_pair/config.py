@@ -9,7 +9,7 @@ from ..source_code import Code, format_comment, format_setting
 from .check import check_builds
 from .distiller import OwnDistiller, make_distiller
 from .image_size import Size, find_image_size, shrink
-from .networks import DETECTOR, SEGMENTOR, OwnNetwork, read_own
+from .networks import OwnNetwork, read_own
 from .written_networks import relative_path, write_networks
 
 CHECKPOINT = '--teacher-checkpoint'
@@ -57,7 +57,7 @@ def own_config_text(
     size = input_size or find_image_size(
         networks[0].cfg, networks[0].scope, student
     )
-    if networks[0].kind in (SEGMENTOR, DETECTOR):
+    if networks[0].dense_kind:
         size = shrink(size)
     pair = [replace(network, input_size=size) for network in networks]
     made = make_distiller(

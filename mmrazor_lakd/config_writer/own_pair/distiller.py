@@ -64,7 +64,7 @@ def make_distiller(
     Raises:
         SettingError: If the method can't be used with these networks.
     """
-    check_method(method, student)
+    check_method(method, student, teacher)
     if method == 'lakd':
         return OwnDistiller(
             *make_lakd(

@@ -102,8 +102,8 @@ def _choose_head(
     if student.num_classes != teacher.num_classes:
         return (
             'labels',
-            f'{alone}the teacher has {teacher.num_classes} classes, the '
-            f'student {student.num_classes}.',
+            f'{alone}the student has {student.num_classes} classes, the '
+            f'teacher {teacher.num_classes or "none"}.',
             networks,
         )
     if not student.has_one_label:

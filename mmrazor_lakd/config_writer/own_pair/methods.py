@@ -28,17 +28,22 @@ SMALL = 64
 IMAGENET = Path('_base_', 'schedules', 'imagenet_100e.py')
 
 
-def check_method(method: str, student: OwnNetwork) -> None:
-    """Raise if a method isn't for this kind of network.
+def check_method(
+    method: str, student: OwnNetwork, teacher: OwnNetwork
+) -> None:
+    """Raise if a method isn't for these kinds of networks.
 
     Raises:
         SettingError: If it isn't, listing those that are.
     """
     known = METHODS.get(student.kind, MAPS)
+    kinds = f'a {student.kind}'
+    if student.kind != teacher.kind:
+        known, kinds = MAPS, f'{kinds}, and a {teacher.kind}'
     if method not in known:
         raise SettingError(
-            f"--method {method} is not written for '{student.source}', a "
-            f'{student.kind}; choose one of {", ".join(known)}.'
+            f"--method {method} is not written for '{student.source}', "
+            f'{kinds}; choose one of {", ".join(known)}.'
         )
 
 

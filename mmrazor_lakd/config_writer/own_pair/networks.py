@@ -17,8 +17,8 @@ from ...backbones.stages import Stages
 from ...cli import load_config
 from ...errors import SettingError
 from ...tracing.dry_run import find_image
-from ...tracing.failures import ERRORS
 from ...tracing.modules import eval_mode, forward_hooks
+from ...tracing.passes import run_model
 from .image_size import Size
 
 CLASSIFIER, SEGMENTOR, DETECTOR, OTHER = (
@@ -39,8 +39,8 @@ class OwnNetwork:
         cfg (Config): The config.
         scope (str, optional): Scope of the config's types.
         model (nn.Module): The network.
-        input_size (tuple[int, int], optional): Height and width of the images
-            that it is shown here. Defaults to None.
+        input_size (tuple[int, int]): Height and width of the images that it
+            is shown here.
         backbone (str, optional): Class of the backbone, if it is another than
             in the config. Defaults to None.
     """
@@ -50,17 +50,24 @@ class OwnNetwork:
     cfg: Config
     scope: Optional[str]
     model: nn.Module
-    input_size: Optional[Size] = None
+    input_size: Size = (224, 224)
     backbone: Optional[str] = None
 
-    @cached_property
-    def kind(self) -> str:
-        """What it is: one of the kinds above."""
+    @property
+    def dense_kind(self) -> Optional[str]:
+        """Which kind of dense model it is, from its heads; None for none."""
         if hasattr(self.model, 'decode_head'):
             return SEGMENTOR
         heads = ('bbox_head', 'rpn_head', 'roi_head', 'mask_head')
         if any(hasattr(self.model, name) for name in heads):
             return DETECTOR
+        return None
+
+    @property
+    def kind(self) -> str:
+        """What it is: one of the kinds above."""
+        if self.dense_kind:
+            return self.dense_kind
         shape = self._logits[1]
         return CLASSIFIER if shape and len(shape) == 2 else OTHER
 
@@ -89,11 +96,11 @@ class OwnNetwork:
         try:
             image = find_image(self.model, self.role, self.input_size)
             with forward_hooks(hooks), eval_mode(self.model), torch.no_grad():
-                output = self.model(image, mode='tensor')
-        except (*ERRORS, TypeError):
+                output = run_model(self.model, image)
+        except SettingError:
             if isinstance(self.model, ImageClassifier):
                 raise
-            return None, None  # others may need data samples
+            return None, None
         if not isinstance(output, torch.Tensor) or output.dim() not in (2, 4):
             return None, None
         names = [name for name, found in finished if found is output]
