@@ -1,152 +1,153 @@
-"""A user's own distillation: mmpretrain's networks and pipeline, own files."""
+"""A project of a user's: a package with data, base files, configs."""
 
-import subprocess
-import sys
 from pathlib import Path
 
-import cv2
+import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
-from processes import clean_environment, write
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS
+from processes import write
 
-from mmrazor_lakd.datasets import Digits
+DATA = '''
+import numpy as np
+from mmpretrain.datasets import BaseDataset
+from mmpretrain.registry import DATASETS
 
-CONFIG = """
-custom_imports = dict(imports=['mmrazor_lakd'])
+
+@DATASETS.register_module()
+class Shelves(BaseDataset):
+    """Random images of four kinds of shelves."""
+
+    METAINFO = dict(classes=['empty', 'low', 'full', 'mixed'])
+
+    def load_data_list(self):
+        random = np.random.default_rng(0)
+        return [
+            dict(
+                img=random.integers(0, 256, (40, 40, 3), dtype=np.uint8),
+                gt_label=index % 4,
+            )
+            for index in range(24)
+        ]
+'''
+BASE = """
 default_scope = 'mmpretrain'
-mine = 'a variable of the user'
-
-
-def network(width):
-    return dict(
-        _scope_='mmpretrain',
-        type='ImageClassifier',
-        backbone=dict(
-            type='ResNet_CIFAR', depth=18, base_channels=width,
-            stem_channels=width,
-        ),
-        neck=dict(type='GlobalAveragePooling'),
-        head=dict(type='LinearClsHead', num_classes=10, in_channels=8 * width),
-    )
-
-
-model = dict(
-    _scope_='mmrazor',
-    type='FrozenTeacherDistill',
-    architecture=dict(
-        network(4), train_cfg=dict(augments=dict(type='Mixup', alpha=0.8))
-    ),
-    teacher=network(8),
-    predict_teacher=True,
-    distiller=dict(
-        type='LAKDDistiller',
-        local_modules=[
-            dict(student='backbone.layer1', teacher='backbone.layer1')
-        ],
-    ),
-)
+custom_imports = dict(imports=['shop.data'], allow_failed_imports=False)
 data_preprocessor = dict(
-    num_classes=10, mean=[77.0] * 3, std=[95.0] * 3, to_rgb=True
+    num_classes=4, mean=[120.0] * 3, std=[60.0] * 3, to_rgb=True
 )
-
-
-def loader(split, *transforms):
-    return dict(
-        batch_size=64,
-        num_workers=1,
-        dataset=dict(
-            type='CustomDataset',
-            data_root=FOLDER + '/' + split,
-            pipeline=[
-                dict(type='LoadImageFromFile'),
-                *transforms,
-                dict(type='PackInputs'),
-            ],
-        ),
-        sampler=dict(type='DefaultSampler', shuffle=split == 'train'),
-    )
-
-
-train_dataloader = loader('train', dict(type='RandomCrop', crop_size=32))
-val_dataloader = loader('test')
-test_dataloader = val_dataloader
-val_evaluator = [
-    dict(type='Accuracy', topk=(1, 3)), dict(type='TeacherAgreement')
+train_pipeline = [
+    dict(type='RandomResizedCrop', scale=SIDE),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackInputs'),
 ]
-test_evaluator = val_evaluator[:1]
-train_cfg = dict(by_epoch=True, max_epochs=EPOCHS, val_interval=1000)
+train_dataloader = dict(
+    batch_size=8,
+    num_workers=0,
+    persistent_workers=False,
+    dataset=dict(type='Shelves', ann_file='', pipeline=train_pipeline),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+)
+test_pipeline = [dict(type='ResizeEdge', scale=SIDE), dict(type='PackInputs')]
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=0,
+    persistent_workers=False,
+    dataset=dict(
+        type='Shelves', ann_file='', pipeline=test_pipeline, test_mode=True
+    ),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+)
+val_evaluator = dict(type='Accuracy', topk=(1,))
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=2, val_interval=2)
 val_cfg = dict()
 test_cfg = dict()
-optim_wrapper = dict(
-    type='Bfloat16OptimWrapper',
-    optimizer=dict(type='SGD', lr=0.1, momentum=0.9),
-    paramwise_cfg=dict(custom_keys={'architecture.head': dict(lr_mult=2.0)}),
-)
-default_hooks = dict(
-    checkpoint=dict(type='SafeCheckpointHook', interval=1),
-    visualization=dict(type='VisualizationHook'),
-)
-custom_hooks = [
-    dict(type='DivergenceHook'), dict(type='EMAHook', momentum=0.1)
-]
-visualizer = dict(type='UniversalVisualizer')
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9))
+env_cfg = dict(mp_cfg=dict(mp_start_method='fork'))
+randomness = dict(seed=0)
 """
-# The environment of somebody who has mmpretrain alone.
-WITHOUT = """
-import sys
+HEAD = "head=dict(type='LinearClsHead', num_classes=4, in_channels={})"
+GAP = "neck=dict(type='GlobalAveragePooling')"
+#: the backbone, the neck and the head of each network
+NETWORKS = {
+    'resnet18': (
+        "type='ResNet_CIFAR', depth=18, stem_channels=16, base_channels=16",
+        GAP,
+        HEAD.format(128),
+    ),
+    'resnet34': (
+        "type='ResNet_CIFAR', depth=34, stem_channels=16, base_channels=16",
+        GAP,
+        HEAD.format(128),
+    ),
+    'repvgg': (
+        "type='RepVGG', arch='A0', out_indices=(3,)",
+        GAP,
+        HEAD.format(1280),
+    ),
+    'convnext': (
+        "type='ConvNeXt', arch='atto'",
+        'neck=None',
+        HEAD.format(320),
+    ),
+    'efficientnet': ("type='EfficientNet', arch='b0'", GAP, HEAD.format(1280)),
+    'mobilenet': (
+        "type='MobileNetV2', widen_factor=0.5",
+        GAP,
+        HEAD.format(1280),
+    ),
+    'mobilenet_v3': (
+        "type='MobileNetV3', arch='small'",
+        GAP,
+        "head=dict(type='StackedLinearClsHead', num_classes=4, "
+        'in_channels=576, mid_channels=[1024])',
+    ),
+    'swin': (
+        "type='SwinTransformer', arch='tiny', img_size=32, patch_size=2, "
+        'window_size=4',
+        GAP,
+        HEAD.format(768),
+    ),
+    'vit': (
+        "type='VisionTransformer', arch='deit-t', img_size=32, patch_size=8",
+        'neck=None',
+        "head=dict(type='VisionTransformerClsHead', num_classes=4, "
+        'in_channels=192)',
+    ),
+}
 
 
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in ('mmrazor', 'mmrazor_lakd'):
-            raise ModuleNotFoundError(f'No module named {name!r}')
+def make_project(folder: Path, side: int = 32) -> Path:
+    """Write a project of a user's; return its folder."""
+    write(folder / 'shop/__init__.py')
+    write(folder / 'shop/data.py', DATA)
+    base = BASE.replace('SIDE', str(side))
+    write(folder / 'configs/_base_/shelves.py', base)
+    for name, parts in NETWORKS.items():
+        write(folder / f'configs/{name}.py', network_config(*parts))
+    return folder
 
 
-sys.meta_path.insert(0, Absent())
+def network_config(backbone: str, neck: str, head: str, more: str = '') -> str:
+    """The text of a config over the project's base."""
+    return f"""_base_ = './_base_/shelves.py'
+
+model = dict(
+    type='ImageClassifier',
+    backbone=dict({backbone}),
+    {neck},
+    {head},{more}
+)
 """
 
 
-def write_project(folder, epochs=1, train=128, test=445):
-    """Write images and the config of a distillation; return the config."""
-    for split, number in (('train', train), ('test', test)):
-        digits = Digits(split=split, indices=number)
-        for i in range(number):
-            info = digits.get_data_info(i)
-            path = folder / split / str(info['gt_label']) / f'{i}.png'
-            path.parent.mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(path), info['img'])
-    settings = CONFIG.replace('FOLDER', repr(str(folder)))
-    return write(folder / 'mine.py', settings.replace('EPOCHS', repr(epochs)))
-
-
-def train_project(config):
-    """Train it here; return the checkpoint."""
-    cfg = Config.fromfile(config)
-    cfg.work_dir = str(config.parent / 'work')
-    cfg.experiment_name = str(config)
-    cfg.train_dataloader.num_workers = 0
-    Runner.from_cfg(cfg).train()
-    return config.parent / 'work' / f'epoch_{cfg.train_cfg.max_epochs}.pth'
-
-
-def tool_of(package, name):
-    """The path of an OpenMMLab package's own tool."""
-    module = sys.modules[package]
-    return Path(module.__file__).parent / '.mim' / 'tools' / name
-
-
-def run_python(*arguments, folder, package=None):
-    """Run Python in a folder, with our package at a path, or without it."""
-    path = package
-    if package is None:
-        path = write(folder / 'without' / 'sitecustomize.py', WITHOUT).parent
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=folder,
-        env={**clean_environment(), 'PYTHONPATH': str(path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    return done.stdout
+def save_teacher(config: Path, path: Path) -> Path:
+    """Save random weights of a config's network."""
+    cfg = Config.fromfile(config, import_custom_modules=False)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(cfg.model)
+    model.init_weights()
+    torch.save(dict(state_dict=model.state_dict()), path)
+    return path

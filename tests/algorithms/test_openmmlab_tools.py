@@ -13,7 +13,7 @@ from mmpretrain import (
     get_model,
     inference_model,
 )
-from own_project import tool_of, train_project, write_project
+from own_distillation import tool_of, train_project, write_project
 
 
 @pytest.fixture(scope='module')

@@ -15,7 +15,12 @@ import torch
 from conftest import ROOT, build_model, classifier, lakd
 from mmengine.config import Config
 from mmengine.registry import MODELS
-from own_project import run_python, tool_of, train_project, write_project
+from own_distillation import (
+    run_python,
+    tool_of,
+    train_project,
+    write_project,
+)
 from processes import write
 
 from mmrazor_lakd import SettingError
