@@ -38,7 +38,7 @@ class NetworkConfig(NamedTuple):
         if not isinstance(self.model, dict):
             return self.model
         if self.scope:
-            _register(self.scope)
+            register_package(self.scope)
         with DefaultScope.overwrite_default_scope(self.scope):
             network = MODELS.build(self.model)
         if self.weights:
@@ -131,7 +131,7 @@ def _read_own(path: str, pretrained: bool, where: str) -> Config:
     return Config.fromfile(path)
 
 
-def _register(package: str) -> None:
+def register_package(package: str) -> None:
     """Register all modules of an OpenMMLab package."""
     try:
         utils = importlib.import_module(f'{package}.utils')

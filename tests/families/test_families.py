@@ -4,9 +4,22 @@ With WRITE_TABLE=1 the page's table is written anew. Segmentors and detectors
 are tried where full mmcv and their packages are installed.
 """
 
+import copy
+import os
 from pathlib import Path
 
+import pytest
+import torch
 from families import families
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.structures import DataSample, MultiTaskDataSample
+from mmrazor.registry import MODELS
+
+from mmrazor_lakd import SettingError
+from mmrazor_lakd.checkpoints.export import read_student
+from mmrazor_lakd.checkpoints.model_configs import register_package
+from mmrazor_lakd.tracing.passes import synthetic_samples
 
 PAGE = Path(__file__).parents[2] / 'docs/en/families.md'
 WAYS = ('written cut', 'num_modules=3', 'KD', 'export')
@@ -31,7 +44,7 @@ REFUSED = {
 def build(family, distiller):
     """A distillation from a teacher of the same family, and its student."""
     if family.package != 'mmpretrain':
-        _register(family.package)
+        register_package(family.package)
     with DefaultScope.overwrite_default_scope(family.package):
         torch.manual_seed(0)
         model = MODELS.build(
@@ -180,3 +193,26 @@ def test_family(kind, name, way, tmp_path):
         return
     TABLE[kind, name, way] = 'yes'
     assert expected is None, 'it works; take it out of REFUSED'
+
+
+@pytest.fixture(scope='module', autouse=True)
+def write_table():
+    """Write what was found into the page, if asked to."""
+    yield
+    if os.environ.get('WRITE_TABLE') and TABLE:
+        text = PAGE.read_text()
+        for kind in {kind for kind, _, _ in TABLE}:
+            before, after = (f'<!-- {kind}{end} -->' for end in ('', ' end'))
+            start = text.index(before) + len(before)
+            rows = [f'| {kind} | {" | ".join(WAYS)} |', '|---' * 5 + '|']
+            rows += [
+                f'| {name} | '
+                + ' | '.join(TABLE.get((kind, name, way), '') for way in WAYS)
+                + ' |'
+                for k, name in FAMILIES
+                if k == kind
+            ]
+            table = '\n'.join(rows)
+            end = text.index(after)
+            text = f'{text[:start]}\n{table}\n{text[end:]}'
+        PAGE.write_text(text)
