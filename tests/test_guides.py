@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from own_project import train_project, write_project
 
-from mmrazor_lakd.checkpoints.export import export_student
+from mmrazor_lakd.checkpoints.export import read_student, write_student
 from mmrazor_lakd.checkpoints.graphs import export_onnx
 
 ROOT = Path(__file__).parents[1]
@@ -57,10 +57,8 @@ def test_use_of_the_student(tmp_path, monkeypatch):
     config = write_project(tmp_path, test=20)
     checkpoint = str(train_project(config))
     monkeypatch.chdir(tmp_path)
-    found = export_student(
-        Config.fromfile(config), checkpoint, Path('student.pth')
-    )
-    found.weights.rename('student-1a2b3c4d.pth')
+    found = read_student(Config.fromfile(config), checkpoint)
+    write_student(found, Path('student.pth')).rename('student-1a2b3c4d.pth')
     next(Path('test').glob('*/*.png')).rename('image.png')
     infer, tuned, runtime = blocks('user_guides/use_student.md')
     names = {}
