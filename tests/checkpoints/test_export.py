@@ -194,17 +194,21 @@ def test_torch_export(project, tmp_path, monkeypatch):
 
 
 def test_onnx_runtime(project, tmp_path, monkeypatch):
-    """The same; or else the package that is missing is named."""
-    path = tmp_path / 'a.onnx'
+    """The same, before torch.export, or what is missing is named."""
+    path, program = tmp_path / 'a.onnx', tmp_path / 'a.pt2'
     options = ('--out', tmp_path / 'a.pth', '--onnx', path)
+    options += ('--torch-export', program)
     if find_spec('onnx') is None:
         with pytest.raises(SettingError, match='pip install onnx'):
             main(monkeypatch, *project, *options)
         assert not list(tmp_path.iterdir())
         return
     main(monkeypatch, *project, *options)
-    runtime = pytest.importorskip('onnxruntime')
     images, expected = logits_of(tmp_path)
+    with torch.no_grad():
+        found = torch.export.load(str(program)).module()(images)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    runtime = pytest.importorskip('onnxruntime')
     session = runtime.InferenceSession(str(path))
     (found,) = session.run(['logits'], dict(images=images.numpy()))
     found = torch.from_numpy(found)
