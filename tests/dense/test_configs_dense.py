@@ -31,6 +31,8 @@ def test_two_iterations(path):
     DefaultScope.get_instance(path, scope_name=package)
     if 'teacher' in cfg.model:
         cfg.model.teacher_ckpt = None
+    # as the Runner does
+    cfg.model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
     model.train()
