@@ -181,15 +181,7 @@ def load_config(
     """
     check_launcher(launcher)
     os.environ.setdefault('LOCAL_RANK', '0')
-    if osp.isdir(path):
-        raise SettingError(
-            f"The config '{path}' is a folder; name a file in it."
-        )
-    if not osp.isfile(path):
-        raise SettingError(
-            f"There is no config '{path}'; the nearest ones are: "
-            f'{nearest(path, configs_near(path))}.'
-        )
+    check_config_path(path)
     cfg = read_config_file(path, options)
     cfg.launcher = launcher
     if work_dir is not None:
@@ -203,6 +195,19 @@ def load_config(
     if launcher != 'none' and get_device() == 'cpu':
         _start_cpu_processes(cfg)
     return cfg
+
+
+def check_config_path(path: str) -> None:
+    """Raise if there is no such file, naming the nearest configs."""
+    if osp.isdir(path):
+        raise SettingError(
+            f"The config '{path}' is a folder; name a file in it."
+        )
+    if not osp.isfile(path):
+        raise SettingError(
+            f"There is no config '{path}'; the nearest ones are: "
+            f'{nearest(path, configs_near(path))}.'
+        )
 
 
 #: environment variables that a launcher sets for its processes

@@ -11,6 +11,14 @@ from conftest import total
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
+from own_distillation import train_project
+from own_distillation import write_project as write_distillation
+from own_project import make_project, save_teacher
+from processes import write
+
+from mmrazor_lakd.checkpoints.export import export_student
+from mmrazor_lakd.checkpoints.graphs import export_onnx
+from mmrazor_lakd.config_writer import own_config_text
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / 'docs/en'
@@ -28,7 +36,7 @@ def loss_of(path, work_dir, size):
     """Build a config's algorithm as training does; its loss of two images."""
     cfg = Config.fromfile(path)
     cfg.work_dir = str(work_dir)
-    cfg.default_hooks.pop('teacher_accuracy', None)
+    cfg.get('default_hooks', {}).pop('teacher_accuracy', None)
     model = Runner.from_cfg(cfg).model
     model.teacher_ckpt = None
     model.init_weights()
@@ -39,13 +47,57 @@ def loss_of(path, work_dir, size):
     return total(model(**data, mode='loss'))
 
 
-def test_a_project_of_ones_own(tmp_path):
-    """mmpretrain's config has a data preprocessor without a type."""
-    names = ('lakd_resnet18.py', 'with_logits.py')
-    for name, text in zip(names, blocks('user_guides/own_project.md')):
-        (tmp_path / name).write_text(text)
-        loss = loss_of(tmp_path / name, tmp_path, 64)
-        assert torch.isfinite(loss)
+def test_a_project_of_ones_own(tmp_path, monkeypatch):
+    """The command writes what the page shows."""
+    student, teacher, written = blocks('user_guides/own_project.md')
+    make_project(tmp_path, side=224)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names = ('configs/mobilenet_v2.py', 'configs/resnet50.py')
+    for name, text in zip(names, (student, teacher)):
+        write(Path(name), text)
+    checkpoint = Path('checkpoints/resnet50.pth')
+    checkpoint.parent.mkdir()
+    save_teacher(Path(names[1]), checkpoint)
+    folder = Path('configs/distillation')
+    made = own_config_text(
+        ROOT / 'configs', 'lakd', *names, str(checkpoint), folder
+    )
+    assert made == written
+    path = write(folder / 'lakd.py', made)
+    assert torch.isfinite(loss_of(path, tmp_path, 64))
+
+
+def test_use_of_the_student(tmp_path, monkeypatch):
+    """The page's blocks, one after the other, with the files it speaks of."""
+    config = write_distillation(tmp_path, test=20)
+    checkpoint = str(train_project(config))
+    monkeypatch.chdir(tmp_path)
+    found = export_student(
+        Config.fromfile(config), checkpoint, Path('student.pth')
+    )
+    found.weights.rename('student-1a2b3c4d.pth')
+    next(Path('test').glob('*/*.png')).rename('image.png')
+    infer, tuned, runtime = blocks('user_guides/use_student.md')
+    names = {}
+    exec(infer, names)
+    assert names['maps'][0].shape == (32, 4, 4)
+
+    Path('tuned.py').write_text(tuned)
+    cfg = Config.fromfile('tuned.py')
+    cfg.work_dir = 'tuned'
+    runner = Runner.from_cfg(cfg)
+    runner.call_hook('before_run')
+    runner.load_or_resume()
+    own, old = runner.model.state_dict(), found.model.state_dict()
+    differing = [key for key in old if not torch.equal(own[key], old[key])]
+    assert differing == ['head.fc.weight', 'head.fc.bias']
+
+    pytest.importorskip('onnxruntime')
+    export_onnx(found.model, torch.randn(2, 3, 32, 32), 'student.onnx')
+    exec(runtime, names)
+    result = int(names['logits'].argmax())
+    assert result == names['result']['pred_label']
 
 
 SHOWN = [

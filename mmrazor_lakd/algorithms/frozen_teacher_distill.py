@@ -2,23 +2,16 @@
 
 import logging
 from contextlib import nullcontext
-from functools import partial
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
-from mmengine.runner.amp import autocast
 from mmengine.structures import BaseDataElement
 from mmrazor.models.algorithms import SingleTeacherDistill
-from mmrazor.models.task_modules import (
-    ModuleOutputsRecorder,
-    RecorderManager,
-)
 from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import nn
-from torch.backends import cudnn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.profiler import record_function
 
@@ -27,10 +20,14 @@ from ..checkpoints.loading import (
     fit_weights,
     load_teacher_weights,
 )
+from ..checkpoints.model_configs import (
+    merge_preprocessors,
+    read_network,
+    warn_of_other_images,
+)
 from ..distillers.class_counts import check_class_counts
 from ..errors import SettingError, check_choice, check_number
-from ..losses import check_losses, check_map
-from ..tracing.modules import eval_mode
+from ..losses import check_losses
 from ..tracing.passes import run_model
 from ..tracing.recorders import check_recorders, recorded_modules
 from ..tracing.records import (
@@ -38,16 +35,15 @@ from ..tracing.records import (
     make_contiguous,
     recording,
     release_records,
-    tensors_in,
 )
-from .model_configs import (
-    merge_preprocessors,
-    read_network,
-    warn_of_other_images,
+from .first_step import (
+    Recording,
+    check_teacher_maps,
+    fuse_teacher,
+    restore_in_place,
 )
 from .teacher_ensemble import build_ensemble, teachers_in
-from .teacher_fusion.fuse import fuse, memory_format
-from .teacher_fusion.inplace_relu import find_relus, set_inplace
+from .teacher_fusion.fuse import memory_format
 
 
 @MODELS.register_module()
@@ -297,13 +293,21 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             return self._student_losses(batch_inputs, data_samples)
         first_step = not self._prepared
         if first_step:
+            if not isinstance(batch_inputs, torch.Tensor):
+                raise SettingError(
+                    f'{type(self).__name__} takes one tensor of images, which '
+                    f'student and teacher see, but the data preprocessor '
+                    f'gives a {type(batch_inputs).__name__} (as several views '
+                    f'for self-supervised learning); train on one view, or '
+                    f'take such a network as the teacher alone.'
+                )
             samples = None if data_samples is None else data_samples[:2]
             self._prepare(batch_inputs[:2], samples)
         self.distiller.set_deliveries_override(False)
         with torch.no_grad(), self.distiller.deliveries:
             self._run_teacher(batch_inputs, data_samples)
         if first_step:
-            self._check_maps()
+            check_teacher_maps(self.distiller.teacher_recorders)
         if hasattr(self.distiller, 'student_step'):
             step = self.distiller.student_step()
         else:  # MMRazor's distillers have no state per step
@@ -348,6 +352,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 f'constructor of optim_wrapper.'
             ) from error
 
+    def extract_feat(self, *args, **kwargs):
+        """Return the student's features, as its own method does."""
+        return self.student.extract_feat(*args, **kwargs)
+
     @torch.no_grad()
     def _predict(
         self,
@@ -379,14 +387,6 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             with record_function('lakd/teacher'):
                 make_contiguous(recorders)
 
-    def _check_maps(self) -> None:
-        """Raise if a recorded map of the teacher is constant."""
-        for recorder in self.distiller.teacher_recorders.recorders.values():
-            # not recorders of inputs, a subclass in MMRazor
-            if type(recorder) is ModuleOutputsRecorder:
-                for feature in tensors_in(recorder.data_buffer):
-                    check_map(feature, f"The teacher's '{recorder.source}'")
-
     def _student_losses(self, batch_inputs, data_samples) -> Dict:
         """Run the student, and return its losses if they are calculated."""
         wanted = self.calculate_student_loss or self.student_trainable
@@ -401,76 +401,48 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self, images: torch.Tensor, data_samples: Optional[List]
     ) -> None:
         """Speed up both networks, once, without changing their maps."""
+        # MMEngine's compile=... replaces this method of the model.
+        if 'train_step' in vars(self):
+            raise SettingError(
+                'compile=... compiles the whole training step, which '
+                'recorders, boundaries and the fusion of the teacher break '
+                'into dozens of parts (the first step takes minutes, on two '
+                'CPU cores more than nine); leave compile out of the config.'
+            )
         self._prepared = True
-        # Rounding to half precision or TF32 would hide the differences that
-        # the comparisons look for.
-        exact = cudnn.flags(enabled=cudnn.enabled, allow_tf32=False)
-        with exact, autocast(enabled=False):
-            self._restore_in_place(images, data_samples)
-            if self.fuse_teacher and not self.teacher_train_mode:
-                self._fuse_teacher(images, data_samples)
-
-    def _restore_in_place(
-        self, images: torch.Tensor, data_samples: Optional[List]
-    ) -> None:
-        """Make the student's activations in place again, as in its config.
-
-        Except where a recorder needs their input. Each saves the memory of a
-        map.
-        """
-        if not self._in_place or self.module_inplace:
-            return
-        recorders = self.distiller.student_recorders
-        forward = partial(
-            _record, self.student, recorders, images, data_samples, ()
-        )
-        with eval_mode(self.student):
-            set_inplace(find_relus(self.student, forward, self._in_place))
-
-    def _fuse_teacher(
-        self, images: torch.Tensor, data_samples: Optional[List]
-    ) -> None:
-        """Speed up the teacher's forward pass."""
-        if images.device.type == 'cpu':
-            # PyTorch's convolutions are faster this way on CPUs; on a GPU it
-            # depends, and is the user's choice. Losses expect maps of the
-            # same layout.
-            last = torch.channels_last
-            self._reordered = memory_format(self, images) != last
-            self.teacher.to(memory_format=last)
-        recorders = self.distiller.teacher_recorders
-        names = recorded_modules(recorders)
-        forward = partial(
-            _record, self.teacher, recorders, images, data_samples, names
-        )
-        folded, in_place = fuse(self.teacher, forward)
-        print_log(
-            f"Folded {folded} of the teacher's batch normalisations into its "
-            f'convolutions, and made {in_place} of its activations in place.',
-            logger='current',
-        )
+        if self._in_place and not self.module_inplace:
+            restore_in_place(
+                self.student,
+                self._in_place,
+                Recording(
+                    self.student,
+                    self.distiller.student_recorders,
+                    images,
+                    data_samples,
+                    whole=True,
+                ),
+            )
+        if self.fuse_teacher and not self.teacher_train_mode:
+            last = images.device.type == 'cpu'
+            self._reordered = last and (
+                memory_format(self, images) != torch.channels_last
+            )
+            fuse_teacher(
+                self.teacher,
+                Recording(
+                    self.teacher,
+                    self.distiller.teacher_recorders,
+                    images,
+                    data_samples,
+                ),
+                last,
+            )
 
     def train(self, mode: bool = True) -> nn.Module:
         """Set the mode; the teacher stays in eval by default."""
         super().train(mode)
         self.teacher.train(mode and self.teacher_train_mode)
         return self  # as PyTorch does; MMRazor's returns None
-
-
-def _record(
-    network: nn.Module,
-    recorders: RecorderManager,
-    images: torch.Tensor,
-    data_samples: Optional[List],
-    names: Sequence[str],
-) -> List[torch.Tensor]:
-    """Run a network, and return its output and what was recorded."""
-    with recorders:
-        output = run_model(network, images, names, data_samples)
-    found = [output]
-    for recorder in recorders.recorders.values():
-        found += recorder.data_buffer
-    return tensors_in(found)
 
 
 def _check_loss_names(losses: nn.ModuleDict) -> None:

@@ -7,8 +7,8 @@ from mmengine.model import BaseModel
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from ..checkpoints.model_configs import NetworkConfig
 from ..errors import SettingError, check_number
-from .model_configs import NetworkConfig
 
 
 class MeanLogits(nn.Module):

@@ -35,7 +35,7 @@ def check_parts(cfg: Dict, scope: str) -> None:
     while parts:
         part = parts.pop(0)
         sections -= 1
-        cls = _find_class(part, nested=sections < 0)
+        cls = find_class(part, nested=sections < 0)
         is_model = part.kind.registry.name == 'model'
         if inspect.isclass(cls):
             _check_keys(part, cls)
@@ -59,7 +59,7 @@ def _check_children(part: Part) -> None:
             )
 
 
-def _find_class(part: Part, nested: bool) -> Optional[object]:
+def find_class(part: Part, nested: bool) -> Optional[object]:
     """Look up a part's type as MMEngine does."""
     name = part.type
     if not isinstance(name, str):

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Sequence
 
 from ..errors import SettingError
 from .choose import Choice
@@ -42,7 +43,7 @@ def config_text(choice: Choice, folder: Path) -> str:
 
 
 def write_config(choice: Choice, path: Path, overwrite: bool = False) -> str:
-    """Write a config to a file.
+    """Write a config to a file; see :func:`write_text`.
 
     Args:
         choice (Choice): What it consists of.
@@ -52,16 +53,27 @@ def write_config(choice: Choice, path: Path, overwrite: bool = False) -> str:
 
     Returns:
         str: The text.
+    """
+    check_path(path)
+    text = config_text(choice, path.parent)
+    write_text(text, path, overwrite)
+    return text
+
+
+def write_text(text: str, path: Path, overwrite: bool = False) -> None:
+    """Write the text of a config to a file.
+
+    Args:
+        text (str): The text.
+        path (Path): The file.
+        overwrite (bool): Whether to replace another config. Defaults to
+            False.
 
     Raises:
         SettingError: If the file is not a Python file, or exists with
             another text.
     """
-    if path.suffix != '.py':
-        raise SettingError(
-            f"A config ends in .py, but --out is '{path}'; add the ending."
-        )
-    text = config_text(choice, path.parent)
+    check_path(path)
     if path.is_file() and not overwrite and path.read_text() != text:
         raise SettingError(
             f"There is another config '{path}'; add --overwrite to replace "
@@ -69,4 +81,25 @@ def write_config(choice: Choice, path: Path, overwrite: bool = False) -> str:
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    return text
+
+
+def check_path(path: Path, sources: Sequence[str] = ()) -> None:
+    """Raise if a config can't have this name.
+
+    Args:
+        path (Path): The file.
+        sources (Sequence[str]): Configs that it is made from.
+
+    Raises:
+        SettingError: If it is not that of a Python file, or one of the
+            sources.
+    """
+    if path.suffix != '.py':
+        raise SettingError(
+            f"A config ends in .py, but --out is '{path}'; add the ending."
+        )
+    if path.resolve() in [Path(source).resolve() for source in sources]:
+        raise SettingError(
+            f"--out is '{path}', which the new config is made from; name "
+            f'another file.'
+        )

@@ -217,7 +217,7 @@ class LAKDDistiller(FeatureDistiller):
             )
             if self.input_size is not None:
                 # The larger size, since a connector may resize a map to it.
-                sizes = (shape[-2:] for shape in shapes[index])
+                sizes = (shape[-2:] for shape in shapes[index][:2])
                 teaching.check_windows(tuple(map(max, *sizes)))
             teaching.add_recorders(self.teacher_recorders, model)
             self.teachings.append(teaching)

@@ -1,6 +1,6 @@
 """Check and describe the entries of ``local_modules``."""
 
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import nn
@@ -11,6 +11,24 @@ from ..tracing.dry_run import dry_run
 
 # The student's number and the teacher's.
 Classes = Tuple[Optional[int], Optional[int]]
+
+
+class Shapes(NamedTuple):
+    """What one image gives at a boundary.
+
+    Attributes:
+        student (torch.Size): Shape (1, C, H, W) of the student's map.
+        teacher (torch.Size): Likewise.
+        student_image (tuple): Height and width of the student's image.
+        teacher_image (tuple): Likewise.
+    """
+
+    student: torch.Size
+    teacher: torch.Size
+    student_image: Tuple[int, ...]
+    teacher_image: Tuple[int, ...]
+
+
 SWITCHES = ('isolate', 'early_backward')
 PARTS = ('connector', 'feature_loss', 'attention_loss', 'classifier_loss')
 NAMES = ('student', 'teacher')
@@ -96,7 +114,7 @@ def check_models(
     local_modules: List[Dict],
     input_size: Union[int, Sequence[int], None],
     feeds: bool = False,
-) -> Tuple[List[Tuple[torch.Size, torch.Size]], Classes]:
+) -> Tuple[List[Shapes], Classes]:
     """Run both models once, and raise if a boundary can't be taught.
 
     Args:
@@ -107,8 +125,8 @@ def check_models(
         feeds (bool): Whether teacher maps are passed on.
 
     Returns:
-        tuple[list[tuple], tuple]: For each boundary the shapes of the
-        student's and the teacher's map; the numbers of classes of both, None
+        tuple[list[Shapes], tuple]: For each boundary the shapes of the maps
+        and of the images; the numbers of classes of both, None
         if an output is not a single tensor of logits.
     """
     traces = [
@@ -134,30 +152,32 @@ def check_models(
     )
     cuts = [e['student'] for e in local_modules if e['isolate']]
     check_boundaries(student, cuts, 'student', input_size)
-    shapes = list(zip(*(trace.shapes for trace in traces)))
+    sizes = [trace.image_size for trace in traces]
+    shapes = [
+        Shapes(*pair, *sizes)
+        for pair in zip(*(trace.shapes for trace in traces))
+    ]
     return shapes, classes
 
 
-def describe_modules(local_modules: List[Dict], shapes: List[Tuple]) -> str:
+def describe_modules(local_modules: List[Dict], shapes: List[Shapes]) -> str:
     """Describe which module learns what.
 
     Args:
         local_modules (list[dict]): The boundaries, with all their keys.
-        shapes (list[tuple]): From :func:`check_models`.
+        shapes (list[Shapes]): From :func:`check_models`.
     """
     lines = ['LAKD trains these local modules:']
-    for number, (entry, (s_shape, t_shape)) in enumerate(
-        zip(local_modules, shapes), 1
-    ):
+    for number, (entry, shape) in enumerate(zip(local_modules, shapes), 1):
         cut = 'cut' if entry['isolate'] else 'no cut'
         teachers = []
         if entry['feature_loss'] or entry['attention_loss']:
-            teachers.append(f'{entry["teacher"]} {tuple(t_shape[1:])}')
+            teachers.append(f'{entry["teacher"]} {tuple(shape.teacher[1:])}')
         if entry['classifier_loss']:
             teachers.append('a local classifier')
         lines.append(
             f'  module {number}: up to {entry["student"]} '
-            f'{tuple(s_shape[1:])} ({cut}), taught by '
+            f'{tuple(shape.student[1:])} ({cut}), taught by '
             f'{" and ".join(teachers) or "nothing"}'
         )
     lines.append(f'  module {len(local_modules) + 1}: the rest, with the head')

@@ -1,5 +1,6 @@
 """The losses at one boundary, and what is passed on there."""
 
+import math
 from typing import Any, Dict, Optional, Tuple
 
 import torch
@@ -15,11 +16,12 @@ from ..errors import SettingError
 from ..losses import NDAMLoss, check_losses
 from ..losses.weighted_square import weighted_square
 from ..tracing.modules import eval_mode, find_modules
-from ..tracing.token_maps import as_map
+from ..tracing.token_maps import as_map, map_tensor
 from .builders import build_connector, build_part
 from .class_counts import check_counts, unwrapped
 from .curriculum import mixture
 from .early_backward import EarlyBackward
+from .local_modules import Shapes
 
 # Losses between two maps; the third kind takes only the student's.
 MAP_KINDS = ('feature', 'attention')
@@ -32,8 +34,7 @@ class LocalTeaching(nn.Module):
     Args:
         entry (dict): One of the ``local_modules``, with all its keys.
         index (int): Its index, for messages.
-        shapes (tuple[torch.Size, torch.Size]): Shapes of the student's and
-            the teacher's map, (N, C, H, W).
+        shapes (Shapes): Shapes of the student's and the teacher's map.
         classes (tuple[int, int]): Numbers of classes of both networks; None
             if unknown.
         feeds (bool): Whether :meth:`pass_on` will be called.
@@ -43,12 +44,13 @@ class LocalTeaching(nn.Module):
         self,
         entry: Dict,
         index: int,
-        shapes: Tuple[torch.Size, torch.Size],
+        shapes: Shapes,
         classes: Tuple[Optional[int], Optional[int]],
         feeds: bool,
     ) -> None:
         super().__init__()
-        s_shape, t_shape = shapes
+        s_shape, t_shape = shapes[:2]
+        self.shapes = shapes
         cfgs = {kind: entry[f'{kind}_loss'] for kind in LOSS_KINDS}
         self.early_backward = EarlyBackward()
         self.compares_maps = any(cfgs[kind] is not None for kind in MAP_KINDS)
@@ -207,15 +209,29 @@ class LocalTeaching(nn.Module):
     def _as_map(self, output: Any, image_size, role: str) -> torch.Tensor:
         """View an output as a map; raise if its tokens form none."""
         feature = as_map(output, image_size)
-        if feature is None:
+        if feature is output:
+            return feature
+        if feature is None or not self._covers(feature, image_size, role):
             source = dict(student=self.s_source, teacher=self.t_source)[role]
+            tokens = tuple(getattr(map_tensor(output), 'shape', ()))
             raise SettingError(
                 f"local_modules[{self.index}]: the {role}'s module "
-                f"'{source}' gives {getattr(output, 'shape', '')} in "
-                f'training, which is no map of images of '
-                f'{image_size}; name a module whose tokens cover the images.'
+                f"'{source}' gives tokens {tokens} in training, which don't "
+                f'cover images of {image_size} (as if some were masked); name '
+                f'a module whose tokens do, or take another {role}.'
             )
         return feature
+
+    def _covers(self, feature: torch.Tensor, image_size, role: str) -> bool:
+        """Check whether as many pixels form a token as in the dry run."""
+        if image_size is None:
+            return True
+        shape = getattr(self.shapes, role)
+        image = getattr(self.shapes, f'{role}_image')
+        before = math.prod(image) / math.prod(shape[-2:])
+        now = math.prod(image_size) / math.prod(feature.shape[-2:])
+        # Incomplete patches at the border count as whole ones.
+        return before / 2 < now < before * 2
 
     def pass_on(
         self, output: torch.Tensor, recorders: RecorderManager, share: float

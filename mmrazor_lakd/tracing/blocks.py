@@ -43,9 +43,10 @@ def find_blocks(
 
     A block is an item of an ``nn.Sequential`` or ``nn.ModuleList`` of the
     backbone that has a convolution, or a linear layer if it outputs tokens,
-    runs once and outputs one map. If the items are such lists themselves, or
-    have one called ``blocks`` (stages), its items are the blocks; a nested
-    list with nothing but layers (convolution, norm, activation) is one block.
+    runs once and outputs one map. If the items are such lists themselves
+    (stages), their items are the blocks, as are those of the ``blocks`` of a
+    transformer's stage; a nested list with nothing but layers (convolution,
+    norm, activation) is one block.
     If a backbone has no lists, its children are the blocks.
 
     Source: ours.
@@ -66,8 +67,14 @@ def blocks_of(model: nn.Module, run: GraphRun) -> List[Block]:
     """Return the blocks of a model whose graph has been recorded."""
     # Of the backbone only: lists in heads and necks contain no blocks.
     backbone = getattr(model, 'backbone', model)
-    candidates = _items_of_lists(backbone) or set(backbone.children())
     modules = dict(model.named_modules())
+    with_tokens = {
+        modules[name]
+        for name, output in run.outputs.items()
+        if getattr(map_tensor(output), 'ndim', 4) == 3
+    }
+    candidates = _items_of_lists(backbone, with_tokens)
+    candidates = candidates or set(backbone.children())
     order = list(run.outputs)
     # The last layer of each kind, as far as it is no part of a head.
     last_layer = {
@@ -111,23 +118,26 @@ def blocks_of(model: nn.Module, run: GraphRun) -> List[Block]:
     return blocks
 
 
-def _items_of_lists(module: nn.Module) -> Set[nn.Module]:
+def _items_of_lists(
+    module: nn.Module, with_tokens: Set[nn.Module]
+) -> Set[nn.Module]:
     """Collect the items of the outermost lists of blocks in a module."""
     in_list = isinstance(module, (nn.Sequential, nn.ModuleList))
     items: Set[nn.Module] = set()
     for child in module.children():
-        if in_list and not _is_stage(child):
+        if in_list and not _is_stage(child, child in with_tokens):
             items.add(child)
         else:
-            items |= _items_of_lists(child)
+            items |= _items_of_lists(child, with_tokens)
     return items
 
 
-def _is_stage(item: nn.Module) -> bool:
-    """Check whether an item of a list is a list of blocks."""
+def _is_stage(item: nn.Module, gives_tokens: bool) -> bool:
+    """Check whether an item of a list is, or has, a list of blocks."""
     if isinstance(item, nn.Sequential):
         return any(list(layer.children()) for layer in item)
-    blocks = getattr(item, 'blocks', item)
+    # In a convolutional stage, information may pass around its blocks.
+    blocks = getattr(item, 'blocks', item) if gives_tokens else item
     return isinstance(blocks, (nn.ModuleList, nn.Sequential))
 
 

@@ -29,12 +29,14 @@ class Trace(NamedTuple):
         shapes (list): Shape (1, C, H, W) of each named module's map, without
             class tokens.
         tokens (list): For each, whether it consists of tokens (1, L, C).
+        image_size (tuple): Height and width of the image.
         logits (torch.Size, optional): Shape of the model's output, if the
             whole model has run and this is a single tensor.
     """
 
     shapes: List[torch.Size]
     tokens: List[bool]
+    image_size: Tuple[int, ...]
     logits: Optional[torch.Size]
 
 
@@ -98,6 +100,7 @@ def dry_run(
     return Trace(
         shapes=[found.shape for found in maps],
         tokens=[found is not outputs[n] for n, found in zip(names, maps)],
+        image_size=tuple(size),
         logits=result.shape
         if isinstance(result, torch.Tensor) and not part
         else None,

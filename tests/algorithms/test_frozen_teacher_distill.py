@@ -388,3 +388,11 @@ def test_after_the_stop_the_teacher_rests(build, batch):
     assert set(losses) == {'student.loss'}
     total(losses).backward()
     assert all(p.grad is not None for p in model.student.parameters())
+
+
+def test_a_compiled_step_is_refused(build, batch):
+    """As MMEngine's ``compile`` leaves it."""
+    model = build(lakd())
+    model.__dict__['train_step'] = model.train_step
+    with pytest.raises(SettingError, match='leave compile out of the config'):
+        model(*batch, mode='loss')

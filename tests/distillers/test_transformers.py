@@ -138,7 +138,9 @@ def test_tokens_that_form_no_map():
     student.backbone.layers[3].register_forward_pre_hook(
         lambda module, inputs: (inputs[0][:, :21],)
     )
-    with pytest.raises(SettingError, match='3, 21, 192.* is no map of images'):
+    with pytest.raises(
+        SettingError, match="3, 21, 192.* don't cover images of"
+    ):
         gradients(model, True)
 
 

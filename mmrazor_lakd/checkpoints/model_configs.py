@@ -38,7 +38,7 @@ class NetworkConfig(NamedTuple):
         if not isinstance(self.model, dict):
             return self.model
         if self.scope:
-            _register(self.scope)
+            register_package(self.scope)
         with DefaultScope.overwrite_default_scope(self.scope):
             network = MODELS.build(self.model)
         if self.weights:
@@ -75,7 +75,9 @@ def read_network(cfg: Any, role: str) -> NetworkConfig:
     cfg.pop('_scope_', None)
     where = f"model.{role}.cfg_path='{path}'"
     package = '::' in path
-    file = (_read_package if package else _read_own)(path, pretrained, where)
+    file = (read_package_config if package else _read_own)(
+        path, pretrained, where
+    )
     if 'model' not in file:
         raise SettingError(
             f'{where} has no model; name the config of a whole network.'
@@ -85,8 +87,17 @@ def read_network(cfg: Any, role: str) -> NetworkConfig:
     return NetworkConfig(file.model, scope, file.get('model_path'))
 
 
-def _read_package(path: str, pretrained: bool, where: str) -> Config:
-    """Read a config of an installed package."""
+def read_package_config(path: str, pretrained: bool, where: str) -> Config:
+    """Read a config of an installed package.
+
+    Args:
+        path (str): ``package::path``.
+        pretrained (bool): Whether to look up its published weights.
+        where (str): What names it, for the messages.
+
+    Raises:
+        SettingError: If the package isn't installed or has no such config.
+    """
     package = path.split('::')[0]
     # MMEngine would install one that is missing.
     if importlib.util.find_spec(package) is None:
@@ -120,7 +131,7 @@ def _read_own(path: str, pretrained: bool, where: str) -> Config:
     return Config.fromfile(path)
 
 
-def _register(package: str) -> None:
+def register_package(package: str) -> None:
     """Register all modules of an OpenMMLab package."""
     try:
         utils = importlib.import_module(f'{package}.utils')

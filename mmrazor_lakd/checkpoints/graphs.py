@@ -1,0 +1,125 @@
+"""Write a network as a graph that runs without its Python code."""
+
+import importlib.util
+import inspect
+import warnings
+from pathlib import Path
+from typing import Optional, Sequence
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import DATASETS, DefaultScope
+from torch import Tensor, nn
+
+from ..config_check import reduce
+from ..errors import SettingError
+
+
+class Raw(nn.Module):
+    """A model of MMEngine's as a function of images alone.
+
+    Args:
+        model (nn.Module): The model; its ``mode='tensor'`` is what is
+            computed, a classifier's logits.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor):
+        return self.model(images, mode='tensor')
+
+
+def example_images(
+    cfg: Config, model: nn.Module, shape: Optional[Sequence[int]] = None
+) -> Tensor:
+    """Return two normalised images, (2, C, H, W), of the size for a graph.
+
+    Args:
+        cfg (Config): Config of the model.
+        model (nn.Module): The model.
+        shape (Sequence[int], optional): Height and width of random images.
+            Defaults to None: the first image of the test data.
+
+    Raises:
+        SettingError: If the test data can't be loaded.
+    """
+    if shape is not None:
+        return torch.randn(2, 3, *shape)
+    try:
+        with DefaultScope.overwrite_default_scope(cfg.default_scope):
+            sample = DATASETS.build(cfg.test_dataloader.dataset)[0]
+        data = pseudo_collate([sample, sample])
+        return model.data_preprocessor(data, False)['inputs']
+    except Exception as error:  # whatever a data set raises
+        raise SettingError(
+            f'A graph has the size of the test images, which are not here '
+            f'({reduce(error)}); write it as --shape HEIGHT WIDTH.'
+        ) from error
+
+
+def check_onnx() -> None:
+    """Raise if the package that PyTorch's exporter needs is missing.
+
+    Raises:
+        SettingError: If so.
+    """
+    if importlib.util.find_spec('onnx') is None:
+        raise SettingError(
+            "--onnx needs the package 'onnx', which is not installed; "
+            'install it (pip install onnx), or leave the option out.'
+        )
+
+
+def check_torch_export() -> None:
+    """Raise if this PyTorch has no ``torch.export``.
+
+    Raises:
+        SettingError: If so.
+    """
+    if not hasattr(torch, 'export'):
+        raise SettingError(
+            f'--torch-export needs PyTorch 2.1 or newer, and this is '
+            f'{torch.__version__}; leave it out, or install another PyTorch.'
+        )
+
+
+@torch.no_grad()
+def export_onnx(model: nn.Module, images: Tensor, path: Path) -> None:
+    """Write a model as ONNX, for any number of images.
+
+    With PyTorch's exporter by tracing, which needs the package onnx alone.
+
+    Args:
+        model (nn.Module): The model, in eval mode.
+        images (Tensor): Preprocessed images, (N, C, H, W), which the graph's
+            input ``images`` is like, apart from N.
+        path (Path): The file to write.
+    """
+    # PyTorch 2.9 and later would take another one, which needs onnxscript.
+    known = inspect.signature(torch.onnx.export).parameters
+    options = dict(dynamo=False) if 'dynamo' in known else {}
+    with warnings.catch_warnings():
+        # of checks of sizes in Python, and of its own age
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            Raw(model),
+            (images,),
+            str(path),
+            input_names=['images'],
+            output_names=['logits'],
+            dynamic_axes=dict(images={0: 'batch'}, logits={0: 'batch'}),
+            **options,
+        )
+
+
+@torch.no_grad()
+def export_program(model: nn.Module, images: Tensor, path: Path) -> None:
+    """Write what ``torch.export`` makes of a model, see above."""
+    batch = torch.export.Dim('batch')
+    program = torch.export.export(
+        Raw(model), (images,), dynamic_shapes=dict(images={0: batch})
+    )
+    torch.export.save(program, str(path))

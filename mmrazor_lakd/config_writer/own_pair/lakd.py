@@ -1,0 +1,158 @@
+"""LAKD for networks of the user's: the cuts, and what the head learns."""
+
+from pathlib import Path
+from typing import Any, Dict, Optional, Sequence, Tuple
+
+from ...tracing.dry_run import dry_run
+from ..source_code import Noted
+from .boundaries import choose_boundaries, read_cuts
+from .methods import COMPARE_LOGITS, read_method
+from .networks import CLASSIFIER, OwnNetwork
+from .recorders import fit_sources, note_size
+
+# the parts of a distiller that teach the head
+HEAD = (
+    'student_recorders',
+    'teacher_recorders',
+    'distill_losses',
+    'loss_forward_mappings',
+)
+Networks = Tuple[OwnNetwork, OwnNetwork]
+
+
+def make_lakd(
+    configs: Path,
+    student: OwnNetwork,
+    teacher: OwnNetwork,
+    num_modules: Optional[int],
+    cuts: Sequence[str],
+    strong_teacher: bool,
+) -> Tuple[Dict[str, Any], OwnNetwork, OwnNetwork]:
+    """Make LAKD's distiller: the boundaries, and what the head learns.
+
+    Args:
+        configs (Path): The folder of configs.
+        student (OwnNetwork): The student.
+        teacher (OwnNetwork): The teacher.
+        num_modules (int, optional): Number of local modules.
+        cuts (Sequence[str]): The cuts, ``STUDENT=TEACHER``.
+        strong_teacher (bool): Whether the teacher is clearly better than the
+            student alone.
+
+    Returns:
+        tuple: The config, with comments, and both networks, as it needs them.
+    """
+    own_cuts = bool(cuts) or num_modules is not None
+    head, note, networks = _choose_head(
+        student, teacher, strong_teacher, own_cuts
+    )
+    start = dict(type='LAKDDistiller', input_size=note_size(student))
+    if head == 'ofd':
+        config = read_method(configs, 'lakd_ofd', student)[0]
+        del config['type']
+        config['local_modules'] = Noted(config['local_modules'], note)
+        return {**start, **config}, *networks
+    config = read_method(configs, 'lakd', student)[0]
+    for part in ('type', *HEAD):
+        del config[part]
+    if cuts:
+        boundaries = read_cuts(cuts, student, teacher)
+        why = 'Cut where --cuts says.'
+    elif num_modules is not None:
+        boundaries = choose_boundaries(student, teacher, num_modules)
+        why = f'The {num_modules} modules whose largest needs least memory.'
+    else:
+        boundaries = choose_boundaries(student, teacher, None)
+        why = (
+            'One cut, where it saves most memory; the maps of later stages '
+            'are taught without one.'
+        )
+    taught: Dict[str, Any] = {}
+    if head in COMPARE_LOGITS:
+        logits = read_method(configs, head, student)[0]
+        taught = fit_sources(logits, student, teacher)
+        del taught['type']
+        taught['distill_losses'] = Noted(taught['distill_losses'], note)
+    else:
+        why = f'{why} {note}'
+    config['local_modules'] = Noted(boundaries, why)
+    return {**start, **config, **taught}, student, teacher
+
+
+def _choose_head(
+    student: OwnNetwork,
+    teacher: OwnNetwork,
+    strong_teacher: bool,
+    own_cuts: bool,
+) -> Tuple[str, str, Tuple[OwnNetwork, OwnNetwork]]:
+    """Choose what LAKD's last module learns beside the labels.
+
+    Returns:
+        tuple: ``'ofd'``, ``'dkd'``, ``'kd'`` or ``'labels'``; why, as a
+        comment; the networks, as the choice needs them.
+    """
+    networks = (student, teacher)
+    alone = 'What follows the last cut learns from the labels alone: '
+    if student.kind != CLASSIFIER:
+        return (
+            'labels',
+            f'{alone}a {student.kind} is taught by maps.',
+            networks,
+        )
+    if student.num_classes != teacher.num_classes:
+        return (
+            'labels',
+            f'{alone}the student has {student.num_classes} classes, the '
+            f'teacher {teacher.num_classes or "none"}.',
+            networks,
+        )
+    if not student.has_one_label:
+        return 'labels', f'{alone}an image may have several.', networks
+    reason = 'the choice unless the teacher is clearly better.'
+    if strong_teacher:
+        reason, staged = _why_not_ofd(student, teacher, own_cuts)
+        if staged is not None:
+            return (
+                'ofd',
+                'The teacher is clearly better, and the widths agree: stage '
+                "1 is cut off, the later stages learn by OFD's loss.",
+                staged,
+            )
+    taught = 'What follows the last cut also learns from the logits'
+    if student.mixes:
+        return (
+            'kd',
+            f'{taught}, by KD: DKD needs one label an image, which Mixup and '
+            f'CutMix leave to none.',
+            networks,
+        )
+    return 'dkd', f'{taught}, by DKD: {reason}', networks
+
+
+def _why_not_ofd(
+    student: OwnNetwork, teacher: OwnNetwork, own_cuts: bool
+) -> Tuple[str, Optional[Tuple[OwnNetwork, OwnNetwork]]]:
+    """Say why OFD's maps are not for two networks; if they are, return those.
+
+    OFD compares maps before the last ReLU of each stage, of equal widths.
+    """
+    start = "OFD's maps, for a teacher that is clearly better, need "
+    if own_cuts:
+        return f'{start}the usual cut.', None
+    staged = (student.with_stages(), teacher.with_stages())
+    declared = [network.stages for network in staged]
+    if None in declared or declared[0] != declared[1]:
+        return f'{start}stages that end with a ReLU.', None
+    names = [f'backbone.{stage}.preact' for stage in declared[0].names]
+    widths = [
+        [
+            shape[1]
+            for shape in dry_run(
+                network.model, names, network.role, student.input_size
+            ).shapes
+        ]
+        for network in staged
+    ]
+    if widths[0] != widths[1]:
+        return f'{start}maps of equal widths.', None
+    return '', staged

@@ -1,0 +1,117 @@
+"""The methods for networks of the user's, and what is said of them."""
+
+from pathlib import Path
+from typing import Any, Dict, Tuple
+
+from mmengine.config import Config, ConfigDict
+
+from ...distillers.class_counts import check_counts
+from ...errors import SettingError
+from ..choose import DISTILLERS
+from ..source_code import Code
+from .networks import CLASSIFIER, DETECTOR, SEGMENTOR, OwnNetwork
+
+#: those that take maps before the last ReLU of each stage
+STAGED = ('ofd', 'reviewkd')
+#: those that compare logits class by class
+COMPARE_LOGITS = ('kd', 'dkd', 'dist')
+#: those that take nothing but maps of blocks
+MAPS = ('lakd', 'fitnet', 'at')
+#: the methods for each kind of network; for others, those that take maps
+METHODS = {
+    CLASSIFIER: (*MAPS, *COMPARE_LOGITS, 'rkd', 'crd', *STAGED),
+    SEGMENTOR: (*MAPS, 'cwd'),
+    DETECTOR: (*MAPS, 'cwd', 'pkd'),
+}
+# Larger images get the literature's settings for ImageNet, others CIFAR's.
+SMALL = 64
+IMAGENET = Path('_base_', 'schedules', 'imagenet_100e.py')
+
+
+def check_method(
+    method: str, student: OwnNetwork, teacher: OwnNetwork
+) -> None:
+    """Raise if a method isn't for these kinds of networks.
+
+    Raises:
+        SettingError: If it isn't, listing those that are.
+    """
+    known = METHODS.get(student.kind, MAPS)
+    kinds = f'a {student.kind}'
+    if student.kind != teacher.kind:
+        known, kinds = MAPS, f'{kinds}, and a {teacher.kind}'
+    if method not in known:
+        raise SettingError(
+            f"--method {method} is not written for '{student.source}', "
+            f'{kinds}; choose one of {", ".join(known)}.'
+        )
+
+
+def read_method(
+    configs: Path, method: str, student: OwnNetwork
+) -> Tuple[Dict[str, Any], float]:
+    """Read what the literature says of a method for images of this size.
+
+    Args:
+        configs (Path): The folder of configs.
+        method (str): A file of its ``_base_/distillers``.
+        student (OwnNetwork): Its images decide between the settings for
+            ImageNet and those for CIFAR.
+
+    Returns:
+        tuple[dict, float]: The distiller, and the weight of the
+        cross-entropy.
+    """
+    base = Config.fromfile(configs / DISTILLERS / f'{method}.py')
+    parts = Config(
+        dict(
+            distiller=base[f'{method}_distiller'],
+            architecture=base.get(f'{method}_architecture', {}),
+        )
+    )
+    warmup = '1 / 12'  # the published 20 of 240 epochs
+    if min(student.input_size) > SMALL:
+        warmup = '1 / 100'  # one of 100
+        settings = Config.fromfile(configs / IMAGENET).method_settings
+        under = [n for n in base if n.endswith('_distiller')]
+        for name in (*under, f'{method}_architecture'):
+            changes = settings.get(name)
+            if changes:
+                part = name.rsplit('_', 1)[1]
+                parts.merge_from_dict({part: changes})
+    distiller = parts.distiller.to_dict()
+    distiller.pop('input_size', None)
+    for name, loss in distiller['distill_losses'].items():
+        if loss['type'] == 'WarmupLoss':
+            distiller['distill_losses'][name] = dict(
+                type='WarmupLoss', fraction=Code(warmup), loss=loss['loss']
+            )
+    head = parts.architecture.get('head', ConfigDict(loss=ConfigDict()))
+    return distiller, head.loss.get('loss_weight', 1.0)
+
+
+def check_logits(
+    method: str, student: OwnNetwork, teacher: OwnNetwork
+) -> None:
+    """Raise if the networks' logits can't be compared.
+
+    Raises:
+        SettingError: If they are of other classes, or DKD has no labels.
+    """
+    check_counts(
+        f'--method {method} compares their logits class by class',
+        student.num_classes,
+        teacher.num_classes,
+        ', or write --method lakd, which compares maps alone then',
+    )
+    if not student.has_one_label:
+        raise SettingError(
+            f'--method {method} compares the probabilities of one label an '
+            f"image, but the head of '{student.source}' takes several; write "
+            f'--method lakd.'
+        )
+    if method == 'dkd' and student.mixes:
+        raise SettingError(
+            f"--method dkd needs one label an image, but '{student.source}' "
+            f'mixes images (Mixup, CutMix); write --method kd.'
+        )

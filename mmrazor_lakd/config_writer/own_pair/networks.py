@@ -1,0 +1,198 @@
+"""Read a network from the user's own config, and see what it has."""
+
+import copy
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Dict, List, Optional, Tuple
+
+import torch
+from mmengine.config import Config
+from mmpretrain.models.backbones import ResNet, ResNet_CIFAR
+from mmpretrain.models.classifiers import ImageClassifier
+from mmpretrain.models.heads import MultiLabelClsHead
+from torch import nn
+
+from ...algorithms.model_configs import NetworkConfig, read_package_config
+from ...backbones.stages import Stages
+from ...cli import load_config
+from ...errors import SettingError
+from ...tracing.dry_run import find_image
+from ...tracing.modules import eval_mode, forward_hooks
+from ...tracing.passes import run_model
+from .image_size import Size
+
+CLASSIFIER, SEGMENTOR, DETECTOR, OTHER = (
+    'classifier',
+    'segmentor',
+    'detector',
+    'model without a head',
+)
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """A student or teacher of the user's.
+
+    Attributes:
+        role (str): ``'student'`` or ``'teacher'``.
+        source (str): Path of its config, or ``package::path``.
+        cfg (Config): The config.
+        scope (str, optional): Scope of the config's types.
+        model (nn.Module): The network.
+        input_size (tuple[int, int]): Height and width of the images that it
+            is shown here.
+        backbone (str, optional): Class of the backbone, if it is another than
+            in the config. Defaults to None.
+    """
+
+    role: str
+    source: str
+    cfg: Config
+    scope: Optional[str]
+    model: nn.Module
+    input_size: Size = (224, 224)
+    backbone: Optional[str] = None
+
+    @property
+    def dense_kind(self) -> Optional[str]:
+        """Which kind of dense model it is, from its heads; None for none."""
+        if hasattr(self.model, 'decode_head'):
+            return SEGMENTOR
+        heads = ('bbox_head', 'rpn_head', 'roi_head', 'mask_head')
+        if any(hasattr(self.model, name) for name in heads):
+            return DETECTOR
+        return None
+
+    @property
+    def kind(self) -> str:
+        """What it is: one of the kinds above."""
+        if self.dense_kind:
+            return self.dense_kind
+        shape = self._logits[1]
+        return CLASSIFIER if shape and len(shape) == 2 else OTHER
+
+    @property
+    def logits(self) -> Optional[str]:
+        """Name of the module that outputs the logits; None if there is none.
+
+        It is the innermost one whose output is that of the network.
+        """
+        return self._logits[0]
+
+    @property
+    def num_classes(self) -> Optional[int]:
+        """Number of the logits' classes."""
+        shape = self._logits[1]
+        return shape[1] if shape else None
+
+    @cached_property
+    def _logits(self) -> Tuple[Optional[str], Optional[torch.Size]]:
+        """Name of the module that outputs the logits, and their shape."""
+        finished: List[Tuple[str, Any]] = []
+        hooks = [
+            (module, lambda _, inputs, out, n=name: finished.append((n, out)))
+            for name, module in self.model.named_modules()
+        ]
+        try:
+            image = find_image(self.model, self.role, self.input_size)
+            with forward_hooks(hooks), eval_mode(self.model), torch.no_grad():
+                output = run_model(self.model, image)
+        except SettingError:
+            if isinstance(self.model, ImageClassifier):
+                raise
+            return None, None
+        if not isinstance(output, torch.Tensor) or output.dim() not in (2, 4):
+            return None, None
+        names = [name for name, found in finished if found is output]
+        if not names[0] or names[0].split('.')[0] in ('backbone', 'neck'):
+            return None, None
+        return names[0], output.shape
+
+    @property
+    def preprocessor(self) -> Dict[str, Any]:
+        """Config of its data preprocessor."""
+        own = self.cfg.model.get('data_preprocessor')
+        return own or self.cfg.get('data_preprocessor') or {}
+
+    @property
+    def mixes(self) -> bool:
+        """Whether its images, and with them their labels, are mixed."""
+        train_cfg = self.cfg.model.get('train_cfg') or {}
+        return bool(
+            train_cfg.get('augments')
+            or self.preprocessor.get('batch_augments')
+        )
+
+    @property
+    def has_one_label(self) -> bool:
+        """Whether its head is given one label an image."""
+        head = getattr(self.model, 'head', None)
+        return hasattr(head, 'loss_module') and not isinstance(
+            head, MultiLabelClsHead
+        )
+
+    @property
+    def pooled(self) -> Optional[str]:
+        """Name of the pooling layer before the head, if it has the usual."""
+        names = dict(self.model.named_modules())
+        return 'neck.gap' if 'neck.gap' in names else None
+
+    @property
+    def stages(self) -> Optional[Stages]:
+        """The stages that the backbone declares, if it does."""
+        backbone = getattr(self.model, 'backbone', None)
+        return getattr(type(backbone), 'map_stages', None)
+
+    def with_stages(self) -> 'OwnNetwork':
+        """Return the network with maps before the last ReLU of each stage.
+
+        That is the same network with the same parameters, of a class of ours,
+        if there is one; otherwise this one.
+        """
+        kinds = {ResNet: 'TappedResNet', ResNet_CIFAR: 'TappedResNet_CIFAR'}
+        kind = kinds.get(type(getattr(self.model, 'backbone', None)))
+        if kind is None:
+            return self
+        cfg = copy.deepcopy(self.cfg.model)
+        cfg.backbone.type = kind
+        model = NetworkConfig(cfg, self.scope).build()
+        return replace(self, model=model, backbone=kind)
+
+
+def read_own(source: str, role: str) -> OwnNetwork:
+    """Read and build a network from a config.
+
+    Args:
+        source (str): Path of the config, or ``package::path``.
+        role (str): ``'student'`` or ``'teacher'``.
+
+    Raises:
+        SettingError: If there is no such config, or it is not that of a plain
+            network.
+    """
+    where = f"--{role}='{source}'"
+    if '::' in source:
+        cfg = read_package_config(source, False, where)
+    else:
+        cfg = load_config(source)
+    if not cfg.get('model'):
+        raise SettingError(
+            f'{where} has no model; name the config with which the {role} '
+            f'alone is trained.'
+        )
+    if 'architecture' in cfg.model:
+        raise SettingError(
+            f'{where} is a distillation itself; name the config with which '
+            f'the {role} alone is trained.'
+        )
+    if not isinstance(cfg.model.get('type'), str):
+        raise SettingError(
+            f'{where} has a model without a type, or with a class as its '
+            f"type, which MMRazor doesn't take; write type='ImageClassifier', "
+            f'for example, in a config without read_base().'
+        )
+    scope = cfg.model.get('_scope_') or cfg.get('default_scope')
+    if scope is None and '::' in source:
+        scope = source.split('::')[0]
+    model = NetworkConfig(copy.deepcopy(cfg.model), scope).build()
+    return OwnNetwork(role, source, cfg, scope, model)

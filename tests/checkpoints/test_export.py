@@ -1,0 +1,297 @@
+"""The student alone: its weights, its config, and who takes them."""
+
+import hashlib
+import json
+import runpy
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import mmpretrain
+import mmrazor
+import pytest
+import torch
+from conftest import ROOT, build_model, classifier, lakd
+from mmengine.config import Config
+from mmengine.registry import MODELS
+from own_distillation import (
+    run_python,
+    tool_of,
+    train_project,
+    write_project,
+)
+from processes import write
+
+from mmrazor_lakd import SettingError
+from mmrazor_lakd.checkpoints.export import export_student
+from mmrazor_lakd.checkpoints.student_config import student_config
+
+TOOL = ROOT / 'tools/model_converters/export_student.py'
+DIGITS = 'lakd_resnet20_resnet8_1xb64_digits.py'
+LOGITS = """
+import sys
+import torch
+from mmpretrain import get_model
+
+config, weights, images, out = sys.argv[1:]
+model = get_model(config, weights)
+with torch.no_grad():
+    torch.save(model(torch.load(images), mode='tensor'), out)
+assert not [name for name in sys.modules if name.startswith('mmrazor')]
+"""
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory):
+    """A config of a user's own, and a checkpoint of its training."""
+    config = write_project(tmp_path_factory.mktemp('project'))
+    return config, train_project(config)
+
+
+def export(project, out, **kwargs):
+    config, checkpoint = project
+    return export_student(
+        Config.fromfile(config), str(checkpoint), out, **kwargs
+    )
+
+
+def logits_of(folder):
+    """Random images, and the logits of the student written in a folder."""
+    (weights,) = folder.glob('a-*.pth')
+    model = mmpretrain.get_model(str(folder / 'a.py'), str(weights))
+    images = torch.randn(5, 3, 32, 32)
+    with torch.no_grad():
+        return images, model(images, mode='tensor')
+
+
+def main(monkeypatch, *arguments):
+    """Run the tool's own main, whose errors end in one sentence."""
+    monkeypatch.setattr(sys, 'argv', [str(TOOL), *map(str, arguments)])
+    tool = runpy.run_path(str(TOOL))
+    tool['main'](tool['parse_args']())
+
+
+def test_mmpretrain_takes_it_without_us(project, tmp_path):
+    """Equal logits in a process that can't import MMRazor or us."""
+    found = export(project, tmp_path / 'new' / 'student.pth')
+    assert found.needs == []
+    digits = hashlib.sha256(found.weights.read_bytes()).hexdigest()[:8]
+    assert found.weights.name == f'student-{digits}.pth'
+
+    distilled = MODELS.build(Config.fromfile(project[0]).model).eval()
+    saved = torch.load(project[1], weights_only=True)
+    distilled.load_state_dict(saved['state_dict'])
+    images = torch.randn(3, 3, 32, 32)
+    torch.save(images, tmp_path / 'images.pth')
+    script = write(tmp_path / 'logits.py', LOGITS)
+    run_python(
+        *(script, found.config, found.weights, 'images.pth', 'logits.pth'),
+        folder=tmp_path,
+    )
+    with torch.no_grad():
+        expected = distilled(images, mode='tensor')
+    assert torch.equal(torch.load(tmp_path / 'logits.pth'), expected)
+
+
+def test_what_is_in_the_files(project, tmp_path):
+    found = export(project, tmp_path / 'student.pth')
+    contents = torch.load(found.weights, weights_only=True)
+    classes = contents['meta'].pop('dataset_meta')['classes']
+    assert list(classes) == list('0123456789')
+    assert set(contents) == {'meta', 'state_dict'} and not contents['meta']
+    assert list(contents['state_dict']) == list(found.model.state_dict())
+
+    cfg = Config.fromfile(found.config)
+    assert cfg.model.type == 'ImageClassifier'
+    assert cfg.model.data_preprocessor.mean == [77.0] * 3
+    assert cfg.model.train_cfg.augments.type == 'Mixup'
+    assert [item.type for item in cfg.val_evaluator] == ['Accuracy']
+    assert [hook.type for hook in cfg.custom_hooks] == ['EMAHook']
+    assert cfg.default_hooks.checkpoint.type == 'CheckpointHook'
+    assert cfg.optim_wrapper.type == 'OptimWrapper'
+    assert list(cfg.optim_wrapper.paramwise_cfg.custom_keys) == ['head']
+    assert not {'mine', 'work_dir', 'custom_imports'} & set(cfg)
+    text = found.config.read_text()
+    assert 'mmrazor' not in text and 'teacher' not in text
+
+    # the file of the same weights is the same file
+    again = export(project, tmp_path / 'again' / 'student.pth')
+    assert again.weights.name == found.weights.name
+
+
+def test_averaged_weights(project, tmp_path):
+    """MMEngine's EMAHook saves the averaged weights as state_dict."""
+    saved = torch.load(project[1], weights_only=True)
+    key = 'head.fc.weight'
+    averaged = saved['state_dict'][f'architecture.{key}']
+    last = saved['ema_state_dict'][f'module.architecture.{key}']
+    assert not torch.equal(averaged, last)
+    for ema, expected in ((None, averaged), (True, averaged), (False, last)):
+        found = export(project, tmp_path / f'{ema}' / 'a.pth', ema=ema)
+        assert torch.equal(found.model.state_dict()[key], expected)
+
+
+def test_networks_of_several_forms(tmp_path):
+    """Base files of the zoo and of one's own, and where settings stand."""
+    zoo = 'mmpretrain::resnet/resnet18_8xb16_cifar10.py'
+    head = dict(num_classes=4)
+    pre = dict(mean=[1.0], std=[2.0])
+    own = write(
+        tmp_path / 'own.py',
+        "default_scope = 'mmpretrain'\nmodel = dict(type='ImageClassifier',"
+        "backbone=dict(type='LeNet5', num_classes=10), head=dict("
+        "type='ClsHead'))\n",
+    )
+    for student, settings, scope in (
+        (dict(cfg_path=zoo, head=head), dict(data_preprocessor=pre), None),
+        (dict(cfg_path=str(own)), {}, 'mmrazor'),
+        (dict(_scope_='mmpretrain', type='ImageClassifier'), {}, 'mmdet'),
+    ):
+        model = dict(_scope_='mmrazor', architecture=student, teacher=student)
+        cfg = dict(model=model, default_scope=scope, **settings)
+        found = student_config(Config(cfg))
+        assert found.model.type == 'ImageClassifier'
+        if scope == 'mmdet':
+            assert found.default_scope == 'mmdet'
+            assert found.model._scope_ == 'mmpretrain'
+            continue
+        assert found.default_scope == 'mmpretrain'
+        assert '_scope_' not in found.model
+        if settings:
+            assert found.model.head.num_classes == 4
+            assert found.model.data_preprocessor == pre
+
+
+def test_our_own_classes_are_named(build, tmp_path):
+    """A network or a data set of ours needs this package."""
+    path = ROOT / 'configs/lakd' / DIGITS
+    model = build_model(lakd(), teacher=classifier(20))
+    torch.save(model.state_dict(), tmp_path / 'a.pth')
+    project = path, tmp_path / 'a.pth'
+    found = export(project, tmp_path / 'student.pth')
+    assert 'model.backbone: CIFARResNet' in found.needs
+    assert 'test_dataloader.dataset: Digits' in found.needs
+    assert 'train_dataloader.dataset.pipeline[0]: BatchRandomCrop' in (
+        found.needs
+    )
+    assert not [need for need in found.needs if 'hook' in need]
+    cfg = Config.fromfile(found.config)
+    assert cfg.custom_imports.imports == ['mmrazor_lakd']
+    assert '# needs mmrazor_lakd for model.backbone: CIFARResNet' in (
+        found.config.read_text()
+    )
+
+
+def test_torch_export(project, tmp_path, monkeypatch):
+    """For another number of images than the graph was made with."""
+    path = tmp_path / 'new' / 'a.pt2'
+    options = ('--out', tmp_path / 'a.pth', '--torch-export', path)
+    main(monkeypatch, *project, *options)
+    images, expected = logits_of(tmp_path)
+    with torch.no_grad():
+        found = torch.export.load(str(path)).module()(images)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_onnx_runtime(project, tmp_path, monkeypatch):
+    """The same; or else the package that is missing is named."""
+    path = tmp_path / 'a.onnx'
+    options = ('--out', tmp_path / 'a.pth', '--onnx', path)
+    if find_spec('onnx') is None:
+        with pytest.raises(SettingError, match='pip install onnx'):
+            main(monkeypatch, *project, *options)
+        assert not list(tmp_path.iterdir())
+        return
+    main(monkeypatch, *project, *options)
+    runtime = pytest.importorskip('onnxruntime')
+    images, expected = logits_of(tmp_path)
+    session = runtime.InferenceSession(str(path))
+    (found,) = session.run(['logits'], dict(images=images.numpy()))
+    found = torch.from_numpy(found)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_refusals(project, tmp_path, monkeypatch):
+    config, checkpoint = project
+    out = tmp_path / 'student.pth'
+    plain = tmp_path / 'plain.pth'
+    torch.save(dict(state_dict={'head.fc.weight': torch.ones(1)}), plain)
+    other = tmp_path / 'other.pth'
+    torch.save({'architecture.head.fc.weight': torch.ones(1)}, other)
+    alone = write(tmp_path / 'alone.py', "model = dict(type='A')\n")
+    taken = write(tmp_path / 'taken.py').with_suffix('.pth')
+    file = write(tmp_path / 'file')
+    for arguments, message in (
+        ((config, plain, '--out', out), 'is not of a distillation'),
+        ((config, other, '--out', out), 'of another architecture'),
+        ((config, other, '--out', out, '--ema'), 'no averaged weights'),
+        ((alone, checkpoint, '--out', out), 'has no model.architecture'),
+        ((config, 'gone.pth', '--out', out), 'does not exist'),
+        (('gone.py', checkpoint, '--out', out), 'There is no config'),
+        ((config, checkpoint, '--out', taken), 'taken.py. exists'),
+        ((config, checkpoint, '--out', tmp_path), 'not the name of a check'),
+        ((config, checkpoint, '--out', file / 'a.pth'), 'is a file'),
+        (
+            (config, checkpoint, '--out', out, '--torch-export', file),
+            '--torch-export: .*file. exists',
+        ),
+    ):
+        with pytest.raises(SettingError, match=message):
+            main(monkeypatch, *arguments)
+    assert not list(tmp_path.glob('student*'))
+
+
+def test_converters_of_mmrazor_and_mmpretrain(project, tmp_path, monkeypatch):
+    """They work in a process that has imported this package."""
+
+    def convert(tool, *arguments):
+        monkeypatch.setattr(sys, 'argv', [str(tool), *map(str, arguments)])
+        runpy.run_path(str(tool), run_name='__main__')
+
+    found = export(project, tmp_path / 'student.pth')
+    expected = found.model.state_dict()
+    tool = 'model_converters/convert_kd_ckpt_to_student.py'
+    convert(
+        *(tool_of(mmrazor.__name__, tool), project[1]),
+        *('--out-path', tmp_path),
+    )
+    (weights,) = tmp_path.glob('epoch_*_student.pth')
+    state = torch.load(weights, weights_only=True)['state_dict']
+    assert all(torch.equal(state[key], expected[key]) for key in expected)
+
+    tool = tool_of('mmpretrain', 'model_converters/publish_model.py')
+    convert(tool, found.weights, tmp_path / 'published')
+    (weights,) = tmp_path.glob('published_*.pth')
+    state = torch.load(weights, weights_only=True)['state_dict']
+    assert all(torch.equal(state[key], expected[key]) for key in expected)
+
+
+@pytest.mark.slow
+def test_from_training_to_a_test_without_us(tmp_path):
+    """With mmpretrain's own tools; the same accuracy to the last digit."""
+    config = write_project(tmp_path / 'project', epochs=8, train=1352)
+    train, test = (
+        tool_of('mmpretrain', f'{name}.py') for name in ('train', 'test')
+    )
+    package = tmp_path / 'package'
+    shutil.copytree(ROOT / 'mmrazor_lakd', package / 'mmrazor_lakd')
+    folder = tmp_path / 'elsewhere'
+    folder.mkdir()
+    ours = dict(folder=folder, package=package)
+    run_python(train, config, '--work-dir', 'work', **ours)
+    metrics = ('--out-item', 'metrics', '--out')
+    checkpoint = Path('work', 'epoch_8.pth')
+    run_python(test, config, checkpoint, *metrics, 'with.json', **ours)
+    run_python(TOOL, config, checkpoint, '--out', 'student.pth', **ours)
+    (weights,) = folder.glob('student-*.pth')
+    run_python(
+        *(test, 'student.py', weights, *metrics, 'without.json'),
+        folder=folder,
+    )
+    expected, found = (
+        json.loads((folder / f'{name}.json').read_text())
+        for name in ('with', 'without')
+    )
+    assert found == expected
+    assert found['accuracy/top1'] > 50

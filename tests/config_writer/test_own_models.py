@@ -1,0 +1,296 @@
+"""Configs that the command writes over a user's own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mmpretrain
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmengine.runner import Runner
+from own_project import NETWORKS, make_project, network_config, save_teacher
+from processes import run, write
+from test_wheel import build_wheel, copy_tree, needs_wheel
+
+from mmrazor_lakd import SettingError
+from mmrazor_lakd.cli import load_config
+from mmrazor_lakd.config_writer import own_config_text, write_text
+
+CONFIGS = ROOT / 'configs'
+TEACHER = 'resnet18'
+LARGER = 'resnet34'
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory):
+    """A user's project with two trained teachers, whose package imports."""
+    folder = make_project(tmp_path_factory.mktemp('own') / 'project')
+    for name in (TEACHER, LARGER, 'vit'):
+        save_teacher(folder / f'configs/{name}.py', folder / f'{name}.pth')
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+
+
+def write_over(project, student, method='lakd', teacher=TEACHER, **kwargs):
+    """Write a config; return its path."""
+    names = {}
+    for role, name in (('student', student), ('teacher', teacher)):
+        path = project / f'configs/{name}.py'
+        names[role] = str(path) if path.is_file() else name
+    checkpoint = kwargs.pop('checkpoint', project / f'{teacher}.pth')
+    out = project / 'distillation' / f'{method}_{Path(student).stem}.py'
+    text = own_config_text(
+        CONFIGS,
+        method,
+        **names,
+        checkpoint=str(checkpoint),
+        folder=out.parent,
+        **kwargs,
+    )
+    write_text(text, out, overwrite=True)
+    return out
+
+
+def train(path, work_dir):
+    """Train two iterations; return the algorithm and the last log."""
+    cfg = load_config(str(path), work_dir=str(work_dir))
+    cfg.experiment_name = f'{path.stem}_{work_dir.name}'
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.default_hooks = dict(checkpoint=None)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    logs = {
+        name: log.current()
+        for name, log in runner.message_hub.log_scalars.items()
+        if name.startswith('train/') and 'loss' in name
+    }
+    return runner.model, logs
+
+
+CASES = [
+    ('repvgg', 'lakd', {}),
+    ('mobilenet', 'kd', {}),
+    ('resnet18', 'lakd', dict(teacher=LARGER, strong_teacher=True)),
+    ('mobilenet_v3', 'kd', dict(teacher='vit')),
+]
+MORE = [
+    ('convnext', 'lakd', {}),
+    ('convnext', 'crd', {}),
+    ('convnext', 'at', {}),
+    ('efficientnet', 'lakd', dict(num_modules=3)),
+    ('efficientnet', 'dist', {}),
+    ('mobilenet', 'lakd', {}),
+    ('mobilenet', 'dkd', {}),
+    ('mobilenet_v3', 'rkd', {}),
+    ('repvgg', 'fitnet', {}),
+    ('resnet18', 'ofd', dict(teacher=LARGER)),
+    ('resnet18', 'reviewkd', dict(teacher=LARGER)),
+    ('vit', 'lakd', {}),
+    ('vit', 'lakd', dict(teacher='vit', num_modules=3)),
+    ('swin', 'lakd', {}),
+    ('mobilenet', 'lakd', dict(teacher='vit')),
+]
+
+
+@pytest.mark.parametrize(
+    ('student', 'method', 'options'),
+    CASES + [pytest.param(*case, marks=pytest.mark.slow) for case in MORE],
+)
+def test_a_written_config_trains(project, tmp_path, student, method, options):
+    path = write_over(project, student, method, **options)
+    model, logs = train(path, tmp_path)
+    taught = [name for name in logs if name.startswith('train/distill.')]
+    assert taught and all(
+        map(torch.isfinite, map(torch.tensor, logs.values()))
+    )
+    cfg = Config.fromfile(path)
+    assert cfg.custom_imports.imports == ['shop.data', 'mmrazor_lakd']
+    assert cfg.train_dataloader.dataset.type == 'Shelves'
+    own = Config.fromfile(project / f'configs/{student}.py').model.backbone
+    kind = type(model.student.backbone).__name__
+    assert kind.replace('Tapped', '') == own.type
+    if method == 'lakd':
+        cut = model.distiller.local_modules[0]
+        assert cut['isolate'] and 'train/distill.module1.loss' in logs
+
+
+def test_recorders_have_the_names_of_these_networks(project):
+    path = write_over(project, 'mobilenet_v3', 'kd', 'vit')
+    model = Config.fromfile(path).model
+    names = [
+        model.distiller[f'{role}_recorders'].logits.source
+        for role in ('student', 'teacher')
+    ]
+    assert names == ['head.layers.1.fc', 'head.layers.head']
+    # a cross-entropy whose weight the user's config doesn't say
+    assert model.architecture.head.loss.loss_weight == 0.1
+
+
+def student_with(project, name, more, data=''):
+    """Write a student like resnet18 with more settings of its model."""
+    text = network_config(*NETWORKS['resnet18'], more)
+    write(project / f'configs/{name}.py', text + data)
+    return name
+
+
+def test_mixed_labels_are_taught_by_kd(project):
+    mixup = "\n    train_cfg=dict(augments=dict(type='Mixup', alpha=0.8)),"
+    name = student_with(project, 'mixed', mixup)
+    path = write_over(project, name)
+    cfg = Config.fromfile(path)
+    assert list(cfg.model.distiller.distill_losses) == ['loss_kd']
+    assert cfg.model.architecture.train_cfg.augments.type == 'Mixup'
+    assert 'DKD needs one label an image' in path.read_text()
+    with pytest.raises(SettingError, match='mixes images .*--method kd'):
+        write_over(project, name, 'dkd')
+
+
+def test_other_classes_leave_maps_alone(project):
+    fewer = "model['head'].update(num_classes=3)\n"
+    name = student_with(project, 'fewer', '', fewer)
+    with pytest.raises(SettingError, match='has 4 classes and the student 3'):
+        write_over(project, name, 'kd')
+    distiller = Config.fromfile(write_over(project, name)).model.distiller
+    assert 'distill_losses' not in distiller and distiller.local_modules
+
+
+def test_images_are_those_that_the_teacher_knows(project):
+    images = 'data_preprocessor = dict(mean=[0.0] * 3)\n'
+    name = student_with(project, 'other_mean', '', images)
+    path = write_over(project, name, 'kd')
+    preprocessor = Config.fromfile(path).model.data_preprocessor
+    assert preprocessor == dict(
+        num_classes=4, mean=[120.0] * 3, std=[60.0] * 3, to_rgb=True
+    )
+    assert 'the images that the teacher was trained on' in path.read_text()
+    trained = f"{images}load_from = 'trained.pth'\n"
+    name = student_with(project, 'trained', '', trained)
+    with pytest.raises(SettingError, match='differ from .* teacher in mean'):
+        write_over(project, name, 'kd')
+
+
+def test_cuts_of_ones_own(project):
+    cuts = [
+        'backbone.layer1=backbone.layer2',
+        'backbone.layer3=backbone.layer4',
+    ]
+    path = write_over(project, 'resnet18', teacher=LARGER, cuts=cuts)
+    entries = Config.fromfile(path).model.distiller.local_modules
+    assert [f'{e.student}={e.teacher}' for e in entries] == cuts
+    for wrong, message in (
+        (['backbone.layer1'], "STUDENT=TEACHER, .* not 'backbone.layer1'"),
+        (['backbone.layr1=backbone.layer2'], '--cuts: .* nearest names'),
+        (['backbone.layer1.0.conv1=backbone.layer1'], 'passes around it'),
+    ):
+        with pytest.raises(SettingError, match=message):
+            write_over(project, 'resnet18', teacher=LARGER, cuts=wrong)
+
+
+@pytest.mark.parametrize(
+    ('student', 'method', 'options', 'message'),
+    [
+        ('resnet18', 'cwd', {}, 'a classifier; choose one of lakd, '),
+        (
+            'mobilenet',
+            'ofd',
+            {},
+            "ReLU .*the student '.*' is none .*: lakd|of lakd",
+        ),
+        (
+            'resnet18',
+            'kd',
+            dict(checkpoint='resnet34.pth'),
+            'checkpoint of another architecture than the teacher',
+        ),
+        ('nowhere.py', 'kd', {}, "no config 'nowhere.py'; the nearest"),
+        ('shelf::resnet.py', 'kd', {}, "package 'shelf' is not installed"),
+        ('_base_/shelves', 'kd', {}, 'has no model; .* the student alone'),
+    ],
+)
+def test_refusals(project, monkeypatch, student, method, options, message):
+    monkeypatch.chdir(project)
+    before = sorted(project.rglob('*.py'))
+    with pytest.raises(SettingError, match=message):
+        write_over(project, student, method, **options)
+    assert sorted(project.rglob('*.py')) == before
+
+
+@pytest.mark.parametrize(
+    ('args', 'message'),
+    [
+        (
+            '--pair vgg13_vgg8_1xb64_cifar100 --student a.py',
+            'write one of the',
+        ),
+        ('--student a.py', 'lacks --teacher, --teacher-checkpoint, --out'),
+        (
+            '--student a.py --teacher a.py --teacher-checkpoint a.pth '
+            '--out b.py --num-modules 3',
+            'are for --method lakd, not kd',
+        ),
+        (
+            '--student a.py --teacher b.py --teacher-checkpoint b.pth '
+            '--out ./a.py --overwrite',
+            'which the new config is made from',
+        ),
+    ],
+)
+def test_the_command_wants_one_kind_of_pair(tmp_path, args, message):
+    done = subprocess.run(
+        [sys.executable, ROOT / 'tools/make_config.py', '--method', 'kd']
+        + args.split(),
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr.splitlines()[-1]
+
+
+@needs_wheel
+@pytest.mark.slow
+def test_from_a_wheel_with_mmpretrains_own_tool(project, tmp_path):
+    wheel = build_wheel(copy_tree(tmp_path / 'source'), tmp_path / 'wheel')
+    target = tmp_path / 'installed'
+    result = run(
+        *(sys.executable, '-m', 'pip', 'install', '--no-deps', '--no-index'),
+        *('--no-compile', '--target', target, wheel.filename),
+    )
+    assert result.returncode == 0, result.stdout
+    env = dict(os.environ, PYTHONPATH=f'{target}:{project}')
+
+    def tool(path, *args):
+        done = subprocess.run(
+            [sys.executable, path, *args],
+            cwd=project,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout[-3000:]
+        return done.stdout
+
+    for method in ('lakd', 'kd'):
+        out = f'configs/of_wheel/{method}.py'
+        tool(
+            target / 'mmrazor_lakd/.mim/tools/make_config.py',
+            *('--method', method, '--student', 'configs/mobilenet.py'),
+            *('--teacher', f'configs/{TEACHER}.py', '--out', out),
+            *('--teacher-checkpoint', f'{TEACHER}.pth'),
+        )
+        own = Path(mmpretrain.__file__).parent / '.mim/tools/train.py'
+        options = (
+            'train_dataloader.num_workers=1 val_dataloader.num_workers=1 '
+            'test_dataloader.num_workers=1'
+        )
+        output = tool(
+            *(own, out, '--work-dir', tmp_path / method),
+            *('--cfg-options', *options.split()),
+        )
+        assert 'accuracy/top1' in output
