@@ -208,7 +208,7 @@ SEGMENTORS = {
         type='MixVisionTransformer', embed_dims=8, num_layers=[2, 2, 2, 2], num_heads=[1, 2, 5, 8],
     ),
     'UPerNet, Swin': segmentor(
-        'stages.0', dict(type='UPerHead', in_channels=[32, 64, 128], in_index=[0, 1, 2], pool_scales=(1, 2)),
+        'stages.0.blocks.1', dict(type='UPerHead', in_channels=[32, 64, 128], in_index=[0, 1, 2], pool_scales=(1, 2)),
         type='SwinTransformer', embed_dims=32, depths=(2, 2, 2), num_heads=(1, 2, 4), strides=(4, 2, 2), out_indices=(0, 1, 2), window_size=4, pretrain_img_size=64,
     ),
 }  # fmt: skip
@@ -237,7 +237,8 @@ def detector(path, cut):
     model = get_config(f'mmdet::{path}.py').model
     model.pop('data_preprocessor', None)
     model.backbone.init_cfg = None
-    return Family(model.to_dict(), f'backbone.{cut}', 128, None, 'mmdet')
+    size = 320 if 'ssd' in path else 128
+    return Family(model, f'backbone.{cut}', size, None, 'mmdet')
 
 
 def families():
