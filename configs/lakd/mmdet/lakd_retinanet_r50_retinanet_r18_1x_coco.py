@@ -8,17 +8,7 @@ model = dict(
     distiller=dict(
         type='LAKDDistiller',
         local_modules=[
-            dict(student='backbone.layer2', teacher='backbone.layer2'),
-            dict(
-                student='backbone.layer3',
-                teacher='backbone.layer3',
-                isolate=False,
-            ),
-            dict(
-                student='backbone.layer4',
-                teacher='backbone.layer4',
-                isolate=False,
-            ),
+            dict(student='backbone.layer2', teacher='backbone.layer2')
         ],
     )
 )

@@ -20,17 +20,7 @@ model = dict(
         type='LAKDDistiller',
         input_size=96,
         local_modules=[
-            dict(student='backbone.layer1', teacher='backbone.layer1'),
-            dict(
-                student='backbone.layer2',
-                teacher='backbone.layer2',
-                isolate=False,
-            ),
-            dict(
-                student='backbone.layer3',
-                teacher='backbone.layer3',
-                isolate=False,
-            ),
+            dict(student='backbone.layer1', teacher='backbone.layer1')
         ],
         student_recorders=dict(fpn=dict(type='ModuleOutputs', source='neck')),
         teacher_recorders=dict(fpn=dict(type='ModuleOutputs', source='neck')),

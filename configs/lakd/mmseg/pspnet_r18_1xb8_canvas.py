@@ -8,10 +8,11 @@ _base_ = [
     '../../_base_/datasets/cifar10_canvas_seg.py',
 ]
 
+data_preprocessor = dict(size=(96, 96))
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
     pretrained=None,
-    data_preprocessor=dict(size=(96, 96)),
+    data_preprocessor=data_preprocessor,
     backbone=dict(
         depth=18, stem_channels=16, base_channels=16, norm_cfg=norm_cfg
     ),
@@ -25,8 +26,8 @@ model = dict(
 
 optim_wrapper = dict(optimizer=dict(lr=0.03))
 param_scheduler = [
-    dict(type='PolyLR', eta_min=1e-4, power=0.9, end=400, by_epoch=False)
+    dict(type='PolyLR', eta_min=1e-4, power=0.9, end=300, by_epoch=False)
 ]
-train_cfg = dict(max_iters=400, val_interval=400)
-default_hooks = dict(checkpoint=dict(interval=200))
+train_cfg = dict(max_iters=300, val_interval=300)
+default_hooks = dict(checkpoint=dict(interval=150))
 randomness = dict(seed=0)
