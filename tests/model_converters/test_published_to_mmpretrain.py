@@ -17,7 +17,8 @@ from mmrazor_lakd import SettingError
 from mmrazor_lakd.backbones import build_network
 
 TOOL = 'tools/model_converters/published_to_mmpretrain.py'
-# The accuracy that docs/en/user_guides/teachers.md states.
+# It has the config and the accuracy of the trained ResNet-18.
+PAGE = ROOT / 'docs/en/user_guides/teachers.md'
 RESNET18_TOP1 = 94.22
 
 
@@ -129,7 +130,13 @@ def test_the_trained_resnet18(tmp_path):
     out = tmp_path / 'resnet18.pth'
     done = run(TOOL, source, out)
     assert 'is a ResNet18 for 10 classes' in done.stdout, done.stderr
-    config = 'configs/teachers/resnet18_1xb128_cifar10.py'
+    (shown,) = re.findall(
+        r'^```python\n(# resnet18_cifar10.py.*?)^```',
+        PAGE.read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
+    config = tmp_path / 'config.py'
+    config.write_text(shown.replace("'configs/", f"'{ROOT}/configs/"))
     done = run('tools/test.py', config, out, '--work-dir', tmp_path)
     top1 = re.search(r'accuracy/top1: ([\d.]+)', done.stdout + done.stderr)
     assert float(top1[1]) == pytest.approx(RESNET18_TOP1)

@@ -55,15 +55,15 @@ MADE_WITH = (
 )
 HEAD = f"""# Wrong inputs
 
-What the tools say of {{count}} wrong inputs, each one step from a right one.
-`tools/train.py` starts from a config of the digits, which is shortened to one
+The errors of {{count}} wrong inputs, each one change away from a valid one.
+`tools/train.py` starts from a config of the digits, shortened to one
 iteration; `plain` is `{BASES['plain']}`, the others are
-what `tools/make_config.py` writes for
-`resnet20_resnet8_1xb64_digits`. `TMP` is a folder with
-made files. All end before the first iteration, with exit status 2 and without
-a traceback; `--debug` shows it.
+written by `tools/make_config.py` for
+`resnet20_resnet8_1xb64_digits`. `TMP` is a folder with generated files. All
+end before the first iteration, with exit status 2 and without a traceback;
+`--debug` shows it.
 
-A test makes this page (`make refusals WRITE=1`), here with {{made_with}}.
+A test writes this page (`make refusals WRITE=1`), here with {{made_with}}.
 """
 
 
