@@ -84,9 +84,8 @@ CNNS = {
     'HRNet': classifier('layer1', 2048, neck=[dict(type='HRFuseScales', in_channels=(18, 36, 72, 144)), dict(type='GlobalAveragePooling')], type='HRNet', arch='w18'),
     'ConvNeXt': classifier('stages.1', 320, neck=None, type='ConvNeXt', arch='atto'),
     'CSPResNet': classifier('stages.1', 1024, type='CSPResNet', depth=50),
-    'VAN': classifier('blocks1.2', 256, neck=None, type='VAN', arch='tiny'),
+    'VAN': classifier('blocks1.2', 256, type='VAN', arch='tiny'),
     'PoolFormer': classifier('network.0', 512, type='PoolFormer', arch='s12'),
-    'RepLKNet': classifier('stages.1', 1024, type='RepLKNet', arch='31B'),
     'HorNet': classifier('stages.1', 512, neck=None, type='HorNet', arch='tiny'),
     'EdgeNeXt': classifier('stages.1', 168, neck=None, type='EdgeNeXt', arch='xxsmall'),
     'MobileViT': classifier('layers.1', 320, type='MobileViT', arch='xx_small'),
@@ -100,14 +99,14 @@ TRANSFORMERS = {
     'Swin V2': classifier('stages.1', 128, type='SwinTransformerV2', arch=dict(embed_dims=32, depths=[2, 2, 2], num_heads=[1, 2, 4], extra_norm_every_n_blocks=0), patch_size=4, window_size=[4, 4, 4], pretrained_window_sizes=[0, 0, 0], img_size=64, out_indices=(2,)),
     'T2T-ViT': classifier('encoder.1', 32, neck=None, head='VisionTransformerClsHead', logits='head.layers.head', type='T2T_ViT', img_size=64, t2t_cfg=dict(token_dims=16, use_performer=False), num_layers=4, layer_cfgs=dict(num_heads=2, feedforward_channels=64), embed_dims=32),
     'Twins': classifier('stages.1.3', 512, type='PCPVT', arch='small'),
-    'MLP-Mixer': classifier('layers.1', 32, type='MlpMixer', arch=dict(embed_dims=32, num_layers=4, tokens_mlp_dims=16, channels_mlp_dims=64), img_size=64, patch_size=16),
+    'MLP-Mixer': classifier('layers.1', 32, neck=dict(type='GlobalAveragePooling', dim=1), type='MlpMixer', arch=dict(embed_dims=32, num_layers=4, tokens_mlp_dims=16, channels_mlp_dims=64), img_size=64, patch_size=16),
     'LeViT': classifier('stages.0', 384, head='LeViTClsHead', options=dict(distillation=False), neck=POOLING, logits='head.head', type='LeViT', arch='128s', img_size=64),
     'XCiT': classifier('xca_layers.1', 32, neck=None, type='XCiT', patch_size=16, embed_dims=32, depth=4, num_heads=2),
     'TinyViT': classifier('stages.1', 320, neck=None, type='TinyViT', arch='5m', img_size=(64, 64), window_size=[2, 2, 2, 2]),
-    'EfficientFormer': classifier('network.0', 448, size=224, neck=None, head='EfficientFormerClsHead', options=dict(distillation=False), logits='head.head', type='EfficientFormer', arch='l1', reshape_last_feat=False),
+    'EfficientFormer': classifier('network.0', 448, size=224, neck=dict(type='GlobalAveragePooling', dim=1), head='EfficientFormerClsHead', options=dict(distillation=False), logits='head.head', type='EfficientFormer', arch='l1', reshape_last_feat=False),
     'MViT': classifier('blocks.1', 768, type='MViT', arch='tiny'),
     'DaViT': classifier('stages.1', 768, type='DaViT', arch='tiny', pad_small_map=True),
-    'Conformer': classifier('conv_1', 384, neck=None, type='Conformer', arch='tiny'),
+    'Conformer': classifier('conv_1', [256, 384], neck=None, head='ConformerHead', logits=None, type='Conformer', arch='tiny'),
 }  # fmt: skip
 
 # Heads of other kinds, and models that learn without labels.
