@@ -148,6 +148,5 @@ def save_teacher(config: Path, path: Path) -> Path:
     cfg = Config.fromfile(config, import_custom_modules=False)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         model = MODELS.build(cfg.model)
-    model.init_weights()
     torch.save(dict(state_dict=model.state_dict()), path)
     return path

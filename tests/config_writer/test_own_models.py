@@ -144,7 +144,8 @@ def test_mixed_labels_are_taught_by_kd(project):
     cfg = Config.fromfile(path)
     assert list(cfg.model.distiller.distill_losses) == ['loss_kd']
     assert cfg.model.architecture.train_cfg.augments.type == 'Mixup'
-    assert 'DKD needs one label an image' in path.read_text()
+    words = path.read_text().replace('#', '').split()
+    assert 'DKD needs one label an image' in ' '.join(words)
     with pytest.raises(SettingError, match='mixes images .*--method kd'):
         write_over(project, name, 'dkd')
 
@@ -219,37 +220,29 @@ def test_refusals(project, monkeypatch, student, method, options, message):
     assert sorted(project.rglob('*.py')) == before
 
 
-@pytest.mark.parametrize(
-    ('args', 'message'),
-    [
-        (
-            '--pair vgg13_vgg8_1xb64_cifar100 --student a.py',
-            'write one of the',
-        ),
-        ('--student a.py', 'lacks --teacher, --teacher-checkpoint, --out'),
-        (
-            '--student a.py --teacher a.py --teacher-checkpoint a.pth '
-            '--out b.py --num-modules 3',
-            'are for --method lakd, not kd',
-        ),
-        (
-            '--student a.py --teacher b.py --teacher-checkpoint b.pth '
-            '--out ./a.py --overwrite',
-            'which the new config is made from',
-        ),
-    ],
-)
-def test_the_command_wants_one_kind_of_pair(tmp_path, args, message):
-    done = subprocess.run(
-        [sys.executable, ROOT / 'tools/make_config.py', '--method', 'kd']
-        + args.split(),
-        cwd=tmp_path,
-        env={**os.environ, 'PYTHONPATH': str(ROOT)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert done.returncode == 2
-    assert message in done.stderr.splitlines()[-1]
+def test_the_command_wants_one_kind_of_pair(tmp_path):
+    own = '--student a.py --teacher b.py --teacher-checkpoint b.pth '
+    wrong = {
+        '--pair vgg13_vgg8 --student a.py': 'write one of the two',
+        '--student a.py': 'lacks --teacher, --teacher-checkpoint, --out',
+        f'{own} --out c.py --num-modules 3': 'are for --method lakd, not kd',
+        f'{own} --out ./a.py --overwrite': 'which the new config is made from',
+    }
+    tool = [sys.executable, ROOT / 'tools/make_config.py', '--method', 'kd']
+    started = {
+        message: subprocess.Popen(
+            tool + args.split(),
+            cwd=tmp_path,
+            env={**os.environ, 'PYTHONPATH': str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for args, message in wrong.items()
+    }
+    for message, process in started.items():
+        _, said = process.communicate()
+        assert process.returncode == 2
+        assert message in said.splitlines()[-1]
 
 
 @needs_wheel
