@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains a segmentor and a detector with LAKD for real, on a small data set of
-# CIFAR-10's images (about half an hour on two CPU cores):
+# CIFAR-10's images (a quarter of an hour on two CPU cores):
 #
 #   tests/dense/check_dense.sh [--python PYTHON] [--folder FOLDER] [--long]
 #
@@ -51,6 +51,10 @@ main() {
     python=$(command -v "$python") || fail "There is no python $python."
     "$python" -c 'import mmcv.ops, mmdet, mmseg' ||
         fail "$python lacks full mmcv, mmdet or mmsegmentation."
+    # The student alone has to do without it.
+    (cd "$folder" && "$python" -c "import importlib.util as util, sys
+sys.exit(util.find_spec('mmrazor_lakd') is not None)") ||
+        fail "$python has mmrazor_lakd installed: name one that hasn't."
     make_data
     rows=() failures=0
 
