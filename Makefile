@@ -10,12 +10,14 @@ TEST_PROCESSES ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test smoke refusals lint format docs classic clean
+.PHONY: help venv demo test smoke refusals families lint format docs classic clean
 
 help:
 	@echo 'make demo     LAKD beside KD and no distillation on the digits data'
 	@echo 'make test     the tests, without those marked slow'
 	@echo 'make smoke    every method trained briefly on digits, by the benchmark'
+	@echo 'make families what works with which family of models;'
+	@echo '              WRITE=1 writes docs/en/families.md'
 	@echo 'make refusals every wrong input of docs/en/notes/wrong_inputs.md;'
 	@echo '              with WRITE=1 that page is written anew'
 	@echo 'make lint     ruff and mypy (make format: what ruff can mend)'
@@ -83,6 +85,10 @@ smoke: venv
 refusals: venv
 	@WRITE_TABLE='$(WRITE)' '$(VENV)/bin/python' -m pytest -m slow \
 	    tests/wrong_inputs $(ARGS)
+
+families: venv
+	@WRITE_TABLE='$(WRITE)' '$(VENV)/bin/python' -m pytest -m slow \
+	    tests/families $(ARGS)
 
 lint: venv
 	@'$(VENV)/bin/python' -m ruff check .

@@ -16,7 +16,7 @@ from own_distillation import write_project as write_distillation
 from own_project import make_project, save_teacher
 from processes import write
 
-from mmrazor_lakd.checkpoints.export import export_student
+from mmrazor_lakd.checkpoints.export import read_student, write_student
 from mmrazor_lakd.checkpoints.graphs import export_onnx
 from mmrazor_lakd.config_writer import own_config_text
 
@@ -73,10 +73,8 @@ def test_use_of_the_student(tmp_path, monkeypatch):
     config = write_distillation(tmp_path, test=20)
     checkpoint = str(train_project(config))
     monkeypatch.chdir(tmp_path)
-    found = export_student(
-        Config.fromfile(config), checkpoint, Path('student.pth')
-    )
-    found.weights.rename('student-1a2b3c4d.pth')
+    found = read_student(Config.fromfile(config), checkpoint)
+    write_student(found, Path('student.pth')).rename('student-1a2b3c4d.pth')
     next(Path('test').glob('*/*.png')).rename('image.png')
     infer, tuned, runtime = blocks('user_guides/use_student.md')
     names = {}

@@ -1,5 +1,6 @@
 """Write the student of a distillation as a network of its own."""
 
+import copy
 import hashlib
 import io
 from pathlib import Path
@@ -20,72 +21,102 @@ from .weights import part_of
 EMA = 'ema_state_dict'
 
 
-class Exported(NamedTuple):
-    """A student that has been written.
+class Student(NamedTuple):
+    """A student taken out of its distillation.
 
     Attributes:
-        weights (Path): Its weights.
-        config (Path): Its config.
         model (nn.Module): The student, in eval mode.
-        settings (Config): The config that was written.
+        config (Config): Its own config, see :func:`student_config`.
+        dataset (dict): The names and colours of the classes.
         needs (list[str]): What its config takes from this package or MMRazor,
             see :func:`remaining_parts`; usually empty.
     """
 
-    weights: Path
-    config: Path
     model: nn.Module
-    settings: Config
+    config: Config
+    dataset: Dict[str, Any]
     needs: List[str]
 
 
-def export_student(
-    cfg: Config, checkpoint: str, out: Path, ema: Optional[bool] = None
-) -> Exported:
+def read_student(
+    cfg: Config, checkpoint: str, ema: Optional[bool] = None
+) -> Student:
+    """Take a student out of its distillation.
+
+    Args:
+        cfg (Config): Config of the distillation.
+        checkpoint (str): Its checkpoint.
+        ema (bool, optional): See :func:`student_weights`.
+
+    Raises:
+        SettingError: If the config or the checkpoint is not a distillation's,
+            or they don't fit.
+    """
+    config = student_config(cfg)
+    found = read_checkpoint(checkpoint, 'checkpoint')
+    state_dict = student_weights(found, checkpoint, ema)
+    with DefaultScope.overwrite_default_scope(config.default_scope):
+        # from a copy, to which models add their defaults
+        model = MODELS.build(copy.deepcopy(config.model)).eval()
+    load_network(model, state_dict, checkpoint, 'checkpoint', 'student')
+    needs = remaining_parts(config, model)
+    if needs:
+        imports = dict(config.get('custom_imports') or {})
+        others = imports.get('imports') or []
+        config.custom_imports = {
+            **imports,
+            'imports': [*others, 'mmrazor_lakd'],
+        }
+    dataset = (found.get('meta') or {}).get('dataset_meta') or {}
+    return Student(model, config, plain(dataset), needs)
+
+
+def write_student(student: Student, out: Path) -> Path:
     """Write a student's weights and its config.
 
     The weights, ``student-1a2b3c4d.pth`` for ``out='student.pth'``, are
     tensors and the names of the classes, which ``torch.load`` reads with
     ``weights_only=True``. Their name has the first eight digits of the file's
     SHA-256, as OpenMMLab's and PyTorch's published files have. Beside them is
-    the config, ``student.py``, see :func:`student_config`.
+    the config, ``student.py``.
 
     Args:
-        cfg (Config): Config of the distillation.
-        checkpoint (str): Its checkpoint.
+        student (Student): The student.
         out (Path): The file to write, without the hash.
-        ema (bool, optional): See :func:`take_student`.
+
+    Returns:
+        Path: The file with the weights.
 
     Raises:
-        SettingError: If the config or the checkpoint is not a distillation's,
-            they don't fit, or a file exists or can't be written.
+        SettingError: If a file exists or can't be written.
     """
-    config = student_config(cfg)
+    check_out(out)
+    weights = serialize(student.model.state_dict(), student.dataset)
+    digits = hashlib.sha256(weights).hexdigest()[:8]
+    path = out.with_name(f'{out.stem}-{digits}.pth')
+    check_new('--out', path)
+    lines = [f'# needs mmrazor_lakd for {part}\n' for part in student.needs]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(weights)
+    out.with_suffix('.py').write_text(
+        ''.join(lines) + student.config.pretty_text
+    )
+    return path
+
+
+def check_out(out: Path) -> None:
+    """Raise if a student can't be written.
+
+    Raises:
+        SettingError: If its name has another ending, or the file exists or
+            can't be written.
+    """
     if out.suffix != '.pth':
         raise SettingError(
             f"--out='{out}' is not the name of a checkpoint; let it end in "
             f'.pth.'
         )
     check_new('--out', out, out.with_suffix('.py'))
-    found = read_checkpoint(checkpoint, 'checkpoint')
-    state_dict = take_student(found, checkpoint, ema)
-    with DefaultScope.overwrite_default_scope(config.default_scope):
-        model = MODELS.build(config.model).eval()
-    load_network(model, state_dict, checkpoint, 'checkpoint', 'student')
-    weights = serialize(model.state_dict(), found.get('meta'))
-    digits = hashlib.sha256(weights).hexdigest()[:8]
-    path = out.with_name(f'{out.stem}-{digits}.pth')
-    check_new('--out', path)
-
-    needs = remaining_parts(config, model)
-    text = f'# The student of {Path(cfg.filename).name}, alone.\n'
-    if needs:
-        config.custom_imports = add_import(config.get('custom_imports'))
-        text += ''.join(f'# needs mmrazor_lakd for {part}\n' for part in needs)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(weights)
-    out.with_suffix('.py').write_text(text + config.pretty_text)
-    return Exported(path, out.with_suffix('.py'), model, config, needs)
 
 
 def check_new(option: str, *paths: Path) -> None:
@@ -102,7 +133,7 @@ def check_new(option: str, *paths: Path) -> None:
         check_folder(f'the folder of {option}', path.parent)
 
 
-def take_student(
+def student_weights(
     checkpoint: Dict[str, Any], path: str, ema: Optional[bool] = None
 ) -> Dict[str, Tensor]:
     """Take a student's weights from the checkpoint of its distillation.
@@ -139,15 +170,13 @@ def take_student(
     return weights if ema else others
 
 
-def serialize(state_dict: Dict[str, Tensor], meta: Optional[Dict]) -> bytes:
+def serialize(state_dict: Dict[str, Tensor], dataset: Dict) -> bytes:
     """Return the contents of a plain checkpoint, the same for same weights.
 
     Args:
         state_dict (dict[str, Tensor]): The weights.
-        meta (dict, optional): Of the distillation's checkpoint, from which
-            ``dataset_meta`` is kept: the names and colours of the classes.
+        dataset (dict): What OpenMMLab's inferencers read as ``dataset_meta``.
     """
-    dataset = plain((meta or {}).get('dataset_meta') or {})
     contents = dict(
         meta=dict(dataset_meta=dataset),
         state_dict={
@@ -175,10 +204,3 @@ def plain(value: Any) -> Any:
     if value is None or type(value) in (bool, int, float, str):
         return value
     return str(value)
-
-
-def add_import(imports: Optional[Dict]) -> Dict:
-    """Add this package to a config's ``custom_imports``."""
-    imports = dict(imports or {})
-    others = imports.get('imports') or []
-    return {**imports, 'imports': [*others, 'mmrazor_lakd']}

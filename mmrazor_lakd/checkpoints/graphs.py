@@ -27,6 +27,8 @@ class Raw(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
+        # The ONNX exporter gives the model the mode of this module.
+        self.eval()
 
     def forward(self, images: Tensor):
         return self.model(images, mode='tensor')

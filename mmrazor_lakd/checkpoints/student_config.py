@@ -61,12 +61,12 @@ def student_config(cfg: Config) -> Config:
         default = {'type': own['type']} if 'type' in own else {}
         model['data_preprocessor'] = {**default, **outer}
 
-    scope = settings.get('default_scope')
-    own_scope = model.pop('_scope_', network.scope) or scope or 'mmpretrain'
+    scope, own = settings.get('default_scope'), model.pop('_scope_', None)
+    own = own or network.scope
     if scope in (None, *DISTILLATION):
-        scope = own_scope
-    if own_scope != scope:
-        model['_scope_'] = own_scope
+        scope = own or model['type'].rpartition('.')[0] or 'mmpretrain'
+    if own not in (None, scope):
+        model['_scope_'] = own
 
     sections = {
         name: value
@@ -101,7 +101,7 @@ def remaining_parts(cfg: Config, model: nn.Module) -> List[str]:
         list[str]: Such as ``model.backbone: CIFARResNet``. Without these
         classes, the config can't be used.
     """
-    found = {
+    found: Dict[str, Any] = {
         f'model.{name}': type(module)
         for name, module in model.named_modules()
         if _is_of_distillation(type(module))
@@ -155,7 +155,7 @@ def _replace(cfg: Any, kind: str, scope: str) -> bool:
         scope (str): Scope of its type.
     """
     for part in find_parts('', cfg, kind, scope):
-        cls = find_class(part, nested=True)
+        cls: Any = find_class(part, nested=True)
         if not _is_of_distillation(cls):
             continue
         base = next(c for c in cls.__mro__ if not _is_of_distillation(c))

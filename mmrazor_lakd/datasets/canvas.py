@@ -148,7 +148,9 @@ def paint(
 def _background(size: int, rng: np.random.Generator) -> np.ndarray:
     """Paint smooth colours with some noise, uint8, (size, size, 3)."""
     coarse = rng.integers(256, size=(5, 5, 3), dtype=np.uint8)
-    smooth = Image.fromarray(coarse).resize((size, size), Image.BICUBIC)
+    smooth = Image.fromarray(coarse).resize(
+        (size, size), Image.Resampling.BICUBIC
+    )
     noise = rng.normal(0, 12, size=(size, size, 3))
     return np.clip(np.asarray(smooth) + noise, 0, 255).astype(np.uint8)
 
@@ -171,7 +173,8 @@ def coco_annotations(
         classes (Sequence[str]): Names of the classes; class k has the
             ``category_id`` k + 1.
     """
-    images, annotations = [], []
+    images: List[Dict[str, Any]] = []
+    annotations: List[Dict[str, Any]] = []
     for number, (canvas, name) in enumerate(zip(canvases, names)):
         height, width = canvas.mask.shape
         images.append(

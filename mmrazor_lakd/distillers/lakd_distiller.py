@@ -289,7 +289,7 @@ class LAKDDistiller(FeatureDistiller):
         if loss is not None:
             step.pending += 1
             if step.first:
-                warn_if_frozen(index, self._names[index], output)
+                warn_if_frozen(index, self._names[index], tensor)
         if self.local_modules[index]['isolate']:
             observed = step.is_observed()
             if tensor.requires_grad and not (step.pending or observed):

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from .autograd_graph import GraphRun, graph_run
+from .records import tensors_in
 from .token_maps import as_map, map_tensor
 
 # The layers that a block has, by the kind of its output.
@@ -71,7 +72,7 @@ def blocks_of(model: nn.Module, run: GraphRun) -> List[Block]:
     with_tokens = {
         modules[name]
         for name, output in run.outputs.items()
-        if getattr(map_tensor(output), 'ndim', 4) == 3
+        if [tensor.dim() for tensor in tensors_in(output)[:1]] == [3]
     }
     candidates = _items_of_lists(backbone, with_tokens)
     candidates = candidates or set(backbone.children())

@@ -143,11 +143,16 @@ def find_pass(
             layers don't agree.
     """
     sizes = _candidate_sizes(model, input_size)
-    channels = next(
-        (m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3
-    )
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
+    channels = [getattr(first, 'in_channels', 3)]
+    if channels[0] > 4:  # the image is rearranged first, as in YOLOX
+        channels.insert(0, 3)
     weight = next(model.parameters())
-    images = [weight.new_zeros(1, channels, *size) for size in sizes]
+    images = [
+        weight.new_zeros(1, count, *size)
+        for count in channels
+        for size in sizes
+    ]
     parts: List[Sequence[str]] = [()]
     if within_features(model, names):
         parts.append(names)

@@ -107,13 +107,13 @@ def synthetic_samples(
         from mmdet.structures.mask import BitmapMasks
 
         sides = (width // 4, height // 4, 3 * width // 4, 3 * height // 4)
-        truth = dict(
-            gt_instances=InstanceData(
-                bboxes=images.new_tensor([sides]),
-                labels=images.new_zeros(1, dtype=torch.long),
-                masks=BitmapMasks(np.ones((1, *size), np.uint8), *size),
-            )
+        instances = InstanceData(
+            bboxes=images.new_tensor([sides]),
+            labels=images.new_zeros(1, dtype=torch.long),
         )
+        if any('Mask' in type(part).__name__ for part in model.modules()):
+            instances.masks = BitmapMasks(np.ones((1, *size), np.uint8), *size)
+        truth = dict(gt_instances=instances)
     else:
         return None
     return [

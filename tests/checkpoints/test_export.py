@@ -24,7 +24,7 @@ from own_distillation import (
 from processes import write
 
 from mmrazor_lakd import SettingError
-from mmrazor_lakd.checkpoints.export import export_student
+from mmrazor_lakd.checkpoints.export import read_student, write_student
 from mmrazor_lakd.checkpoints.student_config import student_config
 
 TOOL = ROOT / 'tools/model_converters/export_student.py'
@@ -50,10 +50,11 @@ def project(tmp_path_factory):
 
 
 def export(project, out, **kwargs):
+    """Write the student of a project; return it and the two files."""
     config, checkpoint = project
-    return export_student(
-        Config.fromfile(config), str(checkpoint), out, **kwargs
-    )
+    cfg = Config.fromfile(config)
+    student = read_student(cfg, str(checkpoint), **kwargs)
+    return student, write_student(student, out), out.with_suffix('.py')
 
 
 def logits_of(folder):
@@ -74,10 +75,11 @@ def main(monkeypatch, *arguments):
 
 def test_mmpretrain_takes_it_without_us(project, tmp_path):
     """Equal logits in a process that can't import MMRazor or us."""
-    found = export(project, tmp_path / 'new' / 'student.pth')
-    assert found.needs == []
-    digits = hashlib.sha256(found.weights.read_bytes()).hexdigest()[:8]
-    assert found.weights.name == f'student-{digits}.pth'
+    out = tmp_path / 'new' / 'student.pth'
+    student, weights, config = export(project, out)
+    assert student.needs == []
+    digits = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    assert weights.name == f'student-{digits}.pth'
 
     distilled = MODELS.build(Config.fromfile(project[0]).model).eval()
     saved = torch.load(project[1], weights_only=True)
@@ -86,7 +88,7 @@ def test_mmpretrain_takes_it_without_us(project, tmp_path):
     torch.save(images, tmp_path / 'images.pth')
     script = write(tmp_path / 'logits.py', LOGITS)
     run_python(
-        *(script, found.config, found.weights, 'images.pth', 'logits.pth'),
+        *(script, config, weights, 'images.pth', 'logits.pth'),
         folder=tmp_path,
     )
     with torch.no_grad():
@@ -95,16 +97,18 @@ def test_mmpretrain_takes_it_without_us(project, tmp_path):
 
 
 def test_what_is_in_the_files(project, tmp_path):
-    found = export(project, tmp_path / 'student.pth')
-    contents = torch.load(found.weights, weights_only=True)
+    student, weights, config = export(project, tmp_path / 'student.pth')
+    contents = torch.load(weights, weights_only=True)
     classes = contents['meta'].pop('dataset_meta')['classes']
     assert list(classes) == list('0123456789')
     assert set(contents) == {'meta', 'state_dict'} and not contents['meta']
-    assert list(contents['state_dict']) == list(found.model.state_dict())
+    assert list(contents['state_dict']) == list(student.model.state_dict())
 
-    cfg = Config.fromfile(found.config)
+    cfg = Config.fromfile(config)
     assert cfg.model.type == 'ImageClassifier'
-    assert cfg.model.data_preprocessor.mean == [77.0] * 3
+    assert cfg.model.data_preprocessor == dict(
+        num_classes=10, mean=[77.0] * 3, std=[95.0] * 3, to_rgb=True
+    )
     assert cfg.model.train_cfg.augments.type == 'Mixup'
     assert [item.type for item in cfg.val_evaluator] == ['Accuracy']
     assert [hook.type for hook in cfg.custom_hooks] == ['EMAHook']
@@ -112,12 +116,12 @@ def test_what_is_in_the_files(project, tmp_path):
     assert cfg.optim_wrapper.type == 'OptimWrapper'
     assert list(cfg.optim_wrapper.paramwise_cfg.custom_keys) == ['head']
     assert not {'mine', 'work_dir', 'custom_imports'} & set(cfg)
-    text = found.config.read_text()
+    text = config.read_text()
     assert 'mmrazor' not in text and 'teacher' not in text
 
     # the file of the same weights is the same file
-    again = export(project, tmp_path / 'again' / 'student.pth')
-    assert again.weights.name == found.weights.name
+    _, again, _ = export(project, tmp_path / 'again' / 'student.pth')
+    assert again.name == weights.name
 
 
 def test_averaged_weights(project, tmp_path):
@@ -128,8 +132,8 @@ def test_averaged_weights(project, tmp_path):
     last = saved['ema_state_dict'][f'module.architecture.{key}']
     assert not torch.equal(averaged, last)
     for ema, expected in ((None, averaged), (True, averaged), (False, last)):
-        found = export(project, tmp_path / f'{ema}' / 'a.pth', ema=ema)
-        assert torch.equal(found.model.state_dict()[key], expected)
+        student, *_ = export(project, tmp_path / f'{ema}' / 'a.pth', ema=ema)
+        assert torch.equal(student.model.state_dict()[key], expected)
 
 
 def test_networks_of_several_forms(tmp_path):
@@ -169,17 +173,17 @@ def test_our_own_classes_are_named(build, tmp_path):
     model = build_model(lakd(), teacher=classifier(20))
     torch.save(model.state_dict(), tmp_path / 'a.pth')
     project = path, tmp_path / 'a.pth'
-    found = export(project, tmp_path / 'student.pth')
-    assert 'model.backbone: CIFARResNet' in found.needs
-    assert 'test_dataloader.dataset: Digits' in found.needs
-    assert 'train_dataloader.dataset.pipeline[0]: BatchRandomCrop' in (
-        found.needs
-    )
-    assert not [need for need in found.needs if 'hook' in need]
-    cfg = Config.fromfile(found.config)
+    student, _, config = export(project, tmp_path / 'student.pth')
+    assert {
+        'model.backbone: CIFARResNet',
+        'test_dataloader.dataset: Digits',
+        'train_dataloader.dataset.pipeline[0]: BatchRandomCrop',
+    } <= set(student.needs)
+    assert not [need for need in student.needs if 'hook' in need]
+    cfg = Config.fromfile(config)
     assert cfg.custom_imports.imports == ['mmrazor_lakd']
     assert '# needs mmrazor_lakd for model.backbone: CIFARResNet' in (
-        found.config.read_text()
+        config.read_text()
     )
 
 
@@ -195,17 +199,21 @@ def test_torch_export(project, tmp_path, monkeypatch):
 
 
 def test_onnx_runtime(project, tmp_path, monkeypatch):
-    """The same; or else the package that is missing is named."""
-    path = tmp_path / 'a.onnx'
+    """The same, before torch.export, or what is missing is named."""
+    path, program = tmp_path / 'a.onnx', tmp_path / 'a.pt2'
     options = ('--out', tmp_path / 'a.pth', '--onnx', path)
+    options += ('--torch-export', program)
     if find_spec('onnx') is None:
         with pytest.raises(SettingError, match='pip install onnx'):
             main(monkeypatch, *project, *options)
         assert not list(tmp_path.iterdir())
         return
     main(monkeypatch, *project, *options)
-    runtime = pytest.importorskip('onnxruntime')
     images, expected = logits_of(tmp_path)
+    with torch.no_grad():
+        found = torch.export.load(str(program)).module()(images)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    runtime = pytest.importorskip('onnxruntime')
     session = runtime.InferenceSession(str(path))
     (found,) = session.run(['logits'], dict(images=images.numpy()))
     found = torch.from_numpy(found)
@@ -236,6 +244,11 @@ def test_refusals(project, tmp_path, monkeypatch):
             (config, checkpoint, '--out', out, '--torch-export', file),
             '--torch-export: .*file. exists',
         ),
+        (
+            (config, checkpoint, '--out', out, '--torch-export', out)
+            + ('--cfg-options', 'test_dataloader.dataset.data_root=gone'),
+            'write it as --shape HEIGHT WIDTH',
+        ),
     ):
         with pytest.raises(SettingError, match=message):
             main(monkeypatch, *arguments)
@@ -249,8 +262,8 @@ def test_converters_of_mmrazor_and_mmpretrain(project, tmp_path, monkeypatch):
         monkeypatch.setattr(sys, 'argv', [str(tool), *map(str, arguments)])
         runpy.run_path(str(tool), run_name='__main__')
 
-    found = export(project, tmp_path / 'student.pth')
-    expected = found.model.state_dict()
+    student, exported, _ = export(project, tmp_path / 'student.pth')
+    expected = student.model.state_dict()
     tool = 'model_converters/convert_kd_ckpt_to_student.py'
     convert(
         *(tool_of(mmrazor.__name__, tool), project[1]),
@@ -261,7 +274,7 @@ def test_converters_of_mmrazor_and_mmpretrain(project, tmp_path, monkeypatch):
     assert all(torch.equal(state[key], expected[key]) for key in expected)
 
     tool = tool_of('mmpretrain', 'model_converters/publish_model.py')
-    convert(tool, found.weights, tmp_path / 'published')
+    convert(tool, exported, tmp_path / 'published')
     (weights,) = tmp_path.glob('published_*.pth')
     state = torch.load(weights, weights_only=True)['state_dict']
     assert all(torch.equal(state[key], expected[key]) for key in expected)

@@ -1,7 +1,10 @@
 """LAKD with maps of tokens, as student and as teacher."""
 
+import copy
+
 import pytest
 import torch
+from mmengine.optim import build_optim_wrapper
 from mmpretrain.structures import DataSample
 from mmrazor.registry import MODELS
 from networks_to_cut import resnet, swin, vit
@@ -164,3 +167,59 @@ def test_a_student_without_depths():
     model = train_mode(resnet(20), vit(), num_modules=2)
     with pytest.raises(SettingError, match='layer_decay_rate needs'):
         model.get_layer_depth('architecture.backbone.conv1.weight')
+
+
+def test_layerwise_learning_rates_are_those_of_the_student_alone():
+    """With the constructor of mmpretrain's BEiT, MAE and Swin recipes."""
+    cfg = dict(
+        constructor='mmpretrain.LearningRateDecayOptimWrapperConstructor',
+        optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+        paramwise_cfg=dict(
+            layer_decay_rate=0.65, norm_decay_mult=0.0, flat_decay_mult=0.0
+        ),
+    )
+    student = vit()
+    model = train_mode(student, resnet(20), num_modules=3)
+
+    def rates(network, prefix):
+        """Learning rate and weight decay, by the parameter's name."""
+        wrapper = build_optim_wrapper(network, copy.deepcopy(cfg))
+        names = {id(p): name for name, p in network.named_parameters()}
+        return {
+            names[id(p)].replace(prefix, ''): (g['lr'], g['weight_decay'])
+            for g in wrapper.optimizer.param_groups
+            for p in g['params']
+        }
+
+    alone, taught = rates(student, ''), rates(model, 'architecture.')
+    connectors = {name: taught.pop(name) for name in set(taught) - set(alone)}
+    assert taught == alone
+    assert len({rate for rate, _ in alone.values()}) == 14
+    # Learned connectors, as a head, have the full rate.
+    assert {rate for rate, _ in connectors.values()} == {1e-3}
+
+
+def test_soft_labels_of_mixup_and_cutmix():
+    """As in DeiT's recipe: labels (N, K) from the data preprocessor."""
+    student = vit()
+    model = train_mode(student, vit(), num_modules=2)
+    model.data_preprocessor = MODELS.build(
+        dict(
+            type='mmpretrain.ClsDataPreprocessor',
+            num_classes=10,
+            batch_augments=dict(
+                augments=[
+                    dict(type='mmpretrain.Mixup', alpha=0.8),
+                    dict(type='mmpretrain.CutMix', alpha=1.0),
+                ]
+            ),
+        )
+    )
+    images = list(torch.randint(256, (4, 3, SIZE, SIZE), dtype=torch.uint8))
+    samples = [DataSample().set_gt_label(label) for label in range(4)]
+    data = model.data_preprocessor(
+        dict(inputs=images, data_samples=samples), training=True
+    )
+    assert data['data_samples'][0].gt_score.shape == (10,)
+    total, values = model.parse_losses(model(**data, mode='loss'))
+    assert torch.isfinite(total) and 'student.loss' in values

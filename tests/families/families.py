@@ -35,6 +35,7 @@ class Family(NamedTuple):
 
 def classifier(
     cut, width, size=64, head='LinearClsHead', neck=POOLING, logits='head.fc',
+    options=None,
     **backbone,
 ):  # fmt: skip
     """A classifier of mmpretrain."""
@@ -42,7 +43,12 @@ def classifier(
         type='ImageClassifier',
         backbone=backbone,
         neck=neck,
-        head=dict(type=head, num_classes=CLASSES, in_channels=width),
+        head=dict(
+            type=head,
+            num_classes=CLASSES,
+            in_channels=width,
+            **(options or {}),
+        ),
     )
     return Family(model, f'backbone.{cut}', size, logits)
 
@@ -95,11 +101,11 @@ TRANSFORMERS = {
     'T2T-ViT': classifier('encoder.1', 32, neck=None, head='VisionTransformerClsHead', logits='head.layers.head', type='T2T_ViT', img_size=64, t2t_cfg=dict(token_dims=16, use_performer=False), num_layers=4, layer_cfgs=dict(num_heads=2, feedforward_channels=64), embed_dims=32),
     'Twins': classifier('stages.1.3', 512, type='PCPVT', arch='small'),
     'MLP-Mixer': classifier('layers.1', 32, type='MlpMixer', arch=dict(embed_dims=32, num_layers=4, tokens_mlp_dims=16, channels_mlp_dims=64), img_size=64, patch_size=16),
-    'LeViT': classifier('stages.0', 384, head='LeViTClsHead', neck=POOLING, logits='head.head', type='LeViT', arch='128s', img_size=64),
+    'LeViT': classifier('stages.0', 384, head='LeViTClsHead', options=dict(distillation=False), neck=POOLING, logits='head.head', type='LeViT', arch='128s', img_size=64),
     'XCiT': classifier('xca_layers.1', 32, neck=None, type='XCiT', patch_size=16, embed_dims=32, depth=4, num_heads=2),
     'TinyViT': classifier('stages.1', 320, neck=None, type='TinyViT', arch='5m', img_size=(64, 64), window_size=[2, 2, 2, 2]),
-    'EfficientFormer': classifier('network.0', 448, size=224, neck=None, head='EfficientFormerClsHead', logits='head.head', type='EfficientFormer', arch='l1', reshape_last_feat=False),
-    'MViT': classifier('blocks.1', 768, neck=None, type='MViT', arch='tiny'),
+    'EfficientFormer': classifier('network.0', 448, size=224, neck=None, head='EfficientFormerClsHead', options=dict(distillation=False), logits='head.head', type='EfficientFormer', arch='l1', reshape_last_feat=False),
+    'MViT': classifier('blocks.1', 768, type='MViT', arch='tiny'),
     'DaViT': classifier('stages.1', 768, type='DaViT', arch='tiny', pad_small_map=True),
     'Conformer': classifier('conv_1', 384, neck=None, type='Conformer', arch='tiny'),
 }  # fmt: skip
@@ -107,7 +113,7 @@ TRANSFORMERS = {
 # Heads of other kinds, and models that learn without labels.
 OTHERS = {
     'multi-label': classifier('layer2', 512, head='MultiLabelLinearClsHead', type='ResNet', depth=18),
-    'multi-label, CSRA': classifier('layer2', 512, neck=None, head='CSRAClsHead', logits=None, type='ResNet', depth=18),
+    'multi-label, CSRA': classifier('layer2', 512, neck=None, head='CSRAClsHead', options=dict(num_heads=1, lam=0.1), logits=None, type='ResNet', depth=18),
     'multi-task': Family(
         dict(
             type='ImageClassifier',
@@ -202,7 +208,7 @@ SEGMENTORS = {
         type='MixVisionTransformer', embed_dims=8, num_layers=[2, 2, 2, 2], num_heads=[1, 2, 5, 8],
     ),
     'UPerNet, Swin': segmentor(
-        'stages.0', dict(type='UPerHead', in_channels=[32, 64, 128], in_index=[0, 1, 2], pool_scales=(1, 2)),
+        'stages.0.blocks.1', dict(type='UPerHead', in_channels=[32, 64, 128], in_index=[0, 1, 2], pool_scales=(1, 2)),
         type='SwinTransformer', embed_dims=32, depths=(2, 2, 2), num_heads=(1, 2, 4), strides=(4, 2, 2), out_indices=(0, 1, 2), window_size=4, pretrain_img_size=64,
     ),
 }  # fmt: skip
@@ -231,7 +237,8 @@ def detector(path, cut):
     model = get_config(f'mmdet::{path}.py').model
     model.pop('data_preprocessor', None)
     model.backbone.init_cfg = None
-    return Family(model.to_dict(), f'backbone.{cut}', 128, None, 'mmdet')
+    size = 320 if 'ssd' in path else 128
+    return Family(model, f'backbone.{cut}', size, None, 'mmdet')
 
 
 def families():

@@ -14,7 +14,12 @@ import argparse
 from functools import partial
 from pathlib import Path
 
-from mmrazor_lakd.checkpoints.export import check_new, export_student
+from mmrazor_lakd.checkpoints.export import (
+    check_new,
+    check_out,
+    read_student,
+    write_student,
+)
 from mmrazor_lakd.checkpoints.graphs import (
     check_onnx,
     check_torch_export,
@@ -97,21 +102,23 @@ def main(args: argparse.Namespace) -> None:
         if path is not None:
             check()
             check_new(option, path)
-    written = export_student(cfg, args.checkpoint, args.out, args.ema)
-    print(f'Wrote {written.weights} and {written.config}')
-    if written.needs:
+    check_out(args.out)
+    student = read_student(cfg, args.checkpoint, args.ema)
+    # The graphs first: with other options they may have to be made again.
+    if args.onnx is not None or args.torch_export is not None:
+        images = example_images(student.config, student.model, args.shape)
+        for _, path, _, export in graphs:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                export(student.model, images, path)
+                print(f'Wrote {path}, for images {tuple(images.shape[1:])}')
+    weights = write_student(student, args.out)
+    print(f'Wrote {weights} and {args.out.with_suffix(".py")}')
+    if student.needs:
         print(
             'To use them, mmrazor_lakd must be installed, for '
-            f'{", ".join(written.needs)}.'
+            f'{", ".join(student.needs)}.'
         )
-    if args.onnx is None and args.torch_export is None:
-        return
-    images = example_images(written.settings, written.model, args.shape)
-    for _, path, _, export in graphs:
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            export(written.model, images, path)
-            print(f'Wrote {path}, for images {tuple(images.shape[1:])}')
 
 
 if __name__ == '__main__':

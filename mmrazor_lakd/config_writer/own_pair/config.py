@@ -59,9 +59,9 @@ def own_config_text(
     )
     if networks[0].dense_kind:
         size = shrink(size)
-    pair = [replace(network, input_size=size) for network in networks]
+    own, other = (replace(network, input_size=size) for network in networks)
     made = make_distiller(
-        configs, method, *pair, num_modules, cuts, strong_teacher
+        configs, method, own, other, num_modules, cuts, strong_teacher
     )
     text = _text(method, made, checkpoint, folder)
     check_builds(text, folder)
