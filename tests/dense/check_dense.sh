@@ -178,6 +178,9 @@ lasts() {
         "default_hooks.checkpoint.interval=$interval"
     if [[ $unit == iter ]]; then
         echo "param_scheduler.0.end=$last"
+    else
+        # Else the first half would end the cosine.
+        echo "param_scheduler.1.T_max=$last"
     fi
 }
 
