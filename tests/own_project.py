@@ -106,7 +106,7 @@ NETWORKS = {
     ),
     'swin': (
         "type='SwinTransformer', arch='tiny', img_size=32, patch_size=2, "
-        'window_size=4',
+        'window_size=2',
         GAP,
         HEAD.format(768),
     ),

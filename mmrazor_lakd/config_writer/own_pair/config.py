@@ -49,19 +49,20 @@ def own_config_text(
             the teacher, the networks don't suit each other, or the method
             can't be used with them.
     """
-    networks = [read_own(student, 'student'), read_own(teacher, 'teacher')]
+    own, other = read_own(student, 'student'), read_own(teacher, 'teacher')
     state_dict = read_state_dict(checkpoint, CHECKPOINT)
-    load_network(
-        networks[1].model, state_dict, checkpoint, CHECKPOINT, 'teacher'
-    )
-    size = input_size or find_image_size(
-        networks[0].cfg, networks[0].scope, student
-    )
-    if networks[0].dense_kind:
+    load_network(other.model, state_dict, checkpoint, CHECKPOINT, 'teacher')
+    size = input_size or find_image_size(own.cfg, own.scope, student)
+    if own.dense_kind:
         size = shrink(size)
-    own, other = (replace(network, input_size=size) for network in networks)
     made = make_distiller(
-        configs, method, own, other, num_modules, cuts, strong_teacher
+        configs,
+        method,
+        replace(own, input_size=size),
+        replace(other, input_size=size),
+        num_modules,
+        cuts,
+        strong_teacher,
     )
     text = _text(method, made, checkpoint, folder)
     check_builds(text, folder)

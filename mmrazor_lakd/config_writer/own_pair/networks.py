@@ -12,8 +12,8 @@ from mmpretrain.models.classifiers import ImageClassifier
 from mmpretrain.models.heads import MultiLabelClsHead
 from torch import nn
 
-from ...algorithms.model_configs import NetworkConfig, read_package_config
 from ...backbones.stages import Stages
+from ...checkpoints.model_configs import NetworkConfig, read_package_config
 from ...cli import load_config
 from ...errors import SettingError
 from ...tracing.dry_run import find_image

@@ -107,4 +107,7 @@ def set_samples(distiller: Dict[str, Any], student: OwnNetwork) -> None:
 
 def note_size(student: OwnNetwork) -> Noted:
     """Return the size of the student's images, with a comment."""
-    return Noted(student.input_size, 'height and width of the images')
+    note = 'height and width of the images'
+    if student.dense_kind:
+        note += ', or smaller: the maps are aligned in the training'
+    return Noted(student.input_size, note)

@@ -6,7 +6,7 @@ from typing import Any, Dict
 
 from mmengine.config import Config
 
-from ...algorithms.model_configs import IMAGE_KEYS
+from ...checkpoints.model_configs import IMAGE_KEYS
 from ...errors import SettingError
 from ..source_code import Code, Noted
 from .networks import OwnNetwork
