@@ -13,6 +13,7 @@ if 'PYTEST_XDIST_WORKER' in os.environ:
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
 
@@ -60,6 +61,15 @@ def lakd(local_modules=LOCAL_MODULES, **kwargs):
         local_modules=copy.deepcopy(local_modules),
         **kwargs,
     )
+
+
+def read_config(path):
+    """A config, for a Runner that doesn't format it for its records.
+
+    MMEngine formats it with yapf at the start and for each checkpoint, which
+    takes longer than a short training.
+    """
+    return Config.fromfile(path, format_python_code=False)
 
 
 def total(losses):

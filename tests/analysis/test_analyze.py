@@ -10,6 +10,7 @@ import pandas
 import pytest
 import torch
 from conftest import ROOT, classifier
+from fork_server import call_tool
 from mmpretrain.registry import MODELS
 
 LAKD = 'configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py'
@@ -109,8 +110,10 @@ def test_files(files, report):
 
 
 def test_refusal_in_one_sentence(files, tmp_path):
-    done = run(LAKD, 'gone.pth', '--teacher', files['teacher'],
-               '--out', tmp_path / 'out')  # fmt: skip
+    done = call_tool(
+        'tools/analyze.py', LAKD, 'gone.pth', '--teacher', files['teacher'],
+        '--out', tmp_path / 'out',
+    )  # fmt: skip
     assert done.returncode == 2 and 'Traceback' not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: checkpoint='gone.pth' does not exist;")
@@ -118,5 +121,5 @@ def test_refusal_in_one_sentence(files, tmp_path):
 
 
 def test_usage():
-    done = run(LAKD, 'x', '--grid', 0)
+    done = call_tool('tools/analyze.py', LAKD, 'x', '--grid', 0)
     assert done.returncode == 2 and 'usage:' in done.stderr

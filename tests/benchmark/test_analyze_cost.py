@@ -8,6 +8,7 @@ import sys
 import pandas
 import pytest
 from conftest import ROOT
+from fork_server import call_tool
 
 KD = 'configs/kd/kd_resnet20_resnet8_1xb64_digits.py'
 ALONE = 'configs/teachers/resnet8_1xb64_digits.py'
@@ -100,7 +101,8 @@ def test_measurements(measured):
 
 def test_refusal_comes_at_once_and_in_one_sentence(tmp_path):
     data = 'configs/_base_/datasets/digits_bs64.py'
-    done = run(ALONE, data, '--out', tmp_path / 'out')
+    out = tmp_path / 'out'
+    done = call_tool('tools/analyze_cost.py', ALONE, data, '--out', out)
     assert done.returncode == 2
     assert 'Traceback' not in done.stderr
     last = done.stderr.strip().splitlines()[-1]
@@ -108,12 +110,12 @@ def test_refusal_comes_at_once_and_in_one_sentence(tmp_path):
         f"error: The config '{data}' trains nothing, since it lacks model, "
         f'train_cfg, optim_wrapper; give one that tools/train.py takes.'
     )
-    assert not (tmp_path / 'out').exists()
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
     'arguments', [[ALONE, '--rounds', 0], [ALONE, '--image-size', 8], []]
 )
 def test_usage(arguments):
-    done = run(*arguments)
+    done = call_tool('tools/analyze_cost.py', *arguments)
     assert done.returncode == 2 and 'usage:' in done.stderr

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from conftest import ROOT
+from fork_server import call_tool
 from mmengine.config import Config
 
 from mmrazor_lakd import SettingError
@@ -22,20 +23,7 @@ from mmrazor_lakd.config_writer import (
 
 CONFIGS = ROOT / 'configs'
 PAIR = 'vgg13_vgg8_1xb64_cifar100'
-ENV = {**os.environ, 'PYTHONPATH': str(ROOT)}
-
-
-def command(*args, cwd):
-    """Call the tool; what it ends with, and its last line."""
-    done = subprocess.run(
-        [sys.executable, ROOT / 'tools/make_config.py', *args],
-        cwd=cwd,
-        env=ENV,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return done.returncode, done.stdout.splitlines()[-1]
+TOOL = ROOT / 'tools' / 'make_config.py'
 
 
 def test_a_config_is_what_a_person_would_write():
@@ -55,17 +43,28 @@ def test_the_command_writes_anywhere_and_replaces_nothing(tmp_path):
     (tmp_path / 'link').symlink_to(tmp_path / 'a', target_is_directory=True)
     (tmp_path / 'a').mkdir()
     args = ('--method', 'ofd', '--pair', PAIR, '--out', 'link/mine.py')
-    code, line = command(*args, cwd=tmp_path)
-    assert (code, line) == (0, 'python tools/train.py link/mine.py')
+    done = subprocess.run(
+        [sys.executable, TOOL, *args],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 0
+    last = done.stdout.splitlines()[-1]
+    assert last == 'python tools/train.py link/mine.py'
     mine = tmp_path / 'a' / 'mine.py'
     cfg = Config.fromfile(mine)
     assert cfg.model.distiller.distill_losses.loss_ofd.loss_weight == 1.0
-    assert command(*args, cwd=tmp_path)[0] == 0  # the same text
+    done = call_tool(TOOL, *args, cwd=tmp_path)
+    assert done.returncode == 0  # the same text
     mine.write_text('changed = True\n')
-    code, line = command(*args, cwd=tmp_path)
-    assert code == 2 and 'add --overwrite to replace it' in line
+    done = call_tool(TOOL, *args, cwd=tmp_path)
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 2 and 'add --overwrite to replace it' in last
     assert mine.read_text() == 'changed = True\n'
-    assert command(*args, '--overwrite', cwd=tmp_path)[0] == 0
+    done = call_tool(TOOL, *args, '--overwrite', cwd=tmp_path)
+    assert done.returncode == 0
     assert Config.fromfile(mine).model == cfg.model
 
 

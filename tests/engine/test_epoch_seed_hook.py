@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from conftest import ROOT
-from mmengine.config import Config
+from conftest import ROOT, read_config
 from mmengine.runner import Runner
 
 from mmrazor_lakd.engine.numbered_batches import mix_seed
@@ -16,7 +15,7 @@ def train(tmp_path):
     """Train with CRD, whose bank draws random numbers too."""
 
     def _train(folder, **options):
-        cfg = Config.fromfile(
+        cfg = read_config(
             ROOT / 'configs/crd/crd_resnet20_resnet8_1xb64_digits.py'
         )
         cfg.work_dir = str(tmp_path / folder)

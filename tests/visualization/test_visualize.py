@@ -11,6 +11,7 @@ import pytest
 import torch
 from bad_images import write_bad, write_good
 from conftest import ROOT, classifier
+from fork_server import call_tool
 from mmpretrain.registry import MODELS
 from rich.console import Console
 from slow_maps import features_of, slow_correlation, slow_ndam
@@ -192,13 +193,14 @@ def test_own_images(models, tmp_path):
     plain = tmp_path / 'second' / 'plain.png'
     plain.write_bytes((images / 'plain.png').read_bytes())
     out = tmp_path / 'out'
-    done = run(
-        KD, folder / 'kd.pth', images, tmp_path / 'nothing', plain,
-        images / 'notes.md', images / 'named wrongly.dat', '--overview', 3,
-        '--teacher', folder / 'teacher.pth', '--out', out,
+    done = call_tool(
+        'tools/visualize.py', KD, folder / 'kd.pth', images,
+        tmp_path / 'nothing', plain, images / 'notes.md',
+        images / 'named wrongly.dat', '--overview', 3, '--out', out,
+        '--teacher', folder / 'teacher.pth', env={'COLUMNS': '200'},
     )  # fmt: skip
-    assert done.returncode == 1, done.stdout[-3000:]
-    assert 'Traceback' not in done.stdout
+    assert done.returncode == 1, done.stderr[-3000:]
+    assert 'Traceback' not in done.stdout + done.stderr
     said = ' '.join(done.stdout.split())
     for name, reason in bad.items():
         assert f'{images / name} {reason}' in said
@@ -222,10 +224,11 @@ def test_refusal(models, tmp_path):
     out = tmp_path / 'out'
     module = 'backbone.layer1.preakt'
     lakd = models[0] / 'lakd.pth'
-    done = run(LAKD, lakd, '--modules', module, '--out', out)
-    assert done.returncode == 2, done.stdout[-3000:]
-    assert 'Traceback' not in done.stdout
-    last = done.stdout.strip().splitlines()[-1]
+    arguments = LAKD, lakd, '--modules', module, '--out', out
+    done = call_tool('tools/visualize.py', *arguments)
+    assert done.returncode == 2, done.stderr[-3000:]
+    assert 'Traceback' not in done.stdout + done.stderr
+    last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(
         f"error: --modules: the teacher has no module '{module}'; "
         f'the nearest names are: backbone.layer1.preact'
@@ -263,7 +266,8 @@ def test_further_refusals(models, tmp_path, monkeypatch):
 
 
 def test_usage():
-    done = run(LAKD, 'a.pth', 'b.png', '--indices', '1')
-    assert done.returncode == 2 and 'usage:' in done.stdout
-    done = run(LAKD, 'a.pth', '--compare', 'b.pth', 'b.png')
-    assert done.returncode == 2 and "--compare has 'b.png'" in done.stdout
+    tool = 'tools/visualize.py'
+    done = call_tool(tool, LAKD, 'a.pth', 'b.png', '--indices', '1')
+    assert done.returncode == 2 and 'usage:' in done.stderr
+    done = call_tool(tool, LAKD, 'a.pth', '--compare', 'b.pth', 'b.png')
+    assert done.returncode == 2 and "--compare has 'b.png'" in done.stderr

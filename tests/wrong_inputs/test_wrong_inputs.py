@@ -9,6 +9,7 @@ import os
 import platform
 import re
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ import wrong_names
 import wrong_tools
 import wrong_values
 from conftest import ROOT
-from fork_server import Ended, ForkServer
+from fork_server import call_tool
 from inputs import BASES, RIGHT, SHORT, Wrong, short_training
 from made_files import add_trained, make_files
 
@@ -74,26 +75,25 @@ def tools(tmp_path_factory):
 
 
 class Tools:
-    """The tools, and files for them; the first use takes seconds."""
+    """The tools, and files for them."""
 
     def __init__(self, tmp_path_factory) -> None:
         self.folder = tmp_path_factory.mktemp('wrong')
-        self.server = ForkServer()
         make_files(self.folder)
         self.trained = {
             base: self.folder / f'trained_{base}' for base in ('plain', 'lakd')
         }
         for base in self.trained:
             ended = self.train(base)
-            assert ended.status == 0, ended.err[-3000:]
+            assert ended.returncode == 0, ended.stderr[-3000:]
         add_trained(self.folder, self.trained)
 
-    def train(self, base: str) -> Ended:
+    def train(self, base: str) -> CompletedProcess:
         """Run a right training of one iteration."""
         work = self.folder / f'trained_{base}'
         return self._run('train.py', short_training(base), work, {})
 
-    def run(self, name: str, wrong: Wrong) -> Ended:
+    def run(self, name: str, wrong: Wrong) -> CompletedProcess:
         """Run an input, in a folder of its own."""
         work = self.folder / 'work' / re.sub(r'\W+', '_', name)
         if wrong.text:
@@ -103,10 +103,11 @@ class Tools:
             (work / 'config.py').write_text(self._fill(wrong.text, work))
         return self._run(wrong.tool, wrong.args, work, wrong.env)
 
-    def _run(self, tool, args, work: Path, env) -> Ended:
+    def _run(self, tool, args, work: Path, env) -> CompletedProcess:
         args = [self._fill(argument, work) for argument in args]
-        ended = self.server.run(tool, args, env)
-        return ended._replace(err=self._shorten(ended.err, work))
+        ended = call_tool(f'tools/{tool}', *args, env=env)
+        ended.stderr = self._shorten(ended.stderr, work)
+        return ended
 
     def _fill(self, text: str, work: Path) -> str:
         folders = dict(
@@ -124,12 +125,12 @@ class Tools:
         return re.sub(r'(\.pyx?), line \d+\)', r'\1)', text)  # of a program
 
 
-def sentence_of(ended: Ended, wrong: Wrong) -> str:
+def sentence_of(ended: CompletedProcess, wrong: Wrong) -> str:
     """Check how a wrong input ended; return the sentence."""
-    lines = [line for line in ended.err.splitlines() if 'error: ' in line]
-    assert ended.status == 2, ended
-    assert 'Traceback' not in ended.out + ended.err, ended.err[-3000:]
-    assert len(lines) == 1, ended.err[-3000:]
+    lines = [line for line in ended.stderr.splitlines() if 'error: ' in line]
+    assert ended.returncode == 2, ended
+    assert 'Traceback' not in ended.stdout + ended.stderr, ended.stderr[-3000:]
+    assert len(lines) == 1, ended.stderr[-3000:]
     for word in wrong.words:
         assert word in lines[0], (word, lines[0])
     return lines[0].partition('error: ')[2]
@@ -169,7 +170,7 @@ def test_right_trainings(tools, base):
     """The inputs that the wrong ones start from are right."""
     if base not in tools.trained:
         ended = tools.train(base)
-        assert ended.status == 0, ended.err[-3000:]
+        assert ended.returncode == 0, ended.stderr[-3000:]
     assert (tools.folder / f'trained_{base}' / 'epoch_1.pth').is_file()
 
 
@@ -180,7 +181,7 @@ def test_right_trainings(tools, base):
 )
 def test_right_calls(tools, right):
     ended = tools.run(f'right {right.tool}', right)
-    assert ended.status == 0, ended.err[-3000:]
+    assert ended.returncode == 0, ended.stderr[-3000:]
 
 
 @pytest.mark.parametrize('name, wrong', SAMPLE, ids=[n for n, _ in SAMPLE])
@@ -193,9 +194,9 @@ def test_some_wrong_inputs(tools, name, wrong):
 def test_debug_shows_the_traceback(tools):
     wrong = wrong_names.NAMES[0]
     ended = tools.run('debug', wrong._replace(args=[*wrong.args, '--debug']))
-    assert ended.status == 2
-    assert 'Traceback (most recent call last)' in ended.err
-    assert ended.err.splitlines()[-1].startswith('error: --cfg-options')
+    assert ended.returncode == 2
+    assert 'Traceback (most recent call last)' in ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith('error: --cfg-options')
 
 
 @SLOW
