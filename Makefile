@@ -5,6 +5,7 @@ LOCK ?= requirements/lock.txt
 # Only for the first set-up; python3.11 or else a python3 that is newer.
 PYTHON ?=
 # A file's tests share fixtures and ports, so that each stays in one process.
+# Reordered, those of the fewest tests would run last: the longest trainings.
 TEST_PROCESSES ?= 2
 # More options for the command: make test ARGS='-k ndam -x'
 ARGS ?=
@@ -77,7 +78,7 @@ demo: venv
 
 test: venv
 	@'$(VENV)/bin/python' -m pytest -m 'not slow' \
-	    -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
+	    -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 smoke: venv
 	@'$(VENV)/bin/python' tools/benchmark.py smoke --jobs 2 $(ARGS)

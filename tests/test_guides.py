@@ -7,8 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from conftest import total
-from mmengine.config import Config
+from conftest import read_config, total
 from mmengine.runner import Runner
 from mmpretrain.structures import DataSample
 from own_distillation import train_project
@@ -34,7 +33,7 @@ def blocks(page):
 
 def loss_of(path, work_dir, size):
     """Build a config's algorithm as training does; its loss of two images."""
-    cfg = Config.fromfile(path)
+    cfg = read_config(path)
     cfg.work_dir = str(work_dir)
     cfg.get('default_hooks', {}).pop('teacher_accuracy', None)
     model = Runner.from_cfg(cfg).model

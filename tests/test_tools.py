@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT, classifier
+from fork_server import call_tool
 from mmpretrain.registry import MODELS
 
 TEACHER = 'configs/teachers/resnet20_1xb64_digits.py'
@@ -48,12 +49,11 @@ def run(tool, *args):
 
 def refused(tool, *args):
     """Run a tool that must refuse; return its one sentence."""
-    process = start(tool, *args)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 2, output[-3000:]
-    assert 'Traceback' not in output
-    last = output.strip().splitlines()[-1]
-    assert last.startswith('error: '), output[-3000:]
+    done = call_tool(f'tools/{tool}', *args)
+    assert done.returncode == 2, done.stderr[-3000:]
+    assert 'Traceback' not in done.stdout + done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith('error: '), done.stderr[-3000:]
     return last
 
 
@@ -180,7 +180,7 @@ def test_refusals(tmp_path, teacher):
 
 
 def test_help_names_every_option():
-    help_text = run('train.py', '--help')
+    help_text = call_tool('tools/train.py', '--help').stdout
     for option in (
         '--work-dir', '--resume', '--amp', '--no-validate',
         '--auto-scale-lr', '--cfg-options', '--launcher',

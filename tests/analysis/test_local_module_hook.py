@@ -5,8 +5,7 @@ import json
 import cv2
 import pytest
 import torch
-from conftest import ROOT
-from mmengine.config import Config
+from conftest import ROOT, read_config
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
@@ -32,7 +31,7 @@ def train(tmp_path):
 
     def _train(config, hook=HOOK, besides=(), **options):
         count[0] += 1
-        cfg = Config.fromfile(ROOT / 'configs' / config)
+        cfg = read_config(ROOT / 'configs' / config)
         cfg.work_dir = str(tmp_path / str(count[0]))
         cfg.experiment_name = f'{tmp_path.name}_{count[0]}'
         if 'teacher' in cfg.model:

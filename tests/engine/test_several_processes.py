@@ -142,7 +142,8 @@ def test_one_process_of_dist_train_is_train(teacher, tmp_path):
     """Bit by bit, with all of the config as it is shipped."""
     options = [
         f'model.teacher_ckpt={teacher}',
-        'train_dataloader.dataset.indices=640',
+        'train_dataloader.dataset.indices=192',
+        'val_dataloader.dataset.indices=64',
         'train_cfg.max_epochs=2',
     ]
     tools = {

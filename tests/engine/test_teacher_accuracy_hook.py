@@ -3,8 +3,7 @@
 import re
 
 import pytest
-from conftest import LOCAL_MODULES, ROOT
-from mmengine.config import Config
+from conftest import LOCAL_MODULES, ROOT, read_config
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
@@ -14,7 +13,7 @@ KD = ROOT / 'configs/kd/kd_resnet20_resnet8_1xb64_digits.py'
 @pytest.fixture
 def train(tmp_path):
     def _train(**options):
-        cfg = Config.fromfile(KD)
+        cfg = read_config(KD)
         cfg.work_dir = str(tmp_path)
         cfg.experiment_name = f'{tmp_path.name}_{len(options)}'
         cfg.model.teacher_ckpt = None

@@ -4,8 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import ROOT, classifier
-from mmengine.config import Config
+from conftest import ROOT, classifier, read_config
 from mmengine.registry import METRICS
 from mmengine.runner import Runner, save_checkpoint
 from mmpretrain.registry import METRICS as OF_MMPRETRAIN
@@ -30,7 +29,7 @@ def runner(tmp_path):
         save_checkpoint(dict(state_dict=teacher.state_dict()), str(path))
         shown = PAGE.read_text().split('```python\n')[1].split('```')[0]
         (tmp_path / 'config.py').write_text(f"_base_ = '{LAKD}'\n{shown}")
-        cfg = Config.fromfile(tmp_path / 'config.py')
+        cfg = read_config(tmp_path / 'config.py')
         cfg.work_dir = str(tmp_path / 'work_dir')
         cfg.experiment_name = f'{tmp_path.name}_{len(options)}'
         cfg.merge_from_dict(
