@@ -72,7 +72,7 @@ def test_use_of_the_student(tmp_path, monkeypatch):
     config = write_distillation(tmp_path, test=20)
     checkpoint = str(train_project(config))
     monkeypatch.chdir(tmp_path)
-    found = read_student(Config.fromfile(config), checkpoint)
+    found = read_student(read_config(config), checkpoint)
     write_student(found, Path('student.pth')).rename('student-1a2b3c4d.pth')
     next(Path('test').glob('*/*.png')).rename('image.png')
     infer, tuned, runtime = blocks('user_guides/use_student.md')
@@ -81,7 +81,7 @@ def test_use_of_the_student(tmp_path, monkeypatch):
     assert names['maps'][0].shape == (32, 4, 4)
 
     Path('tuned.py').write_text(tuned)
-    cfg = Config.fromfile('tuned.py')
+    cfg = read_config('tuned.py')
     cfg.work_dir = 'tuned'
     runner = Runner.from_cfg(cfg)
     runner.call_hook('before_run')
