@@ -14,19 +14,24 @@ import pandas
 import pytest
 import torch
 from conftest import ROOT
+from fork_server import call_tool
 
 SUITE = 'tests/benchmark/tiny_suite.py'
 # Part of it, and so a report with empty cells.
 PART = ('--seeds', 0, '--methods', 'KD', 'LAKD, no cuts')
-ENV = dict(os.environ, PYTHONPATH=str(ROOT), COLUMNS='160')
+WIDE = {'COLUMNS': '160'}
 
 
-def start(folder, *arguments, suite=SUITE):
-    command = ['tools/benchmark.py', suite, '--work-dir', folder, *arguments]
+def command(folder, *arguments, suite=SUITE):
+    return ['tools/benchmark.py', suite, '--work-dir', folder, *arguments]
+
+
+def start(*arguments):
+    """Start the tool anew, as a user does."""
     return subprocess.Popen(
-        [sys.executable, *map(str, command)],
+        [sys.executable, *map(str, command(*arguments))],
         cwd=ROOT,
-        env=ENV,
+        env=dict(os.environ, PYTHONPATH=str(ROOT), **WIDE),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -34,18 +39,19 @@ def start(folder, *arguments, suite=SUITE):
     )
 
 
-def run(*arguments, suite=SUITE):
-    process = start(*arguments, suite=suite)
-    out, err = process.communicate(timeout=600)
-    return process.returncode, out, err
+def run(*arguments, **kwargs):
+    """Run the tool; the trainings that it starts do start anew."""
+    done = call_tool(*command(*arguments, **kwargs), env=WIDE, timeout=600)
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory):
     """The suite's first seed, trained without a stop."""
     folder = tmp_path_factory.mktemp('unbroken')
-    code, out, err = run(folder, *PART, '--jobs', 2)
-    assert code == 0, err
+    process = start(folder, *PART, '--jobs', 2)
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
     return folder, out
 
 
