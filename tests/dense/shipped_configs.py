@@ -11,6 +11,7 @@ They are read with mmpretrain in its place. Configs of mmdet3d are left out.
 """
 
 import importlib
+import re
 import sys
 import tempfile
 import warnings
@@ -100,7 +101,7 @@ def make_batch(package: str, size: int, count: int = 2) -> dict:
             from mmpretrain.structures import DataSample
 
             sample = DataSample(metainfo=shape).set_gt_label(index)
-            sample.sample_idx = index  # for CRD
+            sample.sample_idx = torch.tensor(index)  # for CRD
             sample.contrast_sample_idxs = torch.arange(16)
         samples.append(sample)
     return dict(inputs=images, data_samples=samples)
@@ -136,6 +137,8 @@ def reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     text = ' '.join(str(error).split())
+    # The machine's folders say nothing.
+    text = re.sub(r'/\S*/(\.mim/configs|site-packages|_base_)/', r'\1/', text)
     return f'{type(error).__name__}: {text[:160]}'.replace('|', '/')
 
 
