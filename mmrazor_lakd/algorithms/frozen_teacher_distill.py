@@ -401,8 +401,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self, images: torch.Tensor, data_samples: Optional[List]
     ) -> None:
         """Speed up both networks, once, without changing their maps."""
-        # MMEngine's compile=... replaces this method of the model.
-        if 'train_step' in vars(self):
+        # MMEngine's compile=... replaces this method by a compiled one.
+        step = vars(self).get('train_step')
+        if hasattr(step, '_torchdynamo_orig_callable'):
             raise SettingError(
                 'compile=... compiles the whole training step, which '
                 'recorders, boundaries and the fusion of the teacher break '
