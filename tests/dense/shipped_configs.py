@@ -102,7 +102,7 @@ def make_batch(package: str, size: int, count: int = 2) -> dict:
 
             sample = DataSample(metainfo=shape).set_gt_label(index)
             sample.sample_idx = torch.tensor(index)  # for CRD
-            sample.contrast_sample_idxs = torch.arange(16)
+            sample.contrast_sample_idxs = torch.arange(16385)
         samples.append(sample)
     return dict(inputs=images, data_samples=samples)
 
