@@ -170,6 +170,11 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 f'{owner} has teacher_weights={teacher_weights!r} and one '
                 f'teacher; leave them out, or write a list of teachers.'
             )
+        elif isinstance(teacher_ckpt, (list, tuple)):
+            raise SettingError(
+                f'{owner} has teacher_ckpt={teacher_ckpt!r} and one teacher; '
+                f'write one checkpoint, or a list of teachers.'
+            )
         else:
             teacher = teacher_cfgs[0].build()
         try:

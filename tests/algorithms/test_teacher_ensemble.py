@@ -128,6 +128,10 @@ def test_the_memory_is_that_of_one_teacher(build, batch, checkpoints):
             'and one teacher; leave them out',
         ),
         (
+            dict(teacher=classifier(14), teacher_ckpt=['a.pth', 'b.pth']),
+            'and one teacher; write one checkpoint',
+        ),
+        (
             dict(
                 distiller=lakd(
                     [
