@@ -1,25 +1,34 @@
 """What a distillation does to both networks at its first training step."""
 
 from contextlib import contextmanager
-from typing import Iterator, List, Optional
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.logging import print_log
 from mmengine.runner.amp import autocast
 from mmrazor.models.task_modules import (
+    ModuleInputsRecorder,
     ModuleOutputsRecorder,
     RecorderManager,
 )
 from torch import nn
 from torch.backends import cudnn
 
+from ..distillers.activation_checkpointing import checkpoint_blocks
+from ..distillers.stem import check_stem, find_stem, recompute_stem
+from ..errors import SettingError
 from ..losses import check_map
+from ..tracing.autograd_graph import saved_in
 from ..tracing.modules import eval_mode
-from ..tracing.passes import run_model
+from ..tracing.passes import run_model, unchanged
 from ..tracing.recorders import recorded_modules
 from ..tracing.records import tensors_in
+from .teacher_chunks import choose_chunks, same_in_chunks
 from .teacher_fusion.fuse import fuse
 from .teacher_fusion.inplace_relu import find_relus, set_inplace
+
+#: what of a student can be recomputed
+PARTS = ('blocks', 'stem')
 
 
 class Recording:
@@ -99,11 +108,97 @@ def fuse_teacher(
     )
 
 
+def recompute(
+    student: nn.Module,
+    parts: Sequence[str],
+    boundaries: Sequence[str],
+    recording: Recording,
+) -> None:
+    """Let parts of a student be recomputed in the backward pass.
+
+    Args:
+        student (nn.Module): The student.
+        parts (Sequence[str]): ``'blocks'``, ``'stem'``, or both.
+        boundaries (Sequence[str]): Its modules followed by a boundary.
+        recording (Recording): Of the whole student.
+
+    Raises:
+        SettingError: If a part doesn't exist, or can't be recomputed.
+    """
+    if 'stem' in parts:
+        stem = find_stem(student, recording)
+        used = [*boundaries, *recorded_modules(recording.recorders)]
+        check_stem(student, stem, used)
+        recompute_stem(student, stem)
+    if 'blocks' in parts:
+        size = recording.images.shape[-2:]
+        checkpoint_blocks(student, tuple(size), boundaries)
+
+
+def find_chunks(
+    student: nn.Module,
+    cuts: Sequence[str],
+    teacher: Callable,
+    recorders: RecorderManager,
+    images: torch.Tensor,
+    data_samples: Optional[List],
+    wanted: Union[int, str],
+) -> int:
+    """Find into how many parts a batch is split for the teacher.
+
+    Args:
+        student (nn.Module): The student.
+        cuts (Sequence[str]): The modules that it is cut behind.
+        teacher (Callable): Fills the recorders from images and samples.
+        recorders (RecorderManager): The teacher's.
+        images (torch.Tensor): The first batch, (N, C, H, W).
+        data_samples (list, optional): Its samples.
+        wanted (int | str): The number, or ``'auto'``.
+
+    Raises:
+        SettingError: If a number is wanted that changes the records.
+    """
+
+    def first(count: int) -> Tuple[torch.Tensor, Optional[List]]:
+        return images[:count], data_samples and data_samples[:count]
+
+    with _exact():
+        if not same_in_chunks(teacher, recorders, *first(2)):
+            cause = (
+                'what is recorded of the teacher differs between two images '
+                'together and one after the other'
+            )
+            if wanted != 'auto':
+                raise SettingError(
+                    f'teacher_chunks={wanted}, but {cause}; write '
+                    f"teacher_chunks='auto', or 1."
+                )
+            print_log(f'teacher_chunks is 1: {cause}.', logger='current')
+            return 1
+        if isinstance(wanted, int):
+            return wanted
+
+        def run(forget):
+            with unchanged(student):
+                student(*first(1), mode='loss')
+
+        saved = saved_in(student, cuts, run)
+        return choose_chunks(
+            teacher,
+            recorders,
+            *first(1),
+            batch_size=len(images),
+            student_bytes=max(sum(part.values()) for part in saved),
+        )
+
+
 def check_teacher_maps(recorders: RecorderManager) -> None:
     """Raise if a recorded map of the teacher is constant."""
     for recorder in recorders.recorders.values():
-        # not recorders of inputs, a subclass in MMRazor
-        if type(recorder) is ModuleOutputsRecorder:
+        if isinstance(recorder, ModuleOutputsRecorder) and not isinstance(
+            recorder,
+            ModuleInputsRecorder,  # a subclass in MMRazor
+        ):
             for feature in tensors_in(recorder.data_buffer):
                 check_map(feature, f"The teacher's '{recorder.source}'")
 

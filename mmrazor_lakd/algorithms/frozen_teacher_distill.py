@@ -37,11 +37,15 @@ from ..tracing.records import (
     release_records,
 )
 from .first_step import (
+    PARTS,
     Recording,
     check_teacher_maps,
+    find_chunks,
     fuse_teacher,
+    recompute,
     restore_in_place,
 )
+from .teacher_chunks import WholeBatchNeeded, check_chunks, run_in_chunks
 from .teacher_ensemble import build_ensemble, teachers_in
 from .teacher_fusion.fuse import memory_format
 
@@ -101,6 +105,20 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         fuse_teacher (bool): Whether to fold the teacher's batch
             normalisation, to run activations in place, and to compute
             channels last on a CPU. Defaults to True.
+        teacher_chunks (int | str): In how many parts, one after the other, a
+            batch goes through the teacher. Only the recorded maps are kept of
+            each, so that the teacher takes the memory of one part, with the
+            same maps. ``'auto'`` takes as many as keep the teacher from being
+            the peak of a step, and on a CPU as make it fast; it takes one if
+            something needs the whole batch: ``teacher_train_mode``,
+            ``teacher_mode='loss'``, deliveries, or a record that two images
+            alone and together don't agree in. Defaults to ``'auto'``.
+        recompute (list[str]): What of the student is computed again in the
+            backward pass in place of being kept: its ``'blocks'``, see
+            :func:`find_blocks`, of which one is held at a time, and its
+            ``'stem'``, see :mod:`mmrazor_lakd.distillers.stem`. The gradients
+            and running statistics are the same; it costs the time of one more
+            forward pass of them. Defaults to none.
         predict_teacher (bool): Whether predictions also contain the
             teacher's, as ``teacher_score``, (K,), for
             :class:`TeacherAgreement`. It costs the teacher's forward pass,
@@ -127,6 +145,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         teacher_mode: str = 'tensor',
         teacher_train_mode: bool = False,
         fuse_teacher: bool = True,
+        teacher_chunks: Union[int, str] = 'auto',
+        recompute: Sequence[str] = (),
         predict_teacher: bool = False,
         **kwargs,
     ) -> None:
@@ -208,6 +228,16 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.teacher_mode = teacher_mode
         self.fuse_teacher = fuse_teacher
         self.teacher_train_mode = teacher_train_mode
+        check_chunks(teacher_chunks, owner, self._needs_whole_batch())
+        self.teacher_chunks = teacher_chunks
+        if isinstance(recompute, str) or set(recompute) - set(PARTS):
+            raise SettingError(
+                f'{owner} has recompute={recompute!r}; write a list of what '
+                f'the backward pass computes again, of {list(PARTS)}.'
+            )
+        self.recompute = recompute
+        # Their number, once the first step has shown it.
+        self._chunks = 1
         self.predict_teacher = predict_teacher
         # Whether the teacher's weights have been initialised or loaded.
         self._initialised = False
@@ -308,6 +338,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 )
             samples = None if data_samples is None else data_samples[:2]
             self._prepare(batch_inputs[:2], samples)
+            with torch.no_grad():
+                self._chunks = self._choose_chunks(batch_inputs, data_samples)
         self.distiller.set_deliveries_override(False)
         with torch.no_grad(), self.distiller.deliveries:
             self._run_teacher(batch_inputs, data_samples)
@@ -381,16 +413,64 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     def _run_teacher(self, batch_inputs, data_samples) -> None:
         """Fill the teacher's recorders."""
         recorders = self.distiller.teacher_recorders
-        with recording(recorders):
-            if self.teacher_mode == 'loss':
-                self.teacher(batch_inputs, data_samples, mode='loss')
-            else:
-                names = recorded_modules(recorders)
-                run_model(self.teacher, batch_inputs, names, data_samples)
-        check_unchanged(recorders, 'teacher')
+        try:
+            run_in_chunks(
+                self._run_chunk,
+                recorders,
+                batch_inputs,
+                data_samples,
+                self._chunks,
+                contiguous=self._reordered,
+            )
+        except WholeBatchNeeded:
+            raise SettingError(
+                f'{type(self).__name__}: the teacher took {len(batch_inputs)} '
+                f'images in {self._chunks} chunks, and what is recorded of '
+                f'it has no equal part for each image; write teacher_chunks=1.'
+            ) from None
         if self._reordered:
             with record_function('lakd/teacher'):
                 make_contiguous(recorders)
+
+    def _run_chunk(self, images, data_samples) -> None:
+        """Fill the teacher's recorders from some images of the batch."""
+        recorders = self.distiller.teacher_recorders
+        with recording(recorders):
+            if self.teacher_mode == 'loss':
+                self.teacher(images, data_samples, mode='loss')
+            else:
+                names = recorded_modules(recorders)
+                run_model(self.teacher, images, names, data_samples)
+        check_unchanged(recorders, 'teacher')
+
+    def _needs_whole_batch(self) -> Optional[str]:
+        """Name what is known to need the teacher's whole batch at once."""
+        if self.teacher_train_mode:
+            return 'teacher_train_mode=True'
+        if self.teacher_mode == 'loss':
+            return "teacher_mode='loss'"
+        if self.distiller.deliveries.deliveries:
+            return 'student_deliveries or teacher_deliveries of the distiller'
+        return None
+
+    def _boundaries(self) -> List[Dict]:
+        """Return the local modules of a distiller that has some."""
+        return getattr(self.distiller, 'local_modules', [])
+
+    def _choose_chunks(self, images, data_samples) -> int:
+        """Choose into how many parts a batch is split for the teacher."""
+        if self.teacher_chunks == 1 or self._needs_whole_batch():
+            return 1
+        cuts = [e['student'] for e in self._boundaries() if e['isolate']]
+        return find_chunks(
+            self.student,
+            cuts,
+            self._run_chunk,
+            self.distiller.teacher_recorders,
+            images,
+            data_samples,
+            self.teacher_chunks,
+        )
 
     def _student_losses(self, batch_inputs, data_samples) -> Dict:
         """Run the student, and return its losses if they are calculated."""
@@ -420,6 +500,19 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             restore_in_place(
                 self.student,
                 self._in_place,
+                Recording(
+                    self.student,
+                    self.distiller.student_recorders,
+                    images,
+                    data_samples,
+                    whole=True,
+                ),
+            )
+        if self.recompute:
+            recompute(
+                self.student,
+                self.recompute,
+                [e['student'] for e in self._boundaries()],
                 Recording(
                     self.student,
                     self.distiller.student_recorders,

@@ -7,9 +7,10 @@ only in a backward pass of the whole model: it hides the parameters from
 """
 
 import inspect
+from contextlib import contextmanager
 from dis import get_instructions
 from functools import partial
-from typing import Callable, List, Sequence
+from typing import Any, Callable, Iterator, List, Sequence
 
 import torch
 from mmengine.runner import activation_checkpointing
@@ -17,7 +18,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import SettingError
-from ..tracing.records import tensors_in
+from ..tracing.blocks import find_blocks
 
 
 def renew_checkpoints(model: nn.Module) -> None:
@@ -35,11 +36,56 @@ def renew_checkpoints(model: nn.Module) -> None:
     for module in model.modules():
         wrapped = _is_wrapped_by_mmengine(module)
         if wrapped or _checkpoints_itself(module):
-            if hasattr(module, 'with_cp'):
-                module.with_cp = False
-            # A partial of a function, not a closure, so that it can be copied
-            # and pickled with the module.
-            module.forward = partial(_checkpointed, module)
+            checkpoint_module(module)
+
+
+def checkpoint_blocks(
+    model: nn.Module, input_size: Sequence[int], boundaries: Sequence[str]
+) -> None:
+    """Recompute the activations of each block in the backward pass.
+
+    Not of one that a boundary follows: its backward pass comes at once, and
+    needs all that it would save.
+
+    Args:
+        model (nn.Module): The student.
+        input_size (Sequence[int]): Height and width of the images.
+        boundaries (Sequence[str]): Modules followed by a boundary.
+
+    Raises:
+        SettingError: If there are no blocks, or a boundary lies in one.
+    """
+    blocks = find_blocks(model, 'student', input_size)
+    if not blocks:
+        raise SettingError(
+            f"recompute has 'blocks', but {type(model).__name__} has none: "
+            f'items of an nn.Sequential or nn.ModuleList in the backbone; '
+            f'write with_cp=True, if its layers take that.'
+        )
+    modules = dict(model.named_modules())
+    done = set(renewed(model))
+    # The last block within each boundary's module, or that module itself.
+    ends = {
+        name: block.name
+        for block in blocks
+        for name in boundaries
+        if f'{block.name}.'.startswith(f'{name}.')
+    }
+    for block in blocks:
+        # Nor around one that is recomputed already.
+        known = any(f'{name}.'.startswith(f'{block.name}.') for name in done)
+        if not known and block.name not in ends.values():
+            checkpoint_module(modules[block.name])
+    check_inside(model, boundaries)
+
+
+def checkpoint_module(module: nn.Module) -> None:
+    """Recompute a module's activations in the backward pass."""
+    if hasattr(module, 'with_cp'):
+        module.with_cp = False
+    # A partial of a function, not a closure, so that it can be copied
+    # and pickled with the module.
+    module.forward = partial(_checkpointed, module)
 
 
 def check_inside(model: nn.Module, names: Sequence[str]) -> None:
@@ -75,16 +121,58 @@ def renewed(model: nn.Module) -> List[str]:
 
 
 def _checkpointed(module: nn.Module, *args, **kwargs):
-    """Run a module's own forward, saving only its inputs for backward.
-
-    As in mmpretrain, only if an input has a graph; after a cut none has.
-    """
+    """Run a module's own forward, saving only its inputs for backward."""
     forward: Callable = partial(type(module).forward, module)
-    if torch.is_grad_enabled() and any(
-        tensor.requires_grad for tensor in tensors_in([args, kwargs])
-    ):
-        forward = partial(checkpoint, forward, use_reentrant=False)
+    if torch.is_grad_enabled():
+        forward = partial(
+            checkpoint, RunTwice(module, forward), use_reentrant=False
+        )
     return forward(*args, **kwargs)
+
+
+class RunTwice:
+    """A forward pass whose repetition leaves running statistics alone.
+
+    Args:
+        module (nn.Module): What it runs.
+        forward (Callable): How.
+    """
+
+    def __init__(self, module: nn.Module, forward: Callable) -> None:
+        self._module = module
+        self._forward = forward
+        self._ran = False
+
+    def __call__(self, *args, **kwargs) -> Any:
+        """Run it; from the second time on without the statistics."""
+        if not self._ran:
+            self._ran = True
+            return self._forward(*args, **kwargs)
+        with kept_statistics(self._module):
+            return self._forward(*args, **kwargs)
+
+
+@contextmanager
+def kept_statistics(module: nn.Module) -> Iterator[None]:
+    """Keep a module's batch normalisation from updating its statistics."""
+    norms = [
+        norm
+        for norm in module.modules()
+        if getattr(norm, 'running_mean', None) is not None
+        and hasattr(norm, 'momentum')
+    ]
+    momenta = [norm.momentum for norm in norms]
+    counts = [getattr(norm, 'num_batches_tracked', None) for norm in norms]
+    counted = [(c, c.clone()) for c in counts if c is not None]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta):
+            norm.momentum = momentum
+        for count, before in counted:
+            count.copy_(before)
 
 
 def _checkpoints_itself(module: nn.Module) -> bool:

@@ -108,6 +108,10 @@ class LAKDDistiller(FeatureDistiller):
             The gradients are the same either way. A module keeps its
             activations if one of the stock ``distill_losses`` uses them, or
             if maps inside it are taught without a cut. Defaults to True.
+        half_maps (bool): Whether the teacher's maps wait for their boundaries
+            in bfloat16, which halves them in a float32 training. The losses
+            then see them rounded. Not together with ``feed``. Defaults to
+            False.
         kwargs: Arguments of :class:`FeatureDistiller`, such as
             ``distill_losses``, ``connectors`` and ``input_size``.
 
@@ -146,6 +150,7 @@ class LAKDDistiller(FeatureDistiller):
         progressive: Optional[Dict] = None,
         feed: Union[str, Dict] = 'student',
         early_backward: bool = True,
+        half_maps: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -166,10 +171,21 @@ class LAKDDistiller(FeatureDistiller):
         )
         check_options(
             'LAKDDistiller',
-            dict(self.defaults, early_backward=early_backward),
+            dict(
+                self.defaults,
+                early_backward=early_backward,
+                half_maps=half_maps,
+            ),
         )
         self.curriculum = Curriculum(progressive, feed)
         self.early_backward = early_backward
+        self.half_maps = half_maps
+        if half_maps and self.curriculum.feeds:
+            raise SettingError(
+                f'LAKDDistiller has half_maps=True and feed={feed!r}, which '
+                f"would pass rounded maps on; write feed='student', or leave "
+                f'half_maps out.'
+            )
         self.teachings = nn.ModuleList()
         # The modules followed by a boundary.
         self._names: List[str] = []
@@ -213,7 +229,12 @@ class LAKDDistiller(FeatureDistiller):
         )
         for index, entry in enumerate(self.local_modules):
             teaching = LocalTeaching(
-                entry, index, shapes[index], classes, self.curriculum.feeds
+                entry,
+                index,
+                shapes[index],
+                classes,
+                self.curriculum.feeds,
+                self.half_maps,
             )
             if self.input_size is not None:
                 # The larger size, since a connector may resize a map to it.
@@ -279,6 +300,10 @@ class LAKDDistiller(FeatureDistiller):
         """Compute a module's loss, and return the output to pass on."""
         step = self._current_step()
         if step is None:
+            if self.training and self.teachings:  # tried before the first step
+                tensor = map_tensor(output)
+                if tensor is not None and tensor.dim() == 4:
+                    self.teachings[index].note_size(tensor.shape[-2:])
             return None
         step.arrive(index, module)
         name = f'module{index + 1}'

@@ -29,7 +29,7 @@ class Shapes(NamedTuple):
     teacher_image: Tuple[int, ...]
 
 
-SWITCHES = ('isolate', 'early_backward')
+SWITCHES = ('isolate', 'early_backward', 'half_maps')
 PARTS = ('connector', 'feature_loss', 'attention_loss', 'classifier_loss')
 NAMES = ('student', 'teacher')
 ENTRY_KEYS = {*NAMES, 'isolate', *PARTS}

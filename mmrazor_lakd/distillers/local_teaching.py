@@ -21,6 +21,7 @@ from .builders import build_connector, build_part
 from .class_counts import check_counts, unwrapped
 from .curriculum import mixture
 from .early_backward import EarlyBackward
+from .kept_maps import KeptMapRecorder
 from .local_modules import Shapes
 
 # Losses between two maps; the third kind takes only the student's.
@@ -38,6 +39,8 @@ class LocalTeaching(nn.Module):
         classes (tuple[int, int]): Numbers of classes of both networks; None
             if unknown.
         feeds (bool): Whether :meth:`pass_on` will be called.
+        half_maps (bool): Whether the teacher's map is kept in bfloat16.
+            Defaults to False.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class LocalTeaching(nn.Module):
         shapes: Shapes,
         classes: Tuple[Optional[int], Optional[int]],
         feeds: bool,
+        half_maps: bool = False,
     ) -> None:
         super().__init__()
         s_shape, t_shape = shapes[:2]
@@ -61,6 +65,8 @@ class LocalTeaching(nn.Module):
         # No user's recorder can have this name: a dict() in a config takes
         # Python identifiers only.
         self.t_map = f'module{index + 1}.teacher'
+        self.kept = KeptMapRecorder(self.t_source, half_maps)
+        self.note_size(s_shape[-2:], t_shape[-2:])
         # A learned connector that no loss uses would get no gradient.
         self.connector = nn.Identity()
         if self.compares_maps:
@@ -151,14 +157,27 @@ class LocalTeaching(nn.Module):
                 ``head``, and there is none.
         """
         if self.compares_maps or self.feeds:
-            recorders.recorders[self.t_map] = ModuleOutputsRecorder(
-                self.t_source
-            )
+            recorders.recorders[self.t_map] = self.kept
         if self.classifies:
             find_modules(teacher, ['head'], 'teacher', 'classifier_loss')
             recorders.recorders['head.logits'] = ModuleOutputsRecorder('head')
             # The inputs of the whole teacher: images and data samples.
             recorders.recorders['model.inputs'] = ModuleInputsRecorder('')
+
+    def note_size(
+        self, size: Tuple[int, ...], t_size: Optional[Tuple[int, ...]] = None
+    ) -> None:
+        """Note at which size the maps are compared.
+
+        Args:
+            size (tuple[int, int]): Height and width of the student's map.
+            t_size (tuple[int, int], optional): Of the teacher's. Defaults to
+                None: of its last map.
+        """
+        t_size = t_size or self.kept.size
+        if t_size is not None:
+            # Compare at the smaller size: the smaller has no more detail.
+            self.kept.note_compared(t_size, tuple(map(min, size, t_size)))
 
     def forward(
         self,
@@ -188,7 +207,7 @@ class LocalTeaching(nn.Module):
             if not self.feeds:
                 recorder.reset_data_buffer()
             s_feature = self.connector(feature)
-            # Compare at the smaller size: the smaller map has no more detail.
+            self.note_size(s_feature.shape[-2:])
             size = tuple(map(min, s_feature.shape[-2:], t_feature.shape[-2:]))
             if not self._windows_checked:
                 self.check_windows(size)

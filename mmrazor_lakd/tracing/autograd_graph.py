@@ -21,7 +21,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from .dry_run import find_pass
 from .modules import forward_hooks
 from .passes import run_model, run_training_losses, unchanged
-from .records import tensors_in
+from .records import storage_of, tensors_in
 from .token_maps import map_tensor, with_tensor
 
 # A tensor in the graph: the index of the node that produced it, and which of
@@ -207,13 +207,35 @@ def saved_bytes(
         input_size (int | tuple, optional): As in :func:`dry_run`.
 
     Returns:
+        list[dict]: See :func:`saved_in`; the image is included.
+    """
+    image, _ = find_pass(model, role, input_size, FEATURES)
+    return saved_in(
+        model, names, lambda forget: _run_to_the_end(model, image, forget)
+    )
+
+
+def saved_in(
+    model: nn.Module,
+    names: Sequence[str],
+    run: Callable[[Callable[[], None]], Any],
+) -> List[Dict[int, int]]:
+    """Measure what autograd saves for the backward pass of a run.
+
+    Args:
+        model (nn.Module): The model.
+        names (Sequence[str]): Modules that run once, in execution order.
+        run (Callable): Runs it. It gets a function to call before each
+            attempt but the first.
+
+    Returns:
         list[dict]: The storages (address: bytes) saved between the end of
         the previous module and the end of each module, then those saved after
         the last one. A storage saved several times is in several dicts.
-        Parameters and buffers are left out; the image is included.
+        Parameters and buffers are left out.
     """
     address = {
-        _storage(tensor).data_ptr()
+        storage_of(tensor).data_ptr()
         for tensors in (model.parameters(), model.buffers())
         for tensor in tensors
     }
@@ -221,13 +243,12 @@ def saved_bytes(
     kept = []  # so that no address is used twice
 
     def pack(tensor):
-        storage = _storage(tensor)
+        storage = storage_of(tensor)
         kept.append(storage)
         if storage.data_ptr() not in address:
             saved[-1][storage.data_ptr()] = storage.nbytes()
         # No backward pass will need the tensor.
 
-    image, _ = find_pass(model, role, input_size, FEATURES)
     known = dict(model.named_modules())
     hooks = [(known[name], lambda *args: saved.append({})) for name in names]
 
@@ -237,7 +258,7 @@ def saved_bytes(
 
     with forward_hooks(hooks), torch.enable_grad():
         with saved_tensors_hooks(pack, lambda nothing: nothing):
-            _run_to_the_end(model, image, forget)
+            run(forget)
     return saved
 
 
@@ -301,10 +322,3 @@ def _reached_from(leaves: Set[int], sources: List[List[Edge]]) -> List[bool]:
                 reached.add(node)
                 stack.append(node)
     return [node in reached for node in range(len(sources))]
-
-
-def _storage(tensor: torch.Tensor):
-    """Return a tensor's storage, in PyTorch 1.13 as well."""
-    if hasattr(tensor, 'untyped_storage'):
-        return tensor.untyped_storage()
-    return tensor.storage()

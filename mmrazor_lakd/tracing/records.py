@@ -48,6 +48,13 @@ def tensors_in(record) -> List[torch.Tensor]:
     return []
 
 
+def storage_of(tensor: torch.Tensor):
+    """Return a tensor's storage, in PyTorch 1.13 as well."""
+    if hasattr(tensor, 'untyped_storage'):
+        return tensor.untyped_storage()
+    return tensor.storage()
+
+
 def records_in(manager: RecorderManager) -> Set[int]:
     """Return the ids of all records."""
     return {

@@ -45,7 +45,7 @@ def test_it_adds_its_loss_to_the_modules(build, batch, options, type):
     with torch.no_grad():
         t_logits = model.teacher(images.double())
         loss = model.distiller.teachings[0].losses['classifier']
-        expected = loss(taken[0], t_logits, samples)
+        expected = loss(taken[-1], t_logits, samples)
     name = 'distill.module1'
     torch.testing.assert_close(losses[f'{name}.classifier'], expected)
     kinds = [
