@@ -8,7 +8,7 @@ from mmrazor.models.task_modules import ModuleOutputsRecorder
 from ..connectors import match_size
 from ..tracing.token_maps import map_tensor, with_tensor
 
-Size = Tuple[int, ...]
+Size = Tuple[int, int]
 
 
 class KeptMapRecorder(ModuleOutputsRecorder):
@@ -35,7 +35,7 @@ class KeptMapRecorder(ModuleOutputsRecorder):
 
     def note_compared(self, size: Size, compared: Size) -> None:
         """Note at which size a map of some size is compared."""
-        self._compared[tuple(size)] = tuple(compared)
+        self._compared[size] = compared
 
     def forward_hook(self, module, inputs, outputs: Any) -> None:
         """Record the part of the module's output that is needed."""
@@ -49,7 +49,8 @@ class KeptMapRecorder(ModuleOutputsRecorder):
         if tensor is None:
             return output
         if tensor.dim() == 4:
-            self.size = tuple(tensor.shape[-2:])
+            height, width = tensor.shape[-2:]
+            self.size = (height, width)
             compared = self._compared.get(self.size, self.size)
             tensor = match_size(tensor, compared)
         if self.half and tensor.is_floating_point():

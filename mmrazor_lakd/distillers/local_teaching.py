@@ -174,10 +174,11 @@ class LocalTeaching(nn.Module):
             t_size (tuple[int, int], optional): Of the teacher's. Defaults to
                 None: of its last map.
         """
-        t_size = t_size or self.kept.size
-        if t_size is not None:
+        height, width = t_size or self.kept.size or (0, 0)
+        if height:
             # Compare at the smaller size: the smaller has no more detail.
-            self.kept.note_compared(t_size, tuple(map(min, size, t_size)))
+            smaller = (min(height, size[0]), min(width, size[1]))
+            self.kept.note_compared((height, width), smaller)
 
     def forward(
         self,

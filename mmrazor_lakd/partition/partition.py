@@ -1,7 +1,16 @@
 """Choose boundaries automatically, so that memory is balanced."""
 
 from itertools import groupby
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from torch import nn
 
@@ -14,6 +23,7 @@ from .solver import (
     choose_cuts,
     fewest_modules,
     module_peaks,
+    uncut,
     union_bytes,
 )
 
@@ -40,21 +50,28 @@ class Partition(NamedTuple):
 
     Attributes:
         modules (list[LocalModule]): From the input to the output.
+        stage_ends (list[Candidate]): The ends of stages in the last module,
+            whose maps it learns without a cut.
         saved_uncut (int): Bytes that autograd saves for one image if the
             student isn't cut.
         enough (int): The smallest number of modules whose peak is no higher.
     """
 
     modules: List[LocalModule]
+    stage_ends: List[Candidate]
     saved_uncut: int
     enough: int
 
     @property
-    def local_modules(self) -> List[Dict[str, str]]:
+    def local_modules(self) -> List[Dict[str, Any]]:
         """The list that ``LAKDDistiller`` takes."""
-        return [
+        cuts: List[Dict[str, Any]] = [
             dict(student=module.student.name, teacher=module.teacher.name)
             for module in self.modules[:-1]
+        ]
+        return cuts + [
+            dict(student=own.name, teacher=other.name, isolate=False)
+            for own, other, _ in self.stage_ends
         ]
 
     def describe(self) -> str:
@@ -79,20 +96,20 @@ class Partition(NamedTuple):
             ]
             lines.append('  ' + '  '.join(cells))
         lines += self._remarks()
-        lines += [
-            'local_modules=[',
-            *(
-                f"    dict(student='{entry['student']}', "
-                f"teacher='{entry['teacher']}'),"
-                for entry in self.local_modules
-            ),
-            '],',
-        ]
+        lines.append('local_modules=[')
+        for entry in self.local_modules:
+            items = ', '.join(f'{k}={v!r}' for k, v in entry.items())
+            lines.append(f'    dict({items}),')
+        lines.append('],')
         return '\n'.join(lines)
 
     def _remarks(self) -> List[str]:
         """Remark on modules that learn the same map or save no memory."""
         lines = []
+        for own, other, _ in self.stage_ends:
+            lines.append(
+                f'  without a cut, {_show(own)[0]} learns {_show(other)[0]}'
+            )
         taught = enumerate(self.modules[:-1], 1)
         for teacher, group in groupby(taught, lambda item: item[1].teacher):
             numbers = [str(number) for number, _ in group]
@@ -119,18 +136,22 @@ def partition(
     What a module needs is measured in a forward pass of one image (see
     :func:`module_peaks`); the choice of cuts is optimal.
 
+    The ends of stages that lie in the last module are taught as well, without
+    a cut: it is less the number of cuts that costs accuracy than which maps
+    are taught.
+
     Source: ours, after InfoPro (Wang et al., "Revisiting Locally Supervised
     Learning", ICLR 2021), which balances its modules by memory too.
 
     Args:
         student (nn.Module): A model of MMEngine (``mode='tensor'``).
         teacher (nn.Module): Another.
-        num_modules (int): Number of local modules; 1 means no boundary.
+        num_modules (int): Number of local modules; 1 means no cut.
         input_size (int | tuple, optional): Height and width of the training
             images. Defaults to that of :func:`dry_run`.
 
     Returns:
-        Partition: With ``num_modules - 1`` boundaries.
+        Partition: With ``num_modules - 1`` cuts.
 
     Raises:
         SettingError: If ``num_modules`` is not an integer from 1 to what the
@@ -140,20 +161,20 @@ def partition(
         >>> found = partition(student, teacher, num_modules=3)
         >>> found.local_modules
         [{'student': 'backbone.layer1.0', 'teacher': 'backbone.layer1.3'},
-         {'student': 'backbone.layer2.0', 'teacher': 'backbone.layer2.3'}]
+         {'student': 'backbone.layer2.0', 'teacher': 'backbone.layer2.3'},
+         {'student': 'backbone.layer2.2', 'teacher': 'backbone.layer2.8',
+          'isolate': False}]
     """
     if type(num_modules) is not int or num_modules < 1:
         raise SettingError(
             f'LAKDDistiller has num_modules={num_modules!r}; write the number '
             f'of local modules, an integer of at least 1.'
         )
-    candidates: List[Candidate] = []
-    if num_modules > 1:
-        candidates = _candidates(student, teacher, num_modules, input_size)
+    candidates = _candidates(student, teacher, num_modules, input_size)
     names = [candidate.student.name for candidate in candidates]
     saved = union_bytes(saved_bytes(student, names, 'student', input_size))
     cuts = []
-    if candidates:
+    if num_modules > 1:
         cuts = choose_cuts(saved, candidates, num_modules - 1)
     firsts = [0, *(cut + 1 for cut in cuts)]
     lasts = [*cuts, len(candidates)]
@@ -165,6 +186,7 @@ def partition(
             LocalModule(*place, size, peak)
             for place, size, peak in zip(places, sizes, peaks)
         ],
+        stage_ends=uncut(candidates, firsts[-1] - 1),
         saved_uncut=saved[0][-1],
         enough=fewest_modules(saved, candidates, max(peaks)),
     )
@@ -176,6 +198,8 @@ def _candidates(student, teacher, num_modules, input_size) -> List[Candidate]:
     t_blocks = find_blocks(teacher, 'teacher', input_size)
     cuts = [block.name for block in s_blocks if block.can_cut]
     for role, blocks in (('student', cuts), ('teacher', t_blocks)):
+        if not blocks and num_modules == 1:
+            return []
         if not blocks:
             raise SettingError(
                 f'num_modules={num_modules} needs blocks, items of an '

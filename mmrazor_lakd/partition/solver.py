@@ -63,17 +63,28 @@ def module_peaks(
         list[int]: For each module, the bytes for one image when its backward
         pass begins: what autograd has saved, :data:`LOSS_MAPS` maps, and the
         teacher's maps for this boundary and later ones. The last module has
-        only the first of these.
+        only the first of these, and the maps that it learns without a cut,
+        see :func:`uncut`.
     """
     firsts = [0, *(cut + 1 for cut in cuts)]
-    peaks = [saved[firsts[-1]][-1]]
-    kept = 0
+    kept = _uncut_bytes(candidates, firsts[-1] - 1)
+    peaks = [saved[firsts[-1]][-1] + kept]
     following = None
     for first, cut in reversed(list(zip(firsts, cuts))):
         kept += _teacher_bytes(candidates, cut, following)
         peaks.append(saved[first][cut] + _loss_bytes(candidates[cut]) + kept)
         following = cut
     return peaks[::-1]
+
+
+def uncut(candidates: List[Candidate], cut: int) -> List[Candidate]:
+    """Find the stage ends in the last module, which learns them uncut.
+
+    Args:
+        candidates (list[Candidate]): As in :func:`module_peaks`.
+        cut (int): The last cut, -1 for none.
+    """
+    return [place for place in candidates[cut + 1 :] if place.ends_stage]
 
 
 def choose_cuts(
@@ -117,7 +128,7 @@ def fewest_modules(
         limit (int): Bytes that each module may need; some choice of cuts must
             satisfy it.
     """
-    if saved[0][-1] <= limit:
+    if saved[0][-1] + _uncut_bytes(candidates, -1) <= limit:
         return 1
     num_cuts = 1
     while _cuts_within(limit, saved, candidates, num_cuts, False) is None:
@@ -144,8 +155,9 @@ def _cuts_within(
     # bytes of the teacher's maps, and the cuts.
     table: List[Dict[int, Tuple[int, Tuple[int, ...]]]] = []
     for cut in range(len(candidates)):
-        kept = _teacher_bytes(candidates, cut, None)
-        fits = saved[cut + 1][-1] <= limit
+        rest = _uncut_bytes(candidates, cut)
+        kept = _teacher_bytes(candidates, cut, None) + rest
+        fits = saved[cut + 1][-1] + rest <= limit
         table.append({int(ends[cut]): (kept, (cut,))} if fits else {})
     for _ in range(num_cuts - 1):
         longer: List[Dict] = [{} for _ in candidates]
@@ -187,3 +199,11 @@ def _teacher_bytes(
     if following is not None and candidates[following].teacher == teacher:
         return 0
     return teacher.num_bytes
+
+
+def _uncut_bytes(candidates: List[Candidate], cut: int) -> int:
+    """Count the bytes of the maps that are learned without a cut."""
+    maps = {place.teacher for place in uncut(candidates, cut)}
+    if cut >= 0:
+        maps.discard(candidates[cut].teacher)
+    return sum(teacher.num_bytes for teacher in maps)

@@ -130,7 +130,8 @@ def test_modules_are_fed(build, batch, hub, early, feed, share):
             f'backbone.layer{stage}.0'
         ).register_forward_pre_hook(lambda m, x: taken.append(x[0]))
     losses, actual = gradients(model, batch)
-    for ours, expected in zip(taken, inputs):
+    # the last three: an image was tried before the step
+    for ours, expected in zip(taken[-3:], inputs):
         torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-9)
     assert ('distill.student_share' in losses) == (feed != 'student')
     if feed != 'student':

@@ -153,7 +153,8 @@ def test_it_is_released_with_its_module(build, batch):
         for name, _ in model.student.backbone.named_parameters()
         if not name.startswith(('layer2', 'layer3'))
     ]
-    assert alive == [len(module) + 2]  # those of the classifier
+    # with those of the classifier; an image was tried before the step
+    assert alive[-1] == len(module) + 2
     assert losses['distill.module1.loss'].requires_grad
 
 

@@ -62,6 +62,8 @@ def test_the_bytes_of_a_module_are_those_that_a_cut_run_holds(type):
 
     modules = dict(model.named_modules())
     for entry in found.local_modules:
+        if 'isolate' in entry:
+            continue
         modules[entry['student']].register_forward_hook(cut)
     ends.append(model(torch.rand(1, 3, 32, 32), mode='tensor'))
     assert [module.saved for module in found.modules] == [
@@ -104,6 +106,13 @@ def test_no_other_cuts_need_less(frozen, depth, width, num_modules):
             for part in parts[first : last + 1]:
                 storages.update(part)
             later = {places[cut].teacher for cut in cuts if cut >= last}
+            # The last module learns the ends of its stages without a cut.
+            later |= {
+                place.teacher
+                for place in places[firsts[-1] :]
+                if place.ends_stage
+                and place.teacher != places[cuts[-1]].teacher
+            }
             peak = sum(storages.values())
             peak += sum(teacher.num_bytes for teacher in later)
             if last < len(places):
@@ -131,14 +140,16 @@ def test_the_partition_is_the_best_and_says_when_fewer_modules_do():
     for count in range(1, 10):
         found = partition(student, teacher, count)
         assert len(found.modules) == count
-        assert len(found.local_modules) == count - 1
+        uncut = [e for e in found.local_modules if 'isolate' in e]
+        assert len(found.local_modules) - len(uncut) == count - 1
         peaks[count] = max(module.peak for module in found.modules)
         assert found.enough == min(
             k for k in peaks if peaks[k] <= peaks[count]
         )
         said = f'num_modules={found.enough} should' in found.describe()
         assert said == (found.enough < count)
-    assert peaks[1] == found.saved_uncut
+    # and of two stages' ends, learned without a cut
+    assert peaks[1] == found.saved_uncut + (16 * 32**2 + 32 * 16**2) * 4
     assert peaks[2] < peaks[1]
 
 
@@ -231,8 +242,29 @@ def test_the_table_and_its_list():
     pasted = text[text.index('local_modules=') :]
     assert eval(f'dict({pasted})') == dict(local_modules=found.local_modules)
     found = partition(resnet(8), resnet(8), 1)
-    assert found.local_modules == [] and len(found.modules) == 1
+    assert len(found.modules) == 1
+    assert found.local_modules == [
+        dict(student=name, teacher=name, isolate=False)
+        for name in ('backbone.layer1.0', 'backbone.layer2.0')
+    ]
     assert found.modules[0].saved == found.saved_uncut > 0
+    assert partition(perceptron(), resnet(8), 1).local_modules == []
+
+
+def test_stage_ends_in_the_last_module_are_taught_uncut():
+    found = partition(resnet(20), resnet(56), 4)
+    *cuts, end = found.local_modules
+    assert len(cuts) == 3 and all('isolate' not in cut for cut in cuts)
+    assert end == dict(
+        student='backbone.layer2.2',
+        teacher='backbone.layer2.8',
+        isolate=False,
+    )
+    text = found.describe()
+    assert 'without a cut, layer2.2 learns layer2.8' in text
+    assert eval(f'dict({text[text.index("local_modules=") :]})') == dict(
+        local_modules=found.local_modules
+    )
 
 
 @pytest.mark.parametrize('number', [0, -1, True, 2.0, '3', None])

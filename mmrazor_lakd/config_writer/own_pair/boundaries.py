@@ -22,25 +22,12 @@ def choose_boundaries(
         student (OwnNetwork): The student.
         teacher (OwnNetwork): The teacher.
         num_modules (int, optional): Number of modules, each cut off from the
-            next. Defaults to None: two modules, as in ``configs/lakd/``; of
-            the stages behind the cut, the maps are taught without one.
+            next. Defaults to None: two, as in ``configs/lakd/``.
     """
     found = partition(
         student.model, teacher.model, num_modules or 2, student.input_size
     )
-    boundaries: Boundaries = list(found.local_modules)
-    if num_modules is not None:
-        return boundaries
-    blocks = {own.name: own for own, _ in _paired(student, teacher)}
-    names = list(blocks)
-    cut = boundaries[-1]['student']
-    later = [
-        dict(student=own, teacher=other, isolate=False)
-        for own, other in pair_stage_ends(student, teacher)[:-1]
-        if names.index(own) > names.index(cut)
-        and blocks[own].shape[1:] != blocks[cut].shape[1:]
-    ]
-    return boundaries + later
+    return found.local_modules
 
 
 def pair_stage_ends(
