@@ -316,6 +316,7 @@ def run_tool(main: Callable[[], None], debug: bool = False) -> None:
         main (Callable): The tool.
         debug (bool): Whether to show every traceback.
     """
+    gc.freeze()  # what is imported stays, so that no collection need visit it
     try:
         main()
     except Exception as error:

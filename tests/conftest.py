@@ -13,11 +13,10 @@ if 'PYTEST_XDIST_WORKER' in os.environ:
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
 
-import mmrazor_lakd  # noqa: F401
+from mmrazor_lakd.config_check import read_config_file
 
 ROOT = Path(__file__).parents[1]
 LOCAL_MODULES = [
@@ -64,12 +63,8 @@ def lakd(local_modules=LOCAL_MODULES, **kwargs):
 
 
 def read_config(path):
-    """A config, for a Runner that doesn't format it for its records.
-
-    MMEngine formats it with yapf at the start and for each checkpoint, which
-    takes longer than a short training.
-    """
-    return Config.fromfile(path, format_python_code=False)
+    """A config as the tools read it, which the Runner doesn't format."""
+    return read_config_file(str(path))
 
 
 def total(losses):

@@ -8,6 +8,7 @@ imports themselves, and what they print, take a process that starts anew.
 
 import atexit
 import functools
+import gc
 import importlib
 import json
 import os
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Dict, Optional, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Union
 
 ROOT = Path(__file__).parents[1]
 #: what the tools import sooner or later
@@ -39,14 +40,39 @@ IMPORTS = (
 )
 
 
-def call_tool(
+class Tool(NamedTuple):
+    """A tool at work, in a session of its own."""
+
+    command: List[str]
+    pid: int
+
+    def is_running(self) -> bool:
+        """Check whether it has not ended yet."""
+        watch = os.pidfd_open(self.pid)
+        ended = select.select([watch], [], [], 0)[0]
+        os.close(watch)
+        return not ended
+
+    def finish(self, timeout: float = 300) -> subprocess.CompletedProcess:
+        """Wait for its end; once only.
+
+        Args:
+            timeout (float): Seconds after which it is killed.
+
+        Returns:
+            CompletedProcess: As of :func:`subprocess.run`.
+        """
+        answer = ask_server(dict(pid=self.pid, timeout=timeout))
+        return subprocess.CompletedProcess(self.command, *answer)
+
+
+def start_tool(
     tool: Union[str, Path],
     *args,
     cwd: Path = ROOT,
     env: Optional[Dict[str, str]] = None,
-    timeout: float = 300,
-) -> subprocess.CompletedProcess:
-    """Run a tool in a fork of the process that has imported everything.
+) -> Tool:
+    """Start a tool in a fork of the process that has imported everything.
 
     Args:
         tool (str | Path): Its file, such as ``tools/train.py``.
@@ -54,18 +80,34 @@ def call_tool(
         cwd (Path): Where it runs. Defaults to the project's folder.
         env (dict, optional): Variables to set in its environment, which is
             this process's, with one thread and without a terminal's width.
-        timeout (float): Seconds after which it is killed.
-
-    Returns:
-        CompletedProcess: As of :func:`subprocess.run`.
     """
     command = [str(tool), *map(str, args)]
-    call = dict(command=command, cwd=str(cwd), env=env or {}, timeout=timeout)
+    call = dict(command=command, cwd=str(cwd), env=env or {})
+    return Tool(command, ask_server(call))
+
+
+def start_ranks(tool: Union[str, Path], *args, port: int) -> List[Tool]:
+    """Start two processes of one training, with a launcher's variables."""
+    env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    return [
+        start_tool(tool, *args, env=dict(env, RANK=rank, LOCAL_RANK=rank))
+        for rank in '01'
+    ]
+
+
+def call_tool(
+    tool: Union[str, Path], *args, timeout: float = 300, **kwargs
+) -> subprocess.CompletedProcess:
+    """Run a tool to its end: see :func:`start_tool`, :meth:`Tool.finish`."""
+    return start_tool(tool, *args, **kwargs).finish(timeout)
+
+
+def ask_server(question: Dict) -> Any:
+    """Send the server a line, and return its answer."""
     server = start_server()
-    server.stdin.write(json.dumps(call) + '\n')
+    server.stdin.write(json.dumps(question) + '\n')
     server.stdin.flush()
-    answer = json.loads(server.stdout.readline())
-    return subprocess.CompletedProcess(command, *answer)
+    return json.loads(server.stdout.readline())
 
 
 @functools.lru_cache(None)
@@ -91,6 +133,8 @@ def import_everything() -> None:
         importlib.import_module(name)
     Config = importlib.import_module('mmengine.config').Config
     Config(dict(a=1)).dump()  # the formatter reads its grammar once
+    # A collection in a fork would visit, and so copy, all that was imported.
+    gc.freeze()
 
 
 def be_the_tool(call: Dict, out: int, err: int) -> None:
@@ -118,22 +162,26 @@ def wait_for(child: int, seconds: float) -> int:
 
 
 def serve() -> None:
-    """Answer calls from the standard input until it ends."""
+    """Answer questions from the standard input until it ends."""
     answers = os.fdopen(os.dup(1), 'w')
     os.dup2(2, 1)
     import_everything()
+    outputs = {}
     for line in sys.stdin:
-        call = json.loads(line)
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            child = os.fork()
-            if not child:
-                return be_the_tool(call, out.fileno(), err.fileno())
-            status = wait_for(child, call['timeout'])
-            texts = []
-            for file in (out, err):
-                file.seek(0)
-                texts.append(file.read().decode())
-        print(json.dumps([status, *texts]), file=answers, flush=True)
+        question = json.loads(line)
+        if 'command' in question:
+            out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+            answer = os.fork()
+            if not answer:
+                return be_the_tool(question, out.fileno(), err.fileno())
+            outputs[answer] = out, err
+        else:
+            answer = [wait_for(question['pid'], question['timeout'])]
+            for file in outputs.pop(question['pid']):
+                with file:
+                    file.seek(0)
+                    answer.append(file.read().decode())
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == '__main__':

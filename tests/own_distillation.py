@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import cv2
-from mmengine.config import Config
+from conftest import read_config
 from mmengine.runner import Runner
 from processes import clean_environment, write
 
@@ -121,7 +121,7 @@ def write_project(folder, epochs=1, train=128, test=445):
 
 def train_project(config):
     """Train it here; return the checkpoint."""
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
     cfg.work_dir = str(config.parent / 'work')
     cfg.experiment_name = str(config)
     cfg.train_dataloader.num_workers = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT, classifier
-from fork_server import call_tool
+from fork_server import call_tool, start_tool
 from mmpretrain.registry import MODELS
 
 TEACHER = 'configs/teachers/resnet20_1xb64_digits.py'
@@ -26,24 +26,11 @@ QUICK = [
 ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}
 
 
-def start(tool, *args, **kwargs):
-    """Start a tool; its output goes to one text."""
-    return subprocess.Popen(
-        [sys.executable, f'tools/{tool}', *map(str, args)],
-        cwd=ROOT,
-        env=ENV,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **kwargs,
-    )
-
-
 def run(tool, *args):
     """Run a tool to its end; return its output."""
-    process = start(tool, *args)
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output[-3000:]
+    done = call_tool(f'tools/{tool}', *args)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-3000:]
     return output
 
 
@@ -73,14 +60,14 @@ def test_lakd_trains_is_killed_goes_on_and_is_tested(tmp_path, teacher):
     args = [LAKD, '--work-dir', tmp_path, '--cfg-options', *QUICK]
     args += [f'model.teacher_ckpt={teacher}', 'train_cfg.max_epochs=200']
     args += ['default_hooks.logger.interval=1', 'train_cfg.val_interval=200']
-    process = start('train.py', *args, start_new_session=True)
+    process = start_tool('tools/train.py', *args)
     deadline = time.time() + 200
     while not (tmp_path / 'epoch_2.pth').exists():
-        assert process.poll() is None, process.stdout.read()[-3000:]
+        assert process.is_running(), process.finish().stderr[-3000:]
         assert time.time() < deadline
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
-    output = process.communicate()[0]
+    output = process.finish().stdout
     for name in ('module1', 'module2'):
         assert re.search(rf'distill\.{name}\.feature: \d', output)
         assert re.search(rf'distill\.{name}\.attention: \d', output)
@@ -109,14 +96,21 @@ def test_lakd_trains_is_killed_goes_on_and_is_tested(tmp_path, teacher):
 
 
 def test_training_without_gpu_gives_no_notice(tmp_path):
-    output = run(
-        'train.py', STUDENT, '--work-dir', tmp_path, '--amp',
-        '--cfg-options', *QUICK, 'train_cfg.max_epochs=1',
-        'optim_wrapper.type=OptimWrapper', 'val_dataloader.num_workers=0',
-        'val_dataloader.persistent_workers=True',
-    )  # fmt: skip
-    assert 'Epoch(val)' in output
-    assert not [x for x in output.splitlines() if 'warn' in x.lower()]
+    done = subprocess.run(
+        [sys.executable, 'tools/train.py', STUDENT, '--work-dir', tmp_path]
+        + ['--amp', '--cfg-options', *QUICK, 'train_cfg.max_epochs=1']
+        + ['optim_wrapper.type=OptimWrapper', 'val_dataloader.num_workers=0']
+        + ['val_dataloader.persistent_workers=True'],
+        cwd=ROOT,
+        env=ENV,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert 'Epoch(val)' in done.stdout
+    assert not [x for x in done.stdout.splitlines() if 'warn' in x.lower()]
 
 
 @pytest.mark.parametrize('kind', ['None', 'OptimWrapper'])

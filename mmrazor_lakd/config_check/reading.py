@@ -37,6 +37,9 @@ def read_config_file(
         cfg = Config.fromfile(path, import_custom_modules=False)
     except Exception as error:  # a config is a program
         raise SettingError(_explain(path, error)) from error
+    # MMEngine would format it for the log, for the work directory and for each
+    # checkpoint, half a second each time. fromfile ignores its own option.
+    object.__setattr__(cfg, '_format_python_code', False)
     if options:
         if training:
             check_option_names(options, cfg)

@@ -14,7 +14,7 @@ import pandas
 import pytest
 import torch
 from conftest import ROOT
-from fork_server import call_tool
+from fork_server import call_tool, start_tool
 
 SUITE = 'tests/benchmark/tiny_suite.py'
 # Part of it, and so a report with empty cells.
@@ -26,19 +26,6 @@ def command(folder, *arguments, suite=SUITE):
     return ['tools/benchmark.py', suite, '--work-dir', folder, *arguments]
 
 
-def start(*arguments):
-    """Start the tool anew, as a user does."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, command(*arguments))],
-        cwd=ROOT,
-        env=dict(os.environ, PYTHONPATH=str(ROOT), **WIDE),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def run(*arguments, **kwargs):
     """Run the tool; the trainings that it starts do start anew."""
     done = call_tool(*command(*arguments, **kwargs), env=WIDE, timeout=600)
@@ -47,12 +34,19 @@ def run(*arguments, **kwargs):
 
 @pytest.fixture(scope='module')
 def unbroken(tmp_path_factory):
-    """The suite's first seed, trained without a stop."""
+    """The suite's first seed, trained without a stop by a tool begun anew."""
     folder = tmp_path_factory.mktemp('unbroken')
-    process = start(folder, *PART, '--jobs', 2)
-    out, err = process.communicate(timeout=600)
-    assert process.returncode == 0, err
-    return folder, out
+    done = subprocess.run(
+        [sys.executable, *map(str, command(folder, *PART, '--jobs', 2))],
+        cwd=ROOT,
+        env=dict(os.environ, PYTHONPATH=str(ROOT), **WIDE),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
 
 
 def read_lines(report):
@@ -186,19 +180,19 @@ def test_killed_three_times_it_ends_alike(unbroken, tmp_path):
     moments = random.Random(0)
     stops = 0
     for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
-        process = start(tmp_path, *PART, '--jobs', 2)
+        process = start_tool(*command(tmp_path, *PART, '--jobs', 2), env=WIDE)
         marks = len(list(tmp_path.glob('*/epoch_*.pth')))
         begin = time.time()
         # Not before it has got anywhere: else three kills would do no more
         # than one.
-        while time.time() - begin < 120 and process.poll() is None:
+        while time.time() - begin < 120 and process.is_running():
             if len(list(tmp_path.glob('*/epoch_*.pth'))) > marks:
                 break
             time.sleep(0.05)
         time.sleep(moments.uniform(0, 1))
-        stops += process.poll() is None
-        process.send_signal(number)
-        process.communicate(timeout=60)
+        stops += process.is_running()
+        os.kill(process.pid, number)
+        process.finish(timeout=60)
         # Its trainings end with it.
         begin = time.time()
         while trainings_of(tmp_path) and time.time() - begin < 30:

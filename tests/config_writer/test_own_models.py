@@ -9,6 +9,7 @@ import mmpretrain
 import pytest
 import torch
 from conftest import ROOT
+from fork_server import call_tool
 from mmengine.config import Config
 from mmengine.runner import Runner
 from own_project import NETWORKS, make_project, network_config, save_teacher
@@ -228,21 +229,11 @@ def test_the_command_wants_one_kind_of_pair(tmp_path):
         f'{own} --out c.py --num-modules 3': 'are for --method lakd, not kd',
         f'{own} --out ./a.py --overwrite': 'which the new config is made from',
     }
-    tool = [sys.executable, ROOT / 'tools/make_config.py', '--method', 'kd']
-    started = {
-        message: subprocess.Popen(
-            tool + args.split(),
-            cwd=tmp_path,
-            env={**os.environ, 'PYTHONPATH': str(ROOT)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for args, message in wrong.items()
-    }
-    for message, process in started.items():
-        _, said = process.communicate()
-        assert process.returncode == 2
-        assert message in said.splitlines()[-1]
+    tool = [ROOT / 'tools/make_config.py', '--method', 'kd']
+    for args, message in wrong.items():
+        done = call_tool(*tool, *args.split(), cwd=tmp_path)
+        assert done.returncode == 2
+        assert message in done.stderr.splitlines()[-1]
 
 
 @needs_wheel

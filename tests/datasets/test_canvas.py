@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
+from fork_server import call_tool
 from PIL import Image
 
 from mmrazor_lakd import SettingError
@@ -145,12 +146,6 @@ def test_the_tool(cifar10, tmp_path):
                 picture = Image.open(path)
                 assert picture.mode == mode
                 assert picture.size == (96, 96)
-    too_small = subprocess.run(
-        [sys.executable, TOOL, cifar10, tmp_path, '--size=40'],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    too_small = call_tool(TOOL, cifar10, tmp_path, '--size=40')
     assert too_small.returncode == 2
     assert too_small.stderr.startswith('error: --size=40 is smaller')

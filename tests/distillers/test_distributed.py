@@ -1,13 +1,12 @@
 """Two real processes against one: the same gradients."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 from conftest import lakd, total
+from fork_server import start_ranks
 from two_processes import (
     ACCUMULATE,
     WAYS,
@@ -26,12 +25,9 @@ SCRIPT = Path(__file__).with_name('two_processes.py')
 def found(tmp_path_factory):
     """Gradients of all ways, from one start of the processes."""
     folder = tmp_path_factory.mktemp('two_processes')
-    command = [sys.executable, '-m', 'torch.distributed.run']
-    command += ['--nproc_per_node=2', '--master_port=29517', str(SCRIPT)]
-    done = subprocess.run(
-        [*command, str(folder)], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    for process in start_ranks(SCRIPT, folder, port=29517):
+        done = process.finish()
+        assert done.returncode == 0, done.stderr[-3000:]
     return torch.load(folder / 'gradients.pth')
 
 

@@ -1,4 +1,4 @@
-"""Trains in two processes; run by test_distributed.py through torchrun.
+"""Trains in two processes; run by test_distributed.py.
 
 Each rank takes half of every batch, accumulates over two of them, and rank 0
 saves the gradients of each way to wrap the model.

@@ -1,14 +1,12 @@
 """Trainings that diverge: how they end, and what they say."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import ROOT
 from diverging_model import BAD, FINE, make_runner
+from fork_server import call_tool, start_ranks
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
@@ -169,32 +167,14 @@ def test_with_a_loss_scaler(tmp_path, values, norm, end):
             runner.train()
 
 
-def environment(**names):
-    return {
-        **os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT), **names,
-    }  # fmt: skip
-
-
 def test_all_processes_end(tmp_path):
     """Where one has a loss that isn't finite, with the same sentence."""
     script = Path(__file__).with_name('diverging_model.py')
-    processes = [
-        subprocess.Popen(
-            [sys.executable, script, tmp_path],
-            env=environment(
-                RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2',
-                MASTER_ADDR='127.0.0.1', MASTER_PORT='29641',
-            ),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]  # fmt: skip
     sentences = []
-    for process in processes:
-        _, errors = process.communicate(timeout=200)
-        assert process.returncode == 2, errors[-3000:]
-        sentences.append(errors.strip().splitlines()[-1])
+    for process in start_ranks(script, tmp_path, port=29641):
+        done = process.finish(timeout=200)
+        assert done.returncode == 2, done.stderr[-3000:]
+        sentences.append(done.stderr.strip().splitlines()[-1])
     assert sentences[0] == sentences[1]
     assert 'diverged at iteration 2: loss is nan' in sentences[0]
 
@@ -205,14 +185,9 @@ def test_the_tool_ends_and_keeps_the_last_good_checkpoint(tmp_path):
     options['train_dataloader.batch_size'] = 16  # epochs of one iteration
     options['default_hooks.checkpoint.interval'] = 2
     options['optim_wrapper.optimizer.lr'] = '1e6'
-    command = [sys.executable, 'tools/train.py', LAKD, '--work-dir', tmp_path]
-    command += [
-        '--no-validate',
-        '--cfg-options',
-        *(f'{k}={v}' for k, v in options.items()),
-    ]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment(), capture_output=True, text=True
+    done = call_tool(
+        *('tools/train.py', LAKD, '--work-dir', tmp_path, '--no-validate'),
+        *('--cfg-options', *(f'{k}={v}' for k, v in options.items())),
     )
     assert done.returncode == 2, done.stderr[-3000:]
     assert 'Traceback' not in done.stderr

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT, classifier
+from fork_server import call_tool, start_ranks, start_tool
 from mmpretrain.registry import MODELS
 
 SCRIPT = Path(__file__).with_name('ranks_in_turn.py')
 LAKD = 'configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py'
 KD = 'configs/kd/kd_resnet20_resnet8_1xb64_digits.py'
 CIFAR = 'configs/lakd/lakd_resnet20_resnet8_1xb128_cifar10.py'
-PATH = os.pathsep.join([str(ROOT), str(SCRIPT.parent)])
-ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': PATH}
+ENV = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}
 
 
 @pytest.fixture(scope='module')
@@ -31,31 +31,9 @@ def teacher(tmp_path_factory):
     return path
 
 
-def start(command, folder, options, *more):
-    """Start a training in a session of its own."""
-    return subprocess.Popen(
-        [*map(str, command), '--work-dir', str(folder), *more]
-        + ['--cfg-options', *options],
-        cwd=ROOT,
-        env=ENV,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def finish(process):
-    """Wait for a training to end well."""
-    output, _ = process.communicate(timeout=1200)
-    assert process.returncode == 0, output[-3000:]
-
-
-def torchrun(script, count, port):
-    return [
-        sys.executable, '-m', 'torch.distributed.run', '--master_port', port,
-        f'--nproc_per_node={count}', script,
-    ]  # fmt: skip
+def check_end(done):
+    """Check that a training has ended well."""
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
 
 
 def weights(folder, epoch):
@@ -84,31 +62,34 @@ def check_two_equal_one(config, teacher, tmp_path, batch, epochs, options):
         *options,
     ]
     one, two = tmp_path / 'one', tmp_path / 'two'
-    single = start(
-        [sys.executable, SCRIPT, config],
-        one,
-        [
-            *options,
-            f'train_dataloader.batch_size={batch}',
-            'default_hooks.ranks.type=MeanOverRanks',
-            'train_dataloader.sampler.type=RanksInTurn',
-            f'train_dataloader.sampler.share={batch // 2}',
-            'custom_imports.imports=[mmrazor_lakd,ranks_in_turn]',
-        ],
+    single = start_tool(
+        *(SCRIPT, config, '--work-dir', one, '--cfg-options', *options),
+        f'train_dataloader.batch_size={batch}',
+        'default_hooks.ranks.type=MeanOverRanks',
+        'train_dataloader.sampler.type=RanksInTurn',
+        f'train_dataloader.sampler.share={batch // 2}',
+        'custom_imports.imports=[mmrazor_lakd,ranks_in_turn]',
     )
     options.append(f'train_dataloader.batch_size={batch // 2}')
-    command = [*torchrun(SCRIPT, 2, '29631'), config, '--launcher', 'pytorch']
-    killed = start(command, two, options)
+    command = [SCRIPT, config, '--launcher', 'pytorch', '--work-dir', two]
+    arguments = ['--cfg-options', *options]
+    killed = start_ranks(*command, *arguments, port=29631)
     first = two / 'epoch_1.pth'
     end = time.time() + 600
-    while not first.exists() and killed.poll() is None and time.time() < end:
+    while (
+        not first.exists()
+        and all(rank.is_running() for rank in killed)
+        and time.time() < end
+    ):
         time.sleep(0.1)
     time.sleep(0.5)  # into the second epoch
-    os.killpg(killed.pid, signal.SIGKILL)
-    output, _ = killed.communicate()
-    assert first.exists(), output[-3000:]
-    finish(start(command, two, options, '--resume'))
-    finish(single)
+    for rank in killed:
+        os.killpg(rank.pid, signal.SIGKILL)
+    errors = [rank.finish().stderr[-3000:] for rank in killed]
+    assert first.exists(), errors
+    for rank in start_ranks(*command, '--resume', *arguments, port=29631):
+        check_end(rank.finish(timeout=1200))
+    check_end(single.finish(timeout=1200))
     expected, found = weights(one, epochs), weights(two, epochs)
     assert expected.keys() == found.keys()
     for name, value in expected.items():
@@ -146,16 +127,22 @@ def test_one_process_of_dist_train_is_train(teacher, tmp_path):
         'val_dataloader.dataset.indices=64',
         'train_cfg.max_epochs=2',
     ]
-    tools = {
-        'train': [sys.executable, 'tools/train.py', LAKD],
-        'dist_train': ['tools/dist_train.sh', LAKD, '1'],
-    }
-    ENV.update(PYTHON=sys.executable, MASTER_PORT='29632')
-    for name, command in tools.items():
-        finish(start(command, tmp_path / name, options))
+    one, dist = tmp_path / 'one', tmp_path / 'dist'
+    arguments = ['--cfg-options', *options]
+    check_end(call_tool('tools/train.py', LAKD, '--work-dir', one, *arguments))
+    check_end(
+        subprocess.run(
+            ['tools/dist_train.sh', LAKD, '1', '--work-dir', dist, *arguments],
+            cwd=ROOT,
+            env={**ENV, 'PYTHON': sys.executable, 'MASTER_PORT': '29632'},
+            capture_output=True,
+            text=True,
+            timeout=1200,
+        )
+    )
     saved = [
-        torch.load(tmp_path / name / 'epoch_2.pth', weights_only=False)
-        for name in tools
+        torch.load(folder / 'epoch_2.pth', weights_only=False)
+        for folder in (one, dist)
     ]
     for name, value in saved[0]['state_dict'].items():
         assert torch.equal(value, saved[1]['state_dict'][name]), name

@@ -1,12 +1,11 @@
 """Two real processes against one: the same banks, negatives, gradients."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from crd_two_processes import SPLITS, Embeddings, train
+from fork_server import start_ranks
 
 SCRIPT = Path(__file__).with_name('crd_two_processes.py')
 CASES = [(name, broadcast) for name in SPLITS for broadcast in (False, True)]
@@ -16,12 +15,9 @@ CASES = [(name, broadcast) for name in SPLITS for broadcast in (False, True)]
 def ranks(tmp_path_factory):
     """What both ranks end with, from one start of the processes."""
     folder = tmp_path_factory.mktemp('crd')
-    command = [sys.executable, '-m', 'torch.distributed.run']
-    command += ['--nproc_per_node=2', '--master_port=29519', str(SCRIPT)]
-    done = subprocess.run(
-        [*command, str(folder)], capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    for process in start_ranks(SCRIPT, folder, port=29519):
+        done = process.finish()
+        assert done.returncode == 0, done.stderr[-3000:]
     return [torch.load(folder / f'rank{rank}.pth') for rank in range(2)]
 
 
