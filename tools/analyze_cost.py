@@ -18,8 +18,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
+from mmrazor_lakd.benchmark.cost.forecast import make_forecast, parse_size
 from mmrazor_lakd.benchmark.cost.jobs import (
     check_jobs,
     find_reference,
@@ -82,6 +84,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--threads', type=positive, help='of PyTorch on the CPU'
     )
+    parser.add_argument(
+        '--forecast',
+        action='store_true',
+        help='measure one config with each setting that saves memory: '
+        'num_modules from 1 to --most-modules, the teacher in chunks or not, '
+        'blocks and stem recomputed or not',
+    )
+    parser.add_argument(
+        '--budget',
+        metavar='SIZE',
+        help='the memory there is, such as 8GiB: --forecast names the fastest '
+        'setting that fits',
+    )
+    parser.add_argument(
+        '--most-modules',
+        type=positive,
+        metavar='K',
+        help='of --forecast (default: 8)',
+    )
     add_cfg_options(parser, 'settings that override those of every config')
     parser.add_argument(
         '--out', type=Path, default=Path('work_dirs/analyze_cost')
@@ -90,6 +111,13 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.image_size and not args.synthetic_data:
         parser.error('--image-size is for --synthetic-data')
+    if not args.forecast and (args.budget or args.most_modules):
+        parser.error('--budget and --most-modules are for --forecast')
+    if args.forecast:
+        if len(args.configs) > 1:
+            parser.error('--forecast takes one config')
+        # Each setting is measured, so that a few steps must do.
+        args.rounds, args.steps, args.warmup = 1, 2, 1
     return args
 
 
@@ -100,6 +128,20 @@ def main(args: argparse.Namespace) -> None:
     check_jobs(args, jobs)
     check_folder('--out', args.out)
     command = shlex.join(['python', 'tools/analyze_cost.py', *sys.argv[1:]])
+    if args.forecast:
+        if args.threads:
+            torch.set_num_threads(args.threads)
+        budget = args.budget and parse_size(args.budget)
+        if not make_forecast(
+            make_settings(args, jobs[0]),
+            budget,
+            args.most_modules or 8,
+            args.out,
+            command,
+            Console(),
+        ):
+            sys.exit(1)
+        return
     if not measure_and_report(
         {job.label: make_settings(args, job) for job in jobs},
         reference.label,

@@ -138,6 +138,7 @@ class CostSettings:
         rounds (int): See :class:`CostHook`.
         steps (int): Likewise.
         warmup (int): Likewise.
+        log_level (str, optional): Replaces the config's.
     """
 
     config: str
@@ -149,14 +150,23 @@ class CostSettings:
     rounds: int = 5
     steps: int = 10
     warmup: int = 3
+    log_level: Optional[str] = None
 
     def load(self) -> Config:
         """Read the config; see :func:`load_training`."""
         return load_training(self.config, self.options, self.work_dir)
 
 
-def measure_cost(settings: CostSettings) -> Dict[str, Any]:
+def measure_cost(
+    settings: CostSettings,
+    report: Callable[[str], None] = lambda line: print(line, flush=True),
+) -> Dict[str, Any]:
     """Measure one config.
+
+    Args:
+        settings (CostSettings): What to measure.
+        report (Callable): Called with a line for each round. Defaults to
+            printing it.
 
     Returns:
         dict: Input for :mod:`mmrazor_lakd.benchmark.cost.report`. Times in
@@ -177,7 +187,7 @@ def measure_cost(settings: CostSettings) -> Dict[str, Any]:
             steps=settings.steps,
             warmup=settings.warmup,
             settle=count_settling(cfg.train_dataloader),
-            report=lambda line: print(line, flush=True),
+            report=report,
         )
         runner.register_hook(hook)
         check_batches('train_dataloader', runner.train_dataloader)
@@ -243,6 +253,8 @@ def _adapt(cfg: Config, settings: CostSettings) -> List[str]:
     if cfg.model.get('teacher_ckpt'):
         cfg.model.teacher_ckpt = None
         notes.append('a teacher of random weights')
+    if settings.log_level:
+        cfg.log_level = settings.log_level
     cfg.resume, cfg.load_from = False, None
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None

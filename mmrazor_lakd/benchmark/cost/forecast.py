@@ -1,0 +1,312 @@
+"""Forecasts how much memory a training needs with each memory setting.
+
+Nothing is estimated: each setting trains for a few steps of the training's
+own size, and is measured like any config.
+"""
+
+import gc
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+)
+
+import torch
+from mmengine.config import Config
+from rich.console import Console
+
+from ...cli import make_progress
+from ...errors import SettingError
+from ...provenance import describe_commit, describe_machine, describe_origin
+from ...report import Report, Section, rich_table, to_markdown
+from .measure import CostSettings, measure_cost
+from .table import step_peak
+
+MIB = 2**20
+UNITS = dict(KiB=2**10, MiB=MIB, GiB=2**30, KB=10**3, MB=10**6, GB=10**9)
+
+
+class Setting(NamedTuple):
+    """What of a config saves memory.
+
+    Attributes:
+        modules (int, optional): ``num_modules`` of LAKD; None for the
+            config's own boundaries, or for another method.
+        chunks (bool): Whether the teacher may run in chunks.
+        recompute (tuple[str, ...]): Of the student.
+    """
+
+    modules: Optional[int]
+    chunks: bool
+    recompute: Sequence[str]
+
+    def options(self) -> Dict[str, Any]:
+        """Return what ``--cfg-options`` takes."""
+        found: Dict[str, Any] = {
+            'model.teacher_chunks': 'auto' if self.chunks else 1,
+            'model.recompute': list(self.recompute),
+        }
+        if self.modules is not None:
+            found['model.distiller.num_modules'] = self.modules
+            found['model.distiller.local_modules'] = None
+        return found
+
+    def command(self) -> str:
+        """Write what differs from the defaults, as options of a command."""
+        options = self.options()
+        if self.chunks:
+            del options['model.teacher_chunks']
+        if not self.recompute:
+            del options['model.recompute']
+        return ' '.join(
+            f'{k}=[{",".join(v)}]' if isinstance(v, list) else f'{k}={v}'
+            for k, v in options.items()
+        )
+
+
+def parse_size(text: str) -> int:
+    """Read a size such as ``8GiB``, in bytes.
+
+    Raises:
+        SettingError: If it is none.
+
+    Examples:
+        >>> parse_size('1.5GiB')
+        1610612736
+    """
+    found = re.fullmatch(rf'(\d+\.?\d*)\s*({"|".join(UNITS)})', text.strip())
+    if not found or not float(found[1]):
+        raise SettingError(
+            f'--budget {text} is no size; write a number and a unit of '
+            f'{", ".join(UNITS)}, such as 8GiB.'
+        )
+    return int(float(found[1]) * UNITS[found[2]])
+
+
+def list_settings(cfg: Config, most: int) -> List[Setting]:
+    """List the settings to try, from the fastest to the smallest.
+
+    Args:
+        cfg (Config): A training config.
+        most (int): The largest ``num_modules``.
+
+    Raises:
+        SettingError: If it doesn't distil from a frozen teacher.
+    """
+    distiller = cfg.model.get('distiller') or {}
+    if cfg.model.get('type', '').split('.')[-1] != 'FrozenTeacherDistill':
+        raise SettingError(
+            f'--forecast takes a config with '
+            f"model.type='FrozenTeacherDistill', whose settings it tries, "
+            f'and this one has {cfg.model.get("type")!r}.'
+        )
+    counts: List[Optional[int]] = [None]
+    if distiller.get('type', '').split('.')[-1] == 'LAKDDistiller':
+        counts += range(1, most + 1)
+    return [
+        Setting(count, chunks, recompute)
+        for recompute in ((), ('blocks', 'stem'))
+        for chunks in (True, False)
+        for count in counts
+    ]
+
+
+def forecast(
+    settings: CostSettings,
+    tried: Sequence[Setting],
+    report: Callable[[str], None],
+) -> Iterator[Dict[str, Any]]:
+    """Measure one setting after another.
+
+    A setting that the networks don't allow is left out: more modules than
+    blocks. A stem that can't be recomputed is left out of the settings.
+
+    Args:
+        settings (CostSettings): What to measure.
+        tried (Sequence[Setting]): From :func:`list_settings`.
+        report (Callable): Called after each, with a line if it failed.
+
+    Yields:
+        dict: ``setting``, ``peak`` and ``resting`` in bytes, ``step_ms``, and
+        ``machine`` and ``notes`` as of :func:`measure_cost`.
+    """
+    stem = True
+    for setting in tried:
+        failure = ''
+        while True:
+            if not stem and setting.recompute:
+                setting = setting._replace(recompute=('blocks',))
+            options = {**settings.options, **setting.options()}
+            own = replace(settings, options=options, log_level='ERROR')
+            try:
+                found = measure_cost(own, report=lambda line: None)
+                memory = found['memory']
+                yield dict(
+                    setting=setting,
+                    peak=step_peak(memory),
+                    resting=memory['resting'],
+                    step_ms=min(found['step_ms']),
+                    notes=found['notes'],
+                )
+            except SettingError as error:
+                if stem and "recompute has 'stem'" in str(error):
+                    stem = False
+                    continue
+                failure = str(error)
+            except RuntimeError as error:
+                if 'out of memory' not in str(error):
+                    raise
+                failure = 'out of memory'
+            break
+        report(failure and f'{_describe(setting)}: {failure}')
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _describe(setting: Setting) -> str:
+    """Name a setting in a line."""
+    modules = 'as written' if setting.modules is None else setting.modules
+    chunks = 'teacher in chunks' if setting.chunks else 'teacher at once'
+    kept = f', recomputed: {", ".join(setting.recompute)}'
+    return (
+        f'num_modules {modules}, {chunks}{kept if setting.recompute else ""}'
+    )
+
+
+def cheapest(
+    rows: Sequence[Dict[str, Any]], budget: int
+) -> Optional[Dict[str, Any]]:
+    """Find the fastest setting that fits; None if none does.
+
+    Steps that differ by less than a twentieth count as equally fast, of which
+    the first in the list is taken.
+    """
+    fitting = [row for row in rows if row['peak'] + row['resting'] <= budget]
+    if not fitting:
+        return None
+    fastest = min(row['step_ms'] for row in fitting)
+    return next(row for row in fitting if row['step_ms'] <= 1.05 * fastest)
+
+
+def make_forecast(
+    settings: CostSettings,
+    budget: Optional[int],
+    most: int,
+    out: Path,
+    command: str,
+    console: Console,
+) -> bool:
+    """Measure all settings of a config, and write and show the table.
+
+    Args:
+        settings (CostSettings): The config, its options and its images.
+        budget (int, optional): The memory there is, in bytes.
+        most (int): The largest ``num_modules``.
+        out (Path): The folder for forecast.md and forecast.json.
+        command (str): The user's command.
+        console (Console): Where to show it.
+
+    Returns:
+        bool: Whether a setting fits the budget; True without one.
+
+    Raises:
+        SettingError: If no setting could be measured.
+    """
+    tried = list_settings(settings.load(), most)
+    failures: List[str] = []
+    with make_progress(console) as progress:
+        task = progress.add_task('settings', total=len(tried))
+
+        def report(failure: str) -> None:
+            progress.advance(task)
+            if failure:
+                failures.append(failure)
+
+        rows = list(forecast(settings, tried, report))
+    if not rows:
+        raise SettingError(f'No setting could be measured: {failures[0]}')
+    facts = describe_origin(
+        dict(
+            command=command,
+            **describe_commit(),
+            machine=describe_machine(),
+        )
+    )
+    facts += [f'{settings.config}: {note}' for note in rows[0].pop('notes')]
+    facts += [f'left out: {failure}' for failure in dict.fromkeys(failures)]
+    verdict = _verdict(rows, budget)
+    section = Section(
+        'Memory of a training step', verdict, *_table(rows, budget)
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    text = to_markdown(
+        Report('What a training will need', '', [section], facts)
+    )
+    (out / 'forecast.md').write_text(text, encoding='utf-8')
+    written = [dict(row, setting=row['setting']._asdict()) for row in rows]
+    (out / 'forecast.json').write_text(json.dumps(written, indent=1) + '\n')
+    console.print(rich_table(section, no_wrap=True))
+    for line in (*facts, verdict):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return budget is None or cheapest(rows, budget) is not None
+
+
+def _verdict(rows: Sequence[Dict[str, Any]], budget: Optional[int]) -> str:
+    """Say which setting to take."""
+    if budget is None:
+        least = min(rows, key=lambda row: row['peak'])
+        return (
+            f'Least memory: {_describe(least["setting"])} '
+            f'(--cfg-options {least["setting"].command()}).'
+        )
+    found = cheapest(rows, budget)
+    if found is None:
+        least = min(rows, key=lambda row: row['peak'] + row['resting'])
+        total = (least['peak'] + least['resting']) / MIB
+        return (
+            f'No setting fits {budget / MIB:.0f} MiB; the least is '
+            f'{total:.1f} MiB with {_describe(least["setting"])}: lower the '
+            f'batch size, or crop smaller.'
+        )
+    options = found['setting'].command()
+    return (
+        f'The fastest that fits {budget / MIB:.0f} MiB: '
+        f'{_describe(found["setting"])}'
+        f'{options and f" (--cfg-options {options})"}.'
+    )
+
+
+def _table(rows: Sequence[Dict[str, Any]], budget: Optional[int]):
+    """Build the header and the rows of the table."""
+    header = [
+        'K', 'teacher', 'recomputed',
+        'peak MiB', 'resting', 'total', 'fits', 'step ms',
+    ]  # fmt: skip
+    lines = []
+    for row in rows:
+        modules, chunks, recompute = row['setting']
+        total = row['peak'] + row['resting']
+        fits = '' if budget is None else 'yes' if total <= budget else 'no'
+        lines.append(
+            [
+                'as is' if modules is None else str(modules),
+                'in chunks' if chunks else 'at once',
+                ' + '.join(recompute) or 'nothing',
+                f'{row["peak"] / MIB:.1f}',
+                f'{row["resting"] / MIB:.1f}',
+                f'{total / MIB:.1f}',
+                fits,
+                f'{row["step_ms"]:.0f}',
+            ]
+        )
+    return header, lines, 3
