@@ -27,6 +27,9 @@ class EndMetrics:
         ends (Sequence): For each network the names of its maps there; the
             teacher first.
         readouts (list, optional): The probes.
+
+    Attributes:
+        images (int): Number of images so far.
     """
 
     def __init__(
@@ -39,11 +42,11 @@ class EndMetrics:
         # Number of images that have a correlation.
         self._r_count = torch.zeros(shape, dtype=torch.long)
         self._right = torch.zeros(shape, dtype=torch.long)
-        self._images = 0
+        self.images = 0
 
-    def update(self, features, labels: torch.Tensor) -> None:
-        """Add a batch: the features of each network, and the labels."""
-        self._images += len(labels)
+    def update(self, features, labels: Optional[torch.Tensor]) -> None:
+        """Add a batch: the features of each network, labels for the probes."""
+        self.images += len(features[0][self.ends[0][0]].ndam)
         for place in range(len(self.ends[0])):
             own = [
                 found[names[place]]
@@ -53,7 +56,7 @@ class EndMetrics:
                 r = correlate(end, own[0])
                 self._r[index, place] += r.nansum().cpu()
                 self._r_count[index, place] += (~r.isnan()).sum().cpu()
-                if self.readouts is not None:
+                if self.readouts is not None and labels is not None:
                     told = self.readouts[index][place].predict(end.pooled)
                     self._right[index, place] += (told == labels).sum().cpu()
 
@@ -67,7 +70,7 @@ class EndMetrics:
         """
         probe = [[None] * len(own) for own in self.ends]
         if self.readouts is not None:
-            probe = (self._right.double() / self._images).tolist()
+            probe = (self._right.double() / self.images).tolist()
         return dict(ndam_r=(self._r / self._r_count).tolist(), probe=probe)
 
 
@@ -145,55 +148,50 @@ class Analysis:
         Returns:
             dict: Plain numbers and strings: ``images``, ``accuracies``,
             ``modules``, ``matrices``, ``agreement`` and ``gains``. Shares are
-            from 0 to 1.
+            from 0 to 1. Without logits ``accuracies``, ``agreement`` and
+            ``gains`` are empty.
         """
         cka = LinearCKA()
         end_metrics = EndMetrics(self.ends, readouts)
         agreement: Optional[Agreement] = None
         for batch in loader:
             labels, logits, features = self._run_all(batch)
-            if agreement is None:
-                agreement = Agreement(len(self.networks), logits[0].shape[1])
-            agreement.update(torch.stack(logits), labels)
+            if labels is not None:
+                if agreement is None:
+                    classes = logits[0].shape[1]
+                    agreement = Agreement(len(self.networks), classes)
+                agreement.update(torch.stack(logits), labels)
             own, *others = (
                 [found[name].cells for name in names]
                 for found, names in zip(features, self.names)
             )
             cka.update(own, sum(others, []))
             end_metrics.update(features, labels)
-        shares = agreement.compute()
         by_name = self._by_name(cka.compute())
         return dict(
-            images=int(agreement.images.sum()),
-            accuracies=shares.pop('accuracy').tolist(),
+            images=end_metrics.images,
             modules=self._modules(by_name, end_metrics.compute()),
             matrices=[
                 self._matrix(student, values)
                 for student, values in enumerate(by_name, 1)
             ],
-            agreement=[
-                dict(
-                    student=n.label,
-                    **{
-                        name: share[i, 0].item()
-                        for name, share in shares.items()
-                    },
-                )
-                for i, n in enumerate(self.networks)
-                if i > 0
-            ],
-            gains=self._gains(agreement, loader),
+            **self._predictions(agreement, loader),
         )
 
     def _run_all(self, batch, probing: bool = False) -> Tuple:
-        """Run all networks on a batch; return labels, logits, features."""
-        labels = labels_of(batch).to(self.device)
+        """Run all networks on a batch; return labels, logits, features.
+
+        The labels are None if a network gives no logits.
+        """
         logits, found = zip(
             *(
                 self._run(index, batch, probing)
                 for index in range(len(self.networks))
             )
         )
+        if any(own is None for own in logits):
+            return None, logits, found
+        labels = labels_of(batch).to(self.device)
         self._check_labels(logits, labels)
         return labels, logits, found
 
@@ -279,6 +277,26 @@ class Analysis:
                 zip(self.ends[student], self.ends[0])
             )
         ]
+
+    def _predictions(
+        self, agreement: Optional[Agreement], loader
+    ) -> Dict[str, List]:
+        """Build what is found of the predictions."""
+        if agreement is None:
+            return dict(accuracies=[], agreement=[], gains=[])
+        shares = agreement.compute()
+        return dict(
+            accuracies=shares.pop('accuracy').tolist(),
+            agreement=[
+                dict(
+                    student=network.label,
+                    **{k: share[i, 0].item() for k, share in shares.items()},
+                )
+                for i, network in enumerate(self.networks)
+                if i > 0
+            ],
+            gains=self._gains(agreement, loader),
+        )
 
     def _gains(self, agreement: Agreement, loader) -> List[Dict[str, Any]]:
         """Compare the analysed student with each of the others, by class."""

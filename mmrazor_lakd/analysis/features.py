@@ -84,7 +84,7 @@ def compare_modules(
     """Compare two networks on one batch, module by module.
 
     Args:
-        student (nn.Module): A classifier of MMEngine, in eval mode.
+        student (nn.Module): A model of MMEngine, in eval mode.
         teacher (nn.Module): Likewise.
         ends (Sequence[ModuleEnd]): Where the modules end.
         images (torch.Tensor): Preprocessed images, (N, C, H, W).

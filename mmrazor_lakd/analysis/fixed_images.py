@@ -10,6 +10,9 @@ from torch import nn
 
 from .data import evenly_spaced
 
+#: attributes of preprocessors of mmpretrain, mmdetection and mmsegmentation
+TO_RGB = ('to_rgb', '_channel_conversion', 'channel_conversion')
+
 
 @contextmanager
 def kept_random_state() -> Iterator[None]:
@@ -54,7 +57,8 @@ class FixedImages:
         images = torch.stack(list(self.batch['inputs'])).cpu()
         images = images[self.places(count)]
         preprocessor = model.data_preprocessor
-        if images.shape[1] == 3 and getattr(preprocessor, 'to_rgb', False):
+        from_bgr = any(getattr(preprocessor, name, False) for name in TO_RGB)
+        if images.shape[1] == 3 and from_bgr:
             images = images.flip(1)  # from BGR
         if images.dtype != torch.uint8:
             low, high = (

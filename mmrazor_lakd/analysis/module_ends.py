@@ -221,9 +221,10 @@ def check_networks(
                 )
         role = f'student {label}'
         logits = dry_run(model, names, role, input_size, '--modules').logits
-        if expected and logits and logits[-1] != expected[-1]:
+        # (N, K), or (N, K, H, W) of a segmentor
+        if expected and logits and logits[1] != expected[1]:
             raise SettingError(
-                f'The teacher has {expected[-1]} classes and '
-                f"'{label}' {logits[-1]}; compare networks that were trained "
+                f'The teacher has {expected[1]} classes and '
+                f"'{label}' {logits[1]}; compare networks that were trained "
                 f'on the same classes.'
             )

@@ -28,19 +28,7 @@ def make_sections(report: Dict[str, Any]) -> List[Section]:
             each with its ``label``, ``config`` and ``checkpoint``.
     """
     sections = [
-        Section(
-            'Networks',
-            f'top-1: on {report["images"]:,} test images, in %.',
-            ['network', 'config', 'checkpoint', 'top-1'],
-            [
-                [n['label'], n['config'], n['checkpoint']]
-                + [format_number(accuracy, 2, 100)]
-                for n, accuracy in zip(
-                    report['networks'], report['accuracies']
-                )
-            ],
-            texts=3,
-        ),
+        _networks(report),
         _modules(report),
         Section(
             'Depth against depth',
@@ -49,25 +37,9 @@ def make_sections(report: Dict[str, Any]) -> List[Section]:
             'analysis.json has the numbers.',
             pictures=[('cka.png', 'CKA of all blocks')],
         ),
-        Section(
-            'Agreement',
-            "In % of the images: the student's answer is the teacher's on all "
-            'images, on those that the teacher answers rightly, and on those '
-            'that it answers wrongly (the same wrong class). KL: how far the '
-            "student's probabilities are from the teacher's, mean of "
-            'KL(teacher || student) in nats.',
-            ['student', 'all', 'teacher right', 'teacher wrong', 'KL'],
-            [
-                [row['student']]
-                + [
-                    format_number(row[k], 1, 100)
-                    for k in ('all', 'right', 'wrong')
-                ]
-                + [format_number(row['divergence'], 3)]
-                for row in report['agreement']
-            ],
-        ),
     ]
+    if report['agreement']:
+        sections.append(_agreement(report))
     if report['gains']:
         sections.append(
             Section(
@@ -78,6 +50,48 @@ def make_sections(report: Dict[str, Any]) -> List[Section]:
     for other in dict.fromkeys(row['against'] for row in report['gains']):
         sections.append(_gains(report, other))
     return sections
+
+
+def _networks(report: Dict[str, Any]) -> Section:
+    """Build the table of the networks."""
+    header = ['network', 'config', 'checkpoint']
+    names = ['label', 'config', 'checkpoint']
+    rows = [
+        [network[name] for name in names] for network in report['networks']
+    ]
+    if not report['agreement']:
+        text = (
+            f'On {report["images"]:,} test images. Segmentors and detectors '
+            f'have no logits of shape (N, classes): top-1, linear probes, '
+            f'agreement and classes are left out.'
+        )
+        return Section('Networks', text, header, rows, texts=3)
+    for row, accuracy in zip(rows, report['accuracies']):
+        row.append(format_number(accuracy, 2, 100))
+    text = f'top-1: on {report["images"]:,} test images, in %.'
+    return Section('Networks', text, [*header, 'top-1'], rows, texts=3)
+
+
+def _agreement(report: Dict[str, Any]) -> Section:
+    """Build the table of the agreement with the teacher."""
+    return Section(
+        'Agreement',
+        "In % of the images: the student's answer is the teacher's on all "
+        'images, on those that the teacher answers rightly, and on those '
+        'that it answers wrongly (the same wrong class). KL: how far the '
+        "student's probabilities are from the teacher's, mean of "
+        'KL(teacher || student) in nats.',
+        ['student', 'all', 'teacher right', 'teacher wrong', 'KL'],
+        [
+            [row['student']]
+            + [
+                format_number(row[k], 1, 100)
+                for k in ('all', 'right', 'wrong')
+            ]
+            + [format_number(row['divergence'], 3)]
+            for row in report['agreement']
+        ],
+    )
 
 
 def _modules(report: Dict[str, Any]) -> Section:

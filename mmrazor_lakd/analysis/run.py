@@ -9,6 +9,7 @@ from rich.progress import Progress
 
 from ..checkpoints.networks import Network
 from ..config_check.first_iteration import explained
+from ..tracing.passes import dense_package
 from .analysis import Analysis
 from .data import make_probe_loader, make_test_loader
 from .places import find_places
@@ -32,7 +33,7 @@ def analyze(
         modules (Sequence[str], optional): See :func:`choose_module_ends`.
         num_images (int, optional): Number of test images; None for all.
         probe_images (int): Training images for the linear probes; 0 for no
-            probes.
+            probes. Segmentors and detectors have none.
         grid (int): See :func:`cells`.
         progress (Progress): Shows the progress.
 
@@ -42,6 +43,8 @@ def analyze(
     Raises:
         SettingError: If the data, a module or a network is wrong.
     """
+    if any(dense_package(network.model) for network in networks):
+        probe_images = 0
     # The data are built in this scope, as in a training.
     init_default_scope(cfg.get('default_scope') or 'mmpretrain')
     with explained(cfg):

@@ -95,6 +95,11 @@ RULES = tuple(
         ),
     )
 )
+#: constructors of mmsegmentation and mmdetection that go by parameters' names
+BY_NAME = (
+    'LearningRateDecayOptimizerConstructor',
+    'LayerDecayOptimizerConstructor',
+)
 LISTS = r'(param_scheduler.*\.milestones|.*data_preprocessor\.(mean|std))'
 
 
@@ -135,6 +140,8 @@ def check_values(cfg: Dict, needed: Sequence[str] = ()) -> None:
         or any(hasattr(value, 'update_params') for value in wrapper.values())
     ):
         raise SettingError("optim_wrapper lacks 'optimizer'; add it.")
+    if isinstance(wrapper, dict):
+        _check_constructor(cfg, wrapper)
     loop = cfg.get('train_cfg') or {}
     if 'max_epochs' in loop and not {'by_epoch', 'type'} & set(loop):
         raise SettingError(
@@ -145,6 +152,20 @@ def check_values(cfg: Dict, needed: Sequence[str] = ()) -> None:
         _check_value(path, value)
     _check_normalisation(cfg)
     _check_log_level(cfg.get('log_level', 'INFO'))
+
+
+def _check_constructor(cfg: Dict, wrapper: Dict) -> None:
+    """Raise for mmseg's and mmdet's layer decay in a distillation."""
+    name = str(wrapper.get('constructor')).split('.')[-1]
+    model = cfg.get('model')
+    if name in BY_NAME and isinstance(model, dict) and 'distiller' in model:
+        raise SettingError(
+            f"optim_wrapper.constructor='{name}' looks for names that begin "
+            f"with 'backbone', and a student's begin with 'architecture.'; "
+            f'leave it out and write the learning rates of stages as '
+            f'paramwise_cfg.custom_keys, such as '
+            f"{{'backbone.stages.0': dict(lr_mult=0.1)}}."
+        )
 
 
 def _is_built(value: Any, kind: Any) -> bool:

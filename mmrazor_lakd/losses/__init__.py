@@ -5,6 +5,7 @@ from .attention_transfer_loss import (
     attention_map,
     attention_transfer,
 )
+from .channel_wise_divergence import ChannelWiseDivergence
 from .checks import check_losses, check_map
 from .crd_loss import ContrastiveLoss, contrastive_loss
 from .decoupled_kd_loss import DecoupledKDLoss, decoupled_kd
@@ -30,6 +31,7 @@ from .warmup_loss import WarmupLoss
 
 __all__ = [
     'AttentionTransferLoss',
+    'ChannelWiseDivergence',
     'ContrastiveLoss',
     'DecoupledKDLoss',
     'HierarchicalContextLoss',

@@ -12,6 +12,14 @@ from .modules import eval_mode
 
 # The parts of a model that ``extract_feat`` runs.
 FEATURE_PARTS = ('backbone', 'neck')
+# Packages whose models give maps or boxes, and no logits (N, K).
+DENSE_PACKAGES = ('mmseg', 'mmdet')
+
+
+def dense_package(model: nn.Module) -> Optional[str]:
+    """Return the package of a segmentor or detector; None for others."""
+    packages = {kind.__module__.split('.')[0] for kind in type(model).mro()}
+    return next((name for name in DENSE_PACKAGES if name in packages), None)
 
 
 def within_features(model: nn.Module, names: Sequence[str]) -> bool:
@@ -95,14 +103,14 @@ def synthetic_samples(
         batch_input_shape=size,
         scale_factor=(1.0, 1.0),
     )
-    kinds = {kind.__module__.split('.')[0] for kind in type(model).mro()}
+    package = dense_package(model)
     truth: Dict[str, Any]
-    if 'mmseg' in kinds:
+    if package == 'mmseg':
         from mmseg.structures import SegDataSample as kind
 
         labels = images.new_zeros(1, height, width, dtype=torch.long)
         truth = dict(gt_sem_seg=PixelData(data=labels))
-    elif 'mmdet' in kinds:
+    elif package == 'mmdet':
         from mmdet.structures import DetDataSample as kind
         from mmdet.structures.mask import BitmapMasks
 

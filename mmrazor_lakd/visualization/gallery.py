@@ -159,10 +159,11 @@ def _write_sheet(
         image=sheet.sample.image,
         networks=list(sheet.attention),
         modules=[end.title for end in subjects.ends],
-        scores=np.concatenate(
-            [own.scores for own in sheet.attention.values()]
-        ),
     )
+    if sheet.has_scores:
+        arrays['scores'] = np.concatenate(
+            [own.scores for own in sheet.attention.values()]
+        )
     for place, own in enumerate(sheet.attention.values()):
         for number, values in enumerate(own.maps, 1):
             arrays[f'map_{place}_{number}'] = values[0]

@@ -31,6 +31,7 @@ class ImageTable:
         self.classes = classes
         self.correlations: List[Row] = []
         self.predictions: List[Row] = []
+        self.networks: List[str] = []
         self.num_images = 0
         # On how many images each network predicts the teacher's and the true
         # class.
@@ -58,9 +59,15 @@ class ImageTable:
                         correlation=sheet.correlation(label, index),
                     )
                 )
+        self.num_images += 1
+        self.networks = list(sheet.attention)
+        if sheet.has_scores:
+            self._add_predictions(sheet, image)
+
+    def _add_predictions(self, sheet: Sheet, image: Row) -> None:
+        """Add the classes that the networks predict."""
         truth = sheet.sample.label
         teachers = sheet.teacher.scores[0].argmax()
-        self.num_images += 1
         self.num_labels += truth is not None
         for label, own in sheet.attention.items():
             order = np.argsort(-own.scores[0])[:BEST].tolist()
@@ -86,13 +93,14 @@ class ImageTable:
         return self.classes[index] if known else f'class {index}'
 
     def write(self, out: Path) -> None:
-        """Write correlations.csv and predictions.csv into a folder."""
+        """Write correlations.csv and, of classifiers, predictions.csv."""
         # Imported lazily, since it takes a second.
         import pandas
 
         for name in ('correlations', 'predictions'):
-            table = pandas.DataFrame(getattr(self, name))
-            table.to_csv(out / f'{name}.csv', index=False)
+            rows = getattr(self, name)
+            if rows:
+                pandas.DataFrame(rows).to_csv(out / f'{name}.csv', index=False)
 
     def compute(self) -> List[Row]:
         """Compute a row for each network, the teacher first.
@@ -110,7 +118,7 @@ class ImageTable:
                 same=self.same[label],
                 right=self.right[label],
             )
-            for label in self.same
+            for label in self.networks
         ]
 
     def print(self, console: Console) -> None:
@@ -122,7 +130,8 @@ class ImageTable:
         table.add_column('network')
         for end in self.ends:
             table.add_column(escape(end.title), justify='right')
-        table.add_column('as teacher', justify='right')
+        if self.predictions:
+            table.add_column('as teacher', justify='right')
         if self.num_labels:
             table.add_column('correct', justify='right')
         for row in self.compute():
@@ -136,6 +145,11 @@ class ImageTable:
             cells.append(f'{row["right"]} of {self.num_labels}')
             table.add_row(*cells[: len(table.columns)])
         console.print(table)
+        if not self.predictions:
+            console.print(
+                'Segmentors and detectors have no logits of shape (N, '
+                'classes): predictions are left out.'
+            )
 
     def _mean(self, student: str, module: str) -> Optional[float]:
         """Return the mean correlation of a student; None for the teacher."""

@@ -1,6 +1,6 @@
 """NDAM maps of trained models."""
 
-from typing import List, NamedTuple, Sequence
+from typing import List, NamedTuple, Optional, Sequence
 
 import numpy as np
 import torch
@@ -17,20 +17,21 @@ class Attention(NamedTuple):
     Attributes:
         maps (list[np.ndarray]): (N, H', W') for each module, with spatial mean
             1.
-        scores (np.ndarray): Probabilities, (N, classes).
+        scores (np.ndarray, optional): Probabilities, (N, classes); None for a
+            segmentor or detector.
     """
 
     maps: List[np.ndarray]
-    scores: np.ndarray
+    scores: Optional[np.ndarray]
 
 
 def read_attention(
     model: nn.Module, images: torch.Tensor, sources: Sequence[str]
 ) -> Attention:
-    """Compute a classifier's NDAM maps and predictions in one forward pass.
+    """Compute a model's NDAM maps and predictions in one forward pass.
 
     Args:
-        model (nn.Module): An mmpretrain classifier in eval mode.
+        model (nn.Module): A model of MMEngine in eval mode.
         images (torch.Tensor): Preprocessed images, (N, C, H, W).
         sources (Sequence[str]): Names of modules whose outputs are feature
             maps.
@@ -43,15 +44,14 @@ def read_attention(
         return ndam_map(feature)[:, 0].cpu().numpy()
 
     logits, maps = read_maps(model, images, dict.fromkeys(sources, read))
-    return Attention(
-        [maps[name] for name in sources], logits.softmax(1).cpu().numpy()
-    )
+    scores = None if logits is None else logits.softmax(1).cpu().numpy()
+    return Attention([maps[name] for name in sources], scores)
 
 
 def collect_ndam_maps(
     model: nn.Module, images: torch.Tensor, sources: Sequence[str]
 ) -> List[np.ndarray]:
-    """Compute a classifier's NDAM maps; see :func:`read_attention`.
+    """Compute a model's NDAM maps; see :func:`read_attention`.
 
     Returns:
         list[np.ndarray]: (N, H', W') for each source, with spatial mean 1.

@@ -69,7 +69,7 @@ def _describe(sheet: Sheet, classes: Sequence[str]) -> str:
     if sheet.sample.label is not None:
         truth = elide(name_class(sheet.sample.label, classes), 16)
         lines.append(f'true: {truth}')
-    for label, own in sheet.attention.items():
+    for label, own in sheet.attention.items() if sheet.has_scores else ():
         predicted = name_class(int(own.scores[0].argmax()), classes)
         lines.append(f'{elide(label, 10, end=3)}: {elide(predicted, 14)}')
     return '\n'.join(lines)

@@ -14,9 +14,14 @@ from ..analysis.data import find_pipeline_owner, find_test_loader
 from ..checkpoints.networks import Network
 from ..errors import SettingError
 from ..tracing.dry_run import find_image
+from ..tracing.passes import dense_package
 from .own_images import UnusableImage, read_image
 
 LOADER = 'LoadImageFromFile'
+# Of mmpretrain, mmsegmentation and mmdetection: steps for single images.
+PACKERS = ('PackInputs', 'PackSegInputs', 'PackDetInputs')
+# What a user's own image doesn't have.
+LABELS = 'LoadAnnotations'
 # Two image sizes: a pipeline that brings both to one size needs no resizing.
 PROBES = ((48, 80), (80, 48))
 
@@ -97,12 +102,14 @@ class Reader:
         steps = _pipeline_config(self.config)
         self._loads_files = any(_kind(step) == LOADER for step in steps)
         # Otherwise the steps are those for in-memory batches.
-        per_image = any(_kind(step) == 'PackInputs' for step in steps)
-        with DefaultScope.overwrite_default_scope('mmpretrain'):
+        per_image = any(_kind(step) in PACKERS for step in steps)
+        # As in a training.
+        self._scope = cfg.get('default_scope') or 'mmpretrain'
+        with DefaultScope.overwrite_default_scope(self._scope):
             self._steps = [
                 TRANSFORMS.build(step)
                 for step in steps
-                if per_image and _kind(step) != LOADER
+                if per_image and _kind(step) not in (LOADER, LABELS)
             ]
         distiller = cfg.model.get('distiller') or {}
         image = find_image(
@@ -110,7 +117,9 @@ class Reader:
         )
         self._grey = image.shape[1] == 1
         found = self._pipeline_size()
-        self._resizes = found is None
+        # Segmentors and detectors take images of any size.
+        any_size = size is None and dense_package(network.model) is not None
+        self._resizes = found is None and not any_size
         self.input_size = found or tuple(image.shape[-2:])
 
     def _pipeline_size(self) -> Optional[Tuple[int, int]]:
@@ -176,7 +185,7 @@ class Reader:
             SettingError: If the test data can't be read, or has fewer images.
         """
         try:
-            with DefaultScope.overwrite_default_scope('mmpretrain'):
+            with DefaultScope.overwrite_default_scope(self._scope):
                 self.dataset = DATASETS.build(self.config)
             total = len(self.dataset)
         except SettingError:
@@ -226,6 +235,22 @@ class Reader:
             image = image[..., ::-1]
         shape = (*image.shape[:2], 3)
         return np.ascontiguousarray(np.broadcast_to(image, shape))
+
+
+def pad_shown(sample: Sample, size: Sequence[int]) -> Sample:
+    """Pad the shown image at the bottom and the right, as the network's is.
+
+    Data preprocessors of detectors pad to a multiple of 32; the maps cover
+    the padded image.
+
+    Args:
+        sample (Sample): The image.
+        size (Sequence[int]): Height and width of the network's input.
+    """
+    height, width = sample.image.shape[:2]
+    bottom, right = max(size[0] - height, 0), max(size[1] - width, 0)
+    image = np.pad(sample.image, ((0, bottom), (0, right), (0, 0)))
+    return sample._replace(image=image)
 
 
 def draw(total: int, num: int, seed: int) -> List[int]:

@@ -35,9 +35,9 @@ WIDEST = 16
 FOOTNOTE = (
     'Maps: NDAM, where the features are active. Each module has one colour '
     'scale for all networks.\n'
-    'r: correlation of the two maps over the positions. Blue bar: the true '
-    'class.'
+    'r: correlation of the two maps over the positions.'
 )
+SCORES_FOOTNOTE = ' Blue bar: the true class.'
 
 
 class Sheet(NamedTuple):
@@ -56,6 +56,11 @@ class Sheet(NamedTuple):
     def teacher(self) -> Attention:
         """The first network's maps and scores."""
         return next(iter(self.attention.values()))
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether all networks are classifiers."""
+        return all(own.scores is not None for own in self.attention.values())
 
     @property
     def students(self) -> Dict[str, Attention]:
@@ -104,7 +109,8 @@ def draw_sheet(
     )
     name = elide(sheet.sample.name, 44, end=8)
     write(top, MARGIN, name, fontsize=11, weight='bold')
-    write(bottom, 0.05, FOOTNOTE, fontsize=8, color='0.35')
+    footnote = FOOTNOTE + (SCORES_FOOTNOTE if sheet.has_scores else '')
+    write(bottom, 0.05, footnote, fontsize=8, color='0.35')
     widths = [left] + columns * [group]
     parts = middle.subfigures(
         lines, len(widths), squeeze=False, width_ratios=widths
@@ -114,17 +120,18 @@ def draw_sheet(
         if line == 0:
             truth = name_class(sheet.sample.label, classes)
             axes[0, 0].imshow(sheet.sample.image, interpolation='nearest')
-            axes[0, 0].set_title(
-                f'true class\n{elide(truth, int(cell / 0.08))}',
-                y=0,
-                pad=-24,
-                fontsize=8.5,
-                **LEFT,
-            )
+            if sheet.has_scores:
+                axes[0, 0].set_title(
+                    f'true class\n{elide(truth, int(cell / 0.08))}',
+                    y=0,
+                    pad=-24,
+                    fontsize=8.5,
+                    **LEFT,
+                )
         for axis, (label, own) in zip(axes[:, 1], sheet.attention.items()):
             label = elide(label, 19, end=3)
             axis.set_title(label, weight='bold', fontsize=9.5, **LEFT)
-            if line == 0:
+            if line == 0 and sheet.has_scores:
                 draw_predictions(
                     axis, own.scores[0], sheet.sample.label, classes
                 )

@@ -13,7 +13,7 @@ from ..analysis.module_ends import (
 from ..checkpoints.networks import Network, load_networks
 from ..config_check.first_iteration import explained
 from .ndam_maps import Attention, read_attention
-from .samples import Reader, Sample
+from .samples import Reader, Sample, pad_shown
 from .sheet import Sheet
 
 
@@ -43,7 +43,7 @@ class Subjects(NamedTuple):
                 batch['inputs'],
                 [getattr(end, role) for end in self.ends],
             )
-        return Sheet(sample, attention)
+        return Sheet(pad_shown(sample, batch['inputs'].shape[-2:]), attention)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@
 # For both packages: a teacher by the package's own tools/train.py; LAKD by
 # the same tool, stopped half-way and resumed, and by ours; the package's
 # tools/test.py and ours on the checkpoint. The student alone, exported, is
-# tested by the package's tool where mmrazor_lakd is not to be found, with the
-# same figure to the last digit.
+# tested by our tool, and by the package's where mmrazor_lakd is not to be
+# found, with the same figure to the last digit. mmrazor_lakd, its configs and
+# its tools are those of a wheel.
 #
 # The last lines are a table; the status is 0 if all went well and mIoU and
 # mAP are above chance.
@@ -56,6 +57,7 @@ main() {
 sys.exit(util.find_spec('mmrazor_lakd') is not None)") ||
         fail "$python has mmrazor_lakd installed: name one that hasn't."
     make_data
+    install_package
     rows=() failures=0
 
     # Iterations of the segmentor, epochs of the detector: teacher, student.
@@ -114,6 +116,18 @@ make_environment() {
     cp "$requirements" "$env/installed.txt"
 }
 
+# As users have it, from a wheel.
+install_package() {
+    local pip=("$python" -m pip --disable-pip-version-check)
+    installed=$folder/installed
+    rm -rf "$folder/wheel" "$installed"
+    "${pip[@]}" wheel --quiet --no-deps --no-index --no-build-isolation \
+        -w "$folder/wheel" "$root" &&
+        "${pip[@]}" install --quiet --no-deps --no-index \
+            --target "$installed" "$folder"/wheel/*.whl ||
+        fail 'The wheel could not be built and installed.'
+}
+
 # The configs look for data/ and work_dirs/ where they are run.
 make_data() {
     local data=$folder/data/cifar10_canvas
@@ -128,7 +142,8 @@ make_data() {
 # check PACKAGE STUDENT DISTILLATION METRIC CHANCE UNIT TEACHER'S STUDENT'S
 check() {
     local package=$1 metric=$4 chance=$5 unit=$6 last=$8 half=$(($8 / 2))
-    local configs=$root/configs/lakd/$1 runs=$folder/$1 tools
+    local ours=$installed/mmrazor_lakd/.mim runs=$folder/$1 tools
+    local configs=$ours/configs/lakd/$1
     local plain=$configs/$2_1xb8_canvas.py lakd=$configs/$3_1xb8_canvas.py
     tools=$(cd "$folder" && "$python" -c \
         "import $package; print(f'{$package.__path__[0]}/.mim/tools')")
@@ -142,7 +157,7 @@ check() {
     else
         wider+=('model.neck.in_channels=[64,128,256,512]')
     fi
-    export PYTHONPATH=$root
+    export PYTHONPATH=$installed
     run "$package: teacher" "$tools/train.py" "$plain" \
         --work-dir "$runs/teacher" \
         --cfg-options "${wider[@]}" $(lasts "$unit" "$7" "$7")
@@ -152,18 +167,22 @@ check() {
         "train_cfg.max_${unit}s=$half"
     run "$package: its train.py, resumed" "$tools/train.py" "$lakd" \
         --work-dir "$runs/theirs" --resume --cfg-options "${options[@]}"
-    run "$package: our train.py" "$root/tools/train.py" "$lakd" \
+    run "$package: our train.py" "$ours/tools/train.py" "$lakd" \
         --work-dir "$runs/ours" --cfg-options "${options[@]}"
     above_chance "$package: our train.py"
-    run "$package: our test.py" "$root/tools/test.py" "$lakd" \
+    run "$package: our test.py" "$ours/tools/test.py" "$lakd" \
         "$runs/theirs/${unit}_$last.pth" --work-dir "$runs/test-ours"
     local tested=$figure
     run "$package: its test.py" "$tools/test.py" "$lakd" \
         "$runs/theirs/${unit}_$last.pth" --work-dir "$runs/test-theirs"
     same "$package: its test.py" "$tested"
     above_chance "$package: its test.py"
-    run "$package: export" "$root/tools/model_converters/export_student.py" \
+    run "$package: export" "$ours/tools/model_converters/export_student.py" \
         "$lakd" "$runs/theirs/${unit}_$last.pth" --out "$runs/student/student.pth"
+    run "$package: our test.py, student alone" "$ours/tools/test.py" \
+        "$runs"/student/*.py "$runs"/student/*.pth \
+        --work-dir "$runs/test-alone-ours"
+    same "$package: our test.py, student alone" "$tested"
     unset PYTHONPATH
     run "$package: the student alone" "$tools/test.py" \
         "$runs"/student/*.py "$runs"/student/*.pth \

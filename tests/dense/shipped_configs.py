@@ -29,7 +29,7 @@ import mmrazor_lakd  # noqa: F401
 
 ROOT = Path(mmrazor.__file__).parent / '.mim' / 'configs' / 'distill'
 STEPS = 2
-CLASSES = 8  # every config has more
+CLASSES = 8  # MMRazor's configs have more
 EARLIER, PACKAGE = 'mmcls', 'mmpretrain'
 
 
@@ -65,7 +65,9 @@ def prepare(cfg: Config) -> None:
     cfg.setdefault('optim_wrapper', dict(optimizer=dict(type='SGD', lr=1e-3)))
 
 
-def make_batch(package: str, size: int, count: int = 2) -> dict:
+def make_batch(
+    package: str, size: int, count: int = 2, classes: int = CLASSES
+) -> dict:
     """Make random images (C, H, W) and samples of a package."""
     generator = torch.Generator().manual_seed(0)
     images = [
@@ -94,7 +96,7 @@ def make_batch(package: str, size: int, count: int = 2) -> dict:
 
             sample = SegDataSample(metainfo=shape)
             labels = torch.randint(
-                CLASSES, (1, size, size), generator=generator
+                classes, (1, size, size), generator=generator
             )
             sample.gt_sem_seg = PixelData(data=labels)
         else:

@@ -37,8 +37,6 @@ REFUSED = {
     ('MoCo', 'num_modules=3'): 'one tensor of images',
     ('MAE', 'written cut'): "don't cover images",
     ('MAE', 'num_modules=3'): "don't cover images",
-    # MMRazor's CWD takes no maps that are channels last.
-    ('SegFormer', 'KD'): 'view size is not compatible',
 }
 
 

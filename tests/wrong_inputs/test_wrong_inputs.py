@@ -41,6 +41,8 @@ GROUPS = {
     'tools/analyze_cost.py': wrong_tools.COST,
     'tools/benchmark.py': wrong_tools.BENCHMARK,
     'tools/benchmark_dataloader.py': wrong_tools.LOADER,
+    'tools/make_config.py': wrong_tools.OWN,
+    'tools/model_converters/export_student.py': wrong_tools.EXPORT,
     'Converters': wrong_tools.CONVERTERS,
     'tools/list_networks.py and tools/demo.py': wrong_tools.OTHERS,
 }

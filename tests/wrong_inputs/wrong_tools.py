@@ -3,6 +3,8 @@
 from inputs import BASES, calls
 
 PLAIN, LAKD = BASES['plain'], BASES['lakd']
+PAIR = 'resnet20_resnet8_1xb64_digits'
+TEACHER = 'configs/teachers/resnet20_1xb64_digits.py'
 SUITE = '{tmp}/suite.py --work-dir {work}'
 
 ANALYZE = calls(
@@ -148,6 +150,44 @@ LOADER = calls(
         )
     ),
 )  # fmt: skip
+OWN = calls(
+    'make_config.py',
+    (f'--method lakd --student {PLAIN}', '--teacher', 'lacks'),
+    *(
+        (
+            f'--method lakd --student {PLAIN} --teacher {TEACHER} '
+            f'--teacher-checkpoint {{tmp}}/teacher.pth --out {{tmp}}/own.py '
+            f'{rest}',
+            *words,
+        )
+        for rest, *words in (
+            (f'--pair {PAIR}', '--pair', 'one of the two'),
+            ('--method lkd', 'lkd', 'lakd'),
+            ('--method kd --num-modules 2', '--num-modules', 'kd'),
+            ('--student gone.py', 'gone.py'),
+            (f'--student {LAKD}', 'a distillation itself'),
+            ('--cuts backbone.layer1', 'STUDENT=TEACHER'),
+            ('--cuts backbone.layer9=backbone.layer1', 'backbone.layer9'),
+            ('--out {tmp}/own.txt', '--out', '.py'),
+            (f'--out {PLAIN} --overwrite', '--out', 'is made from'),
+        )
+    ),
+)
+EXPORT = calls(
+    'model_converters/export_student.py',
+    *(
+        (f'{files} --out {{tmp}}/alone.pth {rest}', *words)
+        for files, rest, *words in (
+            (f'{LAKD} gone.pth', '', 'checkpoint', 'gone.pth'),
+            (f'{LAKD} {{tmp}}/student.pth', '', 'not of a distillation'),
+            (f'{PLAIN} {{tmp}}/plain.pth', '', 'model.architecture'),
+            (f'{LAKD} {{tmp}}/lakd.pth', '--ema', 'EMAHook', '--ema'),
+            (f'{LAKD} {{tmp}}/lakd.pth', '--shape 0 32', '--shape'),
+            (f'{LAKD} {{tmp}}/lakd.pth', '--out {tmp}/alone', '.pth'),
+            (f'{LAKD} {{tmp}}/lakd.pth', '--out {tmp}/text.pth', 'exists'),
+        )
+    ),
+)
 CONVERTERS = [
     *calls(
         'dataset_converters/cifar10_from_npm.py',

@@ -84,6 +84,11 @@ SETTINGS = [
         ('model.init_cfg.type=Pretrained '
          'model.init_cfg.checkpoint=gone.pth', 'gone.pth'),
     ),
+    *options(
+        'lakd',
+        ('optim_wrapper.constructor=mmseg.LearningRateDecayOptimizerConstructor',
+         'optim_wrapper.constructor', 'custom_keys'),
+    ),
     *texts(
         'plain',
         ("param_scheduler = [dict(type='MultiStepLR', milestones=['a'])]",
