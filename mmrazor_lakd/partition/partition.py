@@ -214,11 +214,12 @@ def _candidates(student, teacher, num_modules, input_size) -> List[Candidate]:
             f'{len(cuts)} blocks only ({", ".join(cuts)}); write at most '
             f'num_modules={len(cuts) + 1}.'
         )
+    # The last stage's end is left to the head's own losses.
     ends = [
         block.shape[1:] != following.shape[1:]
         for block, following in zip(s_blocks, s_blocks[1:])
     ]
-    pairs = zip(s_blocks, pair_blocks(s_blocks, t_blocks), [*ends, True])
+    pairs = zip(s_blocks, pair_blocks(s_blocks, t_blocks), [*ends, False])
     return [Candidate(*place) for place in pairs if place[0].can_cut]
 
 

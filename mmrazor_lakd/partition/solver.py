@@ -16,7 +16,7 @@ class Candidate(NamedTuple):
     Attributes:
         student (Block): The block before it.
         teacher (Block): The block whose map is learned.
-        ends_stage (bool): Whether the next block's map has another size.
+        ends_stage (bool): Whether a next block's map has another size.
     """
 
     student: Block

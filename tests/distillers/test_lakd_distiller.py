@@ -394,7 +394,15 @@ def test_chosen_modules_train_and_can_be_pasted(build, batch):
 
 
 def test_one_module_is_the_whole_student(build, batch):
-    losses = build(dict(type='LAKDDistiller', num_modules=1))(
-        *batch, mode='loss'
+    """It learns the ends of both stages before the last, without a cut."""
+    model = build(dict(type='LAKDDistiller', num_modules=1))
+    losses = model(*batch, mode='loss')
+    names = [f'distill.module{number}.loss' for number in (1, 2)]
+    assert {n for n in losses if n.endswith('loss')} == {
+        'student.loss',
+        *names,
+    }
+    (grad,) = torch.autograd.grad(
+        losses['student.loss'], model.student.backbone.stem[0].weight
     )
-    assert set(losses) == {'student.loss'}
+    assert grad.abs().sum() > 0
