@@ -496,31 +496,18 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 'CPU cores more than nine); leave compile out of the config.'
             )
         self._prepared = True
+        whole = Recording(
+            self.student,
+            self.distiller.student_recorders,
+            images,
+            data_samples,
+            whole=True,
+        )
         if self._in_place and not self.module_inplace:
-            restore_in_place(
-                self.student,
-                self._in_place,
-                Recording(
-                    self.student,
-                    self.distiller.student_recorders,
-                    images,
-                    data_samples,
-                    whole=True,
-                ),
-            )
+            restore_in_place(self.student, self._in_place, whole)
         if self.recompute:
-            recompute(
-                self.student,
-                self.recompute,
-                [e['student'] for e in self._boundaries()],
-                Recording(
-                    self.student,
-                    self.distiller.student_recorders,
-                    images,
-                    data_samples,
-                    whole=True,
-                ),
-            )
+            boundaries = [entry['student'] for entry in self._boundaries()]
+            recompute(self.student, self.recompute, boundaries, whole)
         if self.fuse_teacher and not self.teacher_train_mode:
             last = images.device.type == 'cpu'
             self._reordered = last and (
