@@ -23,7 +23,7 @@ from ..tracing.modules import eval_mode
 from ..tracing.passes import run_model, unchanged
 from ..tracing.recorders import recorded_modules
 from ..tracing.records import tensors_in
-from .teacher_chunks import choose_chunks, same_in_chunks
+from .teacher_chunks import choose_chunks, same_in_chunks, same_maps
 from .teacher_fusion.fuse import fuse
 from .teacher_fusion.inplace_relu import find_relus, set_inplace
 
@@ -126,13 +126,36 @@ def recompute(
         SettingError: If a part doesn't exist, or can't be recomputed.
     """
     if 'stem' in parts:
-        stem = find_stem(student, recording)
-        used = [*boundaries, *recorded_modules(recording.recorders)]
-        check_stem(student, stem, used)
-        recompute_stem(student, stem)
+        with _exact():
+            _recompute_stem(student, boundaries, recording)
     if 'blocks' in parts:
         size = recording.images.shape[-2:]
         checkpoint_blocks(student, tuple(size), boundaries)
+
+
+def _recompute_stem(
+    student: nn.Module, boundaries: Sequence[str], recording: Recording
+) -> None:
+    """Let a stem be recomputed; raise if that changes what comes out."""
+    stem = find_stem(student, recording)
+    used = [*boundaries, *recorded_modules(recording.recorders)]
+    check_stem(student, stem, used)
+    norm = dict(student.named_modules())[stem.norm]
+
+    def run() -> List[torch.Tensor]:
+        with unchanged(student), torch.no_grad():
+            # By its first running statistics it would be the identity.
+            norm.train()
+            return [tensor.clone() for tensor in recording()]
+
+    expected = run()
+    recompute_stem(student, stem)
+    if not same_maps(expected, run()):
+        raise SettingError(
+            f"recompute has 'stem', but {type(student).__name__} also uses "
+            f'an inner map of it, between {stem.names}, elsewhere (as a '
+            f"shortcut does), or a recorder does; leave 'stem' out."
+        )
 
 
 def find_chunks(
@@ -182,7 +205,15 @@ def find_chunks(
             with unchanged(student):
                 student(*first(1), mode='loss')
 
-        saved = saved_in(student, cuts, run)
+        try:
+            saved = saved_in(student, cuts, run)
+        except Exception as error:  # of the student, maybe the user's own
+            print_log(
+                f'teacher_chunks is 1: in eval mode the student has no loss '
+                f'of one image, by which to choose their number ({error!r}).',
+                logger='current',
+            )
+            return 1
         return choose_chunks(
             teacher,
             recorders,

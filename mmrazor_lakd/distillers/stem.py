@@ -88,6 +88,10 @@ def find_stem(model: nn.Module, run: Callable[[], Any]) -> Optional[Stem]:
         with unchanged(model), torch.no_grad():
             run()
 
+    def is_plain(name: str, kind: type) -> bool:
+        # Subclasses that pad, or that standardise weights, compute more.
+        return getattr(modules[name].forward, '__func__', None) is kind.forward
+
     def follows(place: int, kinds: Tuple[type, ...]) -> bool:
         if place >= len(order):
             return False
@@ -101,9 +105,11 @@ def find_stem(model: nn.Module, run: Callable[[], Any]) -> Optional[Stem]:
     conv = modules[order[0]] if order else None
     if not isinstance(conv, nn.Conv2d) or conv.groups > 1:
         return None
-    if calls[order[0]] > 1:
+    if calls[order[0]] > 1 or not is_plain(order[0], nn.Conv2d):
         return None
     if not follows(1, (nn.BatchNorm2d,)):
+        return None
+    if not is_plain(order[1], nn.BatchNorm2d):
         return None
     rest: List[str] = []
     for kinds in (ACTIVATIONS, (nn.MaxPool2d, nn.AvgPool2d)):
@@ -223,8 +229,8 @@ def check_stem(
             f'with an nn.Conv2d followed by an nn.BatchNorm2d, both run once; '
             f"write recompute=['blocks'], or leave it out."
         )
-    trained = dict(model.named_parameters())
-    if not trained[f'{stem.conv}.weight'].requires_grad:
+    conv = dict(model.named_modules())[stem.conv]
+    if not any(p.requires_grad for p in conv.parameters()):
         raise SettingError(
             f"recompute has 'stem', but '{stem.conv}' is frozen and keeps "
             f"nothing for a backward pass; leave 'stem' out."

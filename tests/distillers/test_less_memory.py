@@ -367,3 +367,59 @@ def test_live_memory_counts_each_storage_once():
         torch.ones(4, 8)
     assert memory.peak == 2 * 4 * 8 * 4
     assert second.shape == (4, 8)
+
+
+def wide_resnet():
+    """WRN-16-1, whose first shortcut takes the bare convolution's map."""
+    cfg = classifier(16)
+    cfg['backbone'].update(type='CIFARWideResNet', widen_factor=1)
+    return cfg
+
+
+def standardised():
+    """A ResNet18 whose convolutions standardise their weights."""
+    cfg = imagenet_stem()
+    cfg['backbone']['conv_cfg'] = dict(type='ConvWS')
+    return cfg
+
+
+def before_the_pooling():
+    """KD that records the input of the stem's pooling."""
+    distiller = copy.deepcopy(KD)
+    distiller['student_recorders']['map'] = dict(
+        type='ModuleInputs', source='backbone.maxpool'
+    )
+    return distiller
+
+
+@pytest.mark.parametrize(
+    'distiller, student, message',
+    [
+        (KD, wide_resnet(), 'also uses an inner map of it'),
+        (KD, standardised(), "doesn't begin with an nn.Conv2d"),
+        (before_the_pooling(), imagenet_stem(), 'or a recorder does'),
+    ],
+    ids=['shortcut', 'other-convolution', 'recorder'],
+)
+def test_a_stem_that_computes_more(build, batch, distiller, student, message):
+    """It is refused, where its gradients would be wrong."""
+    model = build(
+        copy.deepcopy(distiller), copy.deepcopy(student), recompute=['stem']
+    )
+    with pytest.raises(SettingError, match=message):
+        model(*batch, mode='loss')
+
+
+def test_a_student_without_a_loss_in_eval_mode(build, batch):
+    """As DINO of mmdetection, which makes its queries in training only."""
+    model = build(copy.deepcopy(KD))
+    head = model.student.head
+    loss = head.loss
+
+    def training_only(*args, **kwargs):
+        assert head.training
+        return loss(*args, **kwargs)
+
+    head.loss = training_only
+    model(*batch, mode='loss')
+    assert model._chunks == 1
