@@ -26,6 +26,7 @@ from ..checkpoints.model_configs import (
     warn_of_other_images,
 )
 from ..distillers.class_counts import check_class_counts
+from ..distillers.kept_maps import note_images
 from ..errors import SettingError, check_choice, check_number
 from ..losses import check_losses
 from ..tracing.passes import run_model
@@ -435,6 +436,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     def _run_chunk(self, images, data_samples) -> None:
         """Fill the teacher's recorders from some images of the batch."""
         recorders = self.distiller.teacher_recorders
+        note_images(recorders, images.shape[-2:])
         with recording(recorders):
             if self.teacher_mode == 'loss':
                 self.teacher(images, data_samples, mode='loss')

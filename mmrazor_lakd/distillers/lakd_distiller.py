@@ -300,10 +300,11 @@ class LAKDDistiller(FeatureDistiller):
         """Compute a module's loss, and return the output to pass on."""
         step = self._current_step()
         if step is None:
-            if self.training and self.teachings:  # tried before the first step
+            # Tried before the first step.
+            if self._first and self.training and self.teachings:
                 tensor = map_tensor(output)
                 if tensor is not None and tensor.dim() == 4:
-                    self.teachings[index].note_size(tensor.shape[-2:])
+                    self.teachings[index].note_output(tensor)
             return None
         step.arrive(index, module)
         name = f'module{index + 1}'

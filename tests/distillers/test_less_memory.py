@@ -423,3 +423,66 @@ def test_a_student_without_a_loss_in_eval_mode(build, batch):
     head.loss = training_only
     model(*batch, mode='loss')
     assert model._chunks == 1
+
+
+def unpooled(model):
+    """The same model, whose teacher's maps wait in their own size."""
+    for part in model.distiller.teachings:
+        part.kept._compared.clear()
+        part.kept.note_compared = lambda *sizes: None
+
+
+def half_the_size():
+    """A student whose maps are half as large as its teacher's."""
+    cfg = resnet()
+    cfg['backbone'].update(strides=(2, 2, 2, 2))
+    return cfg
+
+
+def vgg():
+    """A VGG11, which rounds odd sizes down, where a ResNet rounds them up."""
+    cfg = resnet()
+    cfg['backbone'] = dict(type='VGG', depth=11, norm_cfg=dict(type='BN'))
+    cfg['head']['in_channels'] = 512
+    return cfg
+
+
+UPSAMPLED = dict(
+    student='backbone.layer1',
+    teacher='backbone.layer1',
+    connector=dict(type='HintConnector'),
+)
+ODD = dict(student='backbone.features.3', teacher='backbone.layer2')
+
+
+@pytest.mark.parametrize(
+    'student, entry, sizes',
+    [(half_the_size(), UPSAMPLED, (32, 32)), (vgg(), ODD, (33, 34, 33, 34))],
+    ids=['enlarged-by-the-connector', 'odd'],
+)
+def test_maps_pooled_at_once_are_those_of_the_boundary(
+    build, batch, student, entry, sizes
+):
+    plain, pooled = pair(build, lakd([entry]), student, resnet())
+    unpooled(plain)
+    for size in sizes:
+        images = nn.functional.interpolate(batch[0], (size, size))
+        found = [gradients(m, (images, batch[1])) for m in (plain, pooled)]
+        for grads in found:  # but rounding, before a normalisation
+            for name in [name for name in grads if 'conv.bias' in name]:
+                del grads[name]
+        assert_equal(found[1], found[0])
+
+
+def test_half_maps_are_the_same_in_the_first_step(build, batch):
+    """Before the size is known, so that a resumed training goes on alike."""
+    distiller = lakd(STAGES, half_maps=True)
+    first, known = pair(build, distiller, half_the_size(), resnet())
+    unpooled(first)
+    assert_equal(gradients(first, batch), gradients(known, batch))
+
+
+def test_float16_is_no_more_than_half(build):
+    model = build(lakd(half_maps=True))
+    kept = model.distiller.teachings[0].kept
+    assert kept.rounded(torch.ones(1).half()).dtype == torch.float16
