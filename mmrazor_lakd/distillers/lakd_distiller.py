@@ -242,6 +242,12 @@ class LAKDDistiller(FeatureDistiller):
                 teaching.check_windows(tuple(map(max, *sizes)))
             teaching.add_recorders(self.teacher_recorders, model)
             self.teachings.append(teaching)
+        if self.half_maps and not any(t.compares_maps for t in self.teachings):
+            raise SettingError(
+                'LAKDDistiller has half_maps=True, but no local module '
+                'compares a map with the teacher; give one a feature_loss or '
+                'an attention_loss, or leave half_maps out.'
+            )
         super().prepare_from_teacher(model)
         # After the recorders' hooks, which must see the map with its graph.
         for index, module in enumerate(

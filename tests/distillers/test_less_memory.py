@@ -14,6 +14,7 @@ from mmrazor_lakd.algorithms.teacher_chunks import (
     WholeBatchNeeded,
     run_in_chunks,
 )
+from mmrazor_lakd.distillers.activation_checkpointing import renewed
 from mmrazor_lakd.tracing.live_memory import LiveMemory
 
 KD = dict(type='ConfigurableDistiller', **LOGITS_KD)
@@ -101,6 +102,17 @@ def test_a_teacher_that_needs_its_whole_batch(build, batch):
         models[1](*batch, mode='loss')
     models[0](*batch, mode='loss')
     assert models[0]._chunks == 1
+
+
+def test_a_first_batch_of_one_image_shows_nothing(build, batch):
+    model = build(copy.deepcopy(KD), teacher_chunks=2)
+    model.teacher.neck = Pairwise()
+    model.teacher.neck.register_forward_hook(
+        lambda module, inputs, output: (output[0] + inputs[0][0].mean((2, 3)),)
+    )
+    model(batch[0][:1], batch[1][:1], mode='loss')
+    with pytest.raises(SettingError, match='teacher_chunks=2, but what is'):
+        model(*batch, mode='loss')
 
 
 @pytest.mark.parametrize(
@@ -232,6 +244,11 @@ def test_half_maps_are_kept_in_half(build, batch):
     plain = build(lakd())
     for name, value in plain(*batch, mode='loss').items():
         torch.testing.assert_close(losses[name], value, rtol=1e-2, atol=1e-2)
+
+
+def test_half_maps_need_maps(build):
+    with pytest.raises(SettingError, match='but no local module compares'):
+        build(lakd([], half_maps=True))
 
 
 def test_half_maps_can_not_be_fed(build):
@@ -486,3 +503,11 @@ def test_float16_is_no_more_than_half(build):
     model = build(lakd(half_maps=True))
     kept = model.distiller.teachings[0].kept
     assert kept.rounded(torch.ones(1).half()).dtype == torch.float16
+
+
+def test_a_training_resumed_after_its_distillation(build, batch):
+    """Without a step of it, the student is recomputed all the same."""
+    model = build(lakd(STAGES), resnet(), resnet(), recompute=['blocks'])
+    model.distillation_stopped = True
+    model(*batch, mode='loss')
+    assert 'backbone.layer4.0' in renewed(model.student)
