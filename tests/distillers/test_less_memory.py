@@ -1,7 +1,9 @@
 """The options that save memory give the gradients of the plain step."""
 
 import copy
+import random
 
+import numpy as np
 import pytest
 import torch
 from conftest import LOGITS_KD, classifier, lakd
@@ -511,3 +513,22 @@ def test_a_training_resumed_after_its_distillation(build, batch):
     model.distillation_stopped = True
     model(*batch, mode='loss')
     assert 'backbone.layer4.0' in renewed(model.student)
+
+
+@pytest.mark.parametrize('draw', [random.random, np.random.rand, torch.rand])
+def test_the_trial_leaves_the_random_state(build, batch, draw):
+    following = []
+    for chunks in (1, 'auto'):
+        model = build(copy.deepcopy(KD), teacher_chunks=chunks)
+        arguments = (1,) if draw is torch.rand else ()
+
+        def draw_one(*inputs, arguments=arguments):
+            draw(*arguments)
+
+        model.student.register_forward_pre_hook(draw_one)
+        random.seed(0)
+        np.random.seed(0)
+        torch.manual_seed(0)
+        model(*batch, mode='loss')
+        following.append(float(draw(*arguments)))
+    assert following[0] == following[1]
