@@ -26,6 +26,7 @@ from ..checkpoints.model_configs import (
     warn_of_other_images,
 )
 from ..distillers.class_counts import check_class_counts
+from ..distillers.kept_maps import note_images
 from ..errors import SettingError, check_choice, check_number
 from ..losses import check_losses
 from ..tracing.passes import run_model
@@ -236,13 +237,15 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 f'the backward pass computes again, of {list(PARTS)}.'
             )
         self.recompute = recompute
-        # Their number, once the first step has shown it.
+        # Their number, once a batch of several images has shown it.
         self._chunks = 1
+        self._chunks_chosen = False
         self.predict_teacher = predict_teacher
         # Whether the teacher's weights have been initialised or loaded.
         self._initialised = False
         # Whether the first step has begun.
         self._prepared = False
+        self._student_prepared = False
         # The student's activations that are in place in its config.
         self._in_place = in_place
         # Whether the teacher's memory format differs from the student's.
@@ -325,6 +328,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             ``student.*``, and the distiller's, ``distill.*``.
         """
         if self.distillation_stopped:
+            if not self._student_prepared:  # a resumed training
+                samples = None if data_samples is None else data_samples[:2]
+                self._prepare_student(batch_inputs[:2], samples)
             return self._student_losses(batch_inputs, data_samples)
         first_step = not self._prepared
         if first_step:
@@ -338,6 +344,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 )
             samples = None if data_samples is None else data_samples[:2]
             self._prepare(batch_inputs[:2], samples)
+        if not self._chunks_chosen and len(batch_inputs) > 1:
+            self._chunks_chosen = True
             with torch.no_grad():
                 self._chunks = self._choose_chunks(batch_inputs, data_samples)
         self.distiller.set_deliveries_override(False)
@@ -435,6 +443,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     def _run_chunk(self, images, data_samples) -> None:
         """Fill the teacher's recorders from some images of the batch."""
         recorders = self.distiller.teacher_recorders
+        note_images(recorders, images.shape[-2:])
         with recording(recorders):
             if self.teacher_mode == 'loss':
                 self.teacher(images, data_samples, mode='loss')
@@ -496,18 +505,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 'CPU cores more than nine); leave compile out of the config.'
             )
         self._prepared = True
-        whole = Recording(
-            self.student,
-            self.distiller.student_recorders,
-            images,
-            data_samples,
-            whole=True,
-        )
-        if self._in_place and not self.module_inplace:
-            restore_in_place(self.student, self._in_place, whole)
-        if self.recompute:
-            boundaries = [entry['student'] for entry in self._boundaries()]
-            recompute(self.student, self.recompute, boundaries, whole)
+        if not self._student_prepared:
+            self._prepare_student(images, data_samples)
         if self.fuse_teacher and not self.teacher_train_mode:
             last = images.device.type == 'cpu'
             self._reordered = last and (
@@ -523,6 +522,25 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 ),
                 last,
             )
+
+    @torch.no_grad()
+    def _prepare_student(
+        self, images: torch.Tensor, data_samples: Optional[List]
+    ) -> None:
+        """Save the student's memory, once, without changing its maps."""
+        self._student_prepared = True
+        whole = Recording(
+            self.student,
+            self.distiller.student_recorders,
+            images,
+            data_samples,
+            whole=True,
+        )
+        if self._in_place and not self.module_inplace:
+            restore_in_place(self.student, self._in_place, whole)
+        if self.recompute:
+            boundaries = [entry['student'] for entry in self._boundaries()]
+            recompute(self.student, self.recompute, boundaries, whole)
 
     def train(self, mode: bool = True) -> nn.Module:
         """Set the mode; the teacher stays in eval by default."""

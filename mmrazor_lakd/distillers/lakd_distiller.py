@@ -242,6 +242,12 @@ class LAKDDistiller(FeatureDistiller):
                 teaching.check_windows(tuple(map(max, *sizes)))
             teaching.add_recorders(self.teacher_recorders, model)
             self.teachings.append(teaching)
+        if self.half_maps and not any(t.compares_maps for t in self.teachings):
+            raise SettingError(
+                'LAKDDistiller has half_maps=True, but no local module '
+                'compares a map with the teacher; give one a feature_loss or '
+                'an attention_loss, or leave half_maps out.'
+            )
         super().prepare_from_teacher(model)
         # After the recorders' hooks, which must see the map with its graph.
         for index, module in enumerate(
@@ -300,10 +306,11 @@ class LAKDDistiller(FeatureDistiller):
         """Compute a module's loss, and return the output to pass on."""
         step = self._current_step()
         if step is None:
-            if self.training and self.teachings:  # tried before the first step
+            # Tried before the first step.
+            if self._first and self.training and self.teachings:
                 tensor = map_tensor(output)
                 if tensor is not None and tensor.dim() == 4:
-                    self.teachings[index].note_size(tensor.shape[-2:])
+                    self.teachings[index].note_output(tensor)
             return None
         step.arrive(index, module)
         name = f'module{index + 1}'

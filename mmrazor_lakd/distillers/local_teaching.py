@@ -66,13 +66,17 @@ class LocalTeaching(nn.Module):
         # Python identifiers only.
         self.t_map = f'module{index + 1}.teacher'
         self.kept = KeptMapRecorder(self.t_source, half_maps)
-        self.note_size(s_shape[-2:], t_shape[-2:])
         # A learned connector that no loss uses would get no gradient.
         self.connector = nn.Identity()
         if self.compares_maps:
             self.connector = build_connector(
                 entry['connector'], index, s_shape, t_shape
             )
+        if shapes.student_image == shapes.teacher_image:
+            height, width = shapes.teacher_image
+            self.kept.images = (height, width)
+            self.note_output(torch.zeros(s_shape), t_shape[-2:])
+            self.kept.images = None
         self.feeds = feeds
         if feeds:
             self._check_feed(index, s_shape, t_shape)
@@ -164,16 +168,25 @@ class LocalTeaching(nn.Module):
             # The inputs of the whole teacher: images and data samples.
             recorders.recorders['model.inputs'] = ModuleInputsRecorder('')
 
-    def note_size(
-        self, size: Tuple[int, ...], t_size: Optional[Tuple[int, ...]] = None
+    def note_output(
+        self, feature: torch.Tensor, t_size: Optional[Tuple[int, ...]] = None
     ) -> None:
-        """Note at which size the maps are compared.
+        """Note at which size maps will be compared, before any loss.
 
         Args:
-            size (tuple[int, int]): Height and width of the student's map.
-            t_size (tuple[int, int], optional): Of the teacher's. Defaults to
-                None: of its last map.
+            feature (torch.Tensor): The student's map, (N, C, H, W).
+            t_size (tuple[int, int], optional): Height and width of the
+                teacher's. Defaults to None: of its last map.
         """
+        if self.compares_maps:
+            with eval_mode(self.connector), torch.no_grad():
+                feature = self.connector(feature)
+            self._note_size(feature.shape[-2:], t_size)
+
+    def _note_size(
+        self, size: Tuple[int, ...], t_size: Optional[Tuple[int, ...]] = None
+    ) -> None:
+        """Note the smaller of the size after the connector and the other."""
         height, width = t_size or self.kept.size or (0, 0)
         if height:
             # Compare at the smaller size: the smaller has no more detail.
@@ -208,13 +221,13 @@ class LocalTeaching(nn.Module):
             if not self.feeds:
                 recorder.reset_data_buffer()
             s_feature = self.connector(feature)
-            self.note_size(s_feature.shape[-2:])
+            self._note_size(s_feature.shape[-2:])
             size = tuple(map(min, s_feature.shape[-2:], t_feature.shape[-2:]))
             if not self._windows_checked:
                 self.check_windows(size)
                 self._windows_checked = True
             s_feature = match_size(s_feature, size)
-            t_feature = match_size(t_feature, size)
+            t_feature = self.kept.rounded(match_size(t_feature, size))
             values = self._compare(s_feature, t_feature)
         if self.classifies:
             logits = recorders.get_recorder('head.logits')

@@ -19,6 +19,7 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
+    Type,
 )
 
 import torch
@@ -88,7 +89,7 @@ def find_stem(model: nn.Module, run: Callable[[], Any]) -> Optional[Stem]:
         with unchanged(model), torch.no_grad():
             run()
 
-    def is_plain(name: str, kind: type) -> bool:
+    def is_plain(name: str, kind: Type[nn.Module]) -> bool:
         # Subclasses that pad, or that standardise weights, compute more.
         return getattr(modules[name].forward, '__func__', None) is kind.forward
 

@@ -1,5 +1,6 @@
 """Run a model as far as somebody looks at it, without changing it."""
 
+import random
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
@@ -137,12 +138,14 @@ def unchanged(model: nn.Module) -> Iterator[None]:
     These are each module's mode, the buffers and the random state.
     """
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    numpy_state = np.random.get_state()
-    with eval_mode(model), torch.random.fork_rng(devices=[]):
+    states = (random.getstate(), np.random.get_state())
+    devices = {p.device for p in model.parameters() if p.is_cuda}
+    with eval_mode(model), torch.random.fork_rng(devices=list(devices)):
         try:
             yield
         finally:
-            np.random.set_state(numpy_state)
+            random.setstate(states[0])
+            np.random.set_state(states[1])
             with torch.no_grad():
                 for buffer, before in buffers:
                     buffer.copy_(before)

@@ -1,7 +1,9 @@
 """The options that save memory give the gradients of the plain step."""
 
 import copy
+import random
 
+import numpy as np
 import pytest
 import torch
 from conftest import LOGITS_KD, classifier, lakd
@@ -14,6 +16,7 @@ from mmrazor_lakd.algorithms.teacher_chunks import (
     WholeBatchNeeded,
     run_in_chunks,
 )
+from mmrazor_lakd.distillers.activation_checkpointing import renewed
 from mmrazor_lakd.tracing.live_memory import LiveMemory
 
 KD = dict(type='ConfigurableDistiller', **LOGITS_KD)
@@ -101,6 +104,17 @@ def test_a_teacher_that_needs_its_whole_batch(build, batch):
         models[1](*batch, mode='loss')
     models[0](*batch, mode='loss')
     assert models[0]._chunks == 1
+
+
+def test_a_first_batch_of_one_image_shows_nothing(build, batch):
+    model = build(copy.deepcopy(KD), teacher_chunks=2)
+    model.teacher.neck = Pairwise()
+    model.teacher.neck.register_forward_hook(
+        lambda module, inputs, output: (output[0] + inputs[0][0].mean((2, 3)),)
+    )
+    model(batch[0][:1], batch[1][:1], mode='loss')
+    with pytest.raises(SettingError, match='teacher_chunks=2, but what is'):
+        model(*batch, mode='loss')
 
 
 @pytest.mark.parametrize(
@@ -232,6 +246,11 @@ def test_half_maps_are_kept_in_half(build, batch):
     plain = build(lakd())
     for name, value in plain(*batch, mode='loss').items():
         torch.testing.assert_close(losses[name], value, rtol=1e-2, atol=1e-2)
+
+
+def test_half_maps_need_maps(build):
+    with pytest.raises(SettingError, match='but no local module compares'):
+        build(lakd([], half_maps=True))
 
 
 def test_half_maps_can_not_be_fed(build):
@@ -423,3 +442,93 @@ def test_a_student_without_a_loss_in_eval_mode(build, batch):
     head.loss = training_only
     model(*batch, mode='loss')
     assert model._chunks == 1
+
+
+def unpooled(model):
+    """The same model, whose teacher's maps wait in their own size."""
+    for part in model.distiller.teachings:
+        part.kept._compared.clear()
+        part.kept.note_compared = lambda *sizes: None
+
+
+def half_the_size():
+    """A student whose maps are half as large as its teacher's."""
+    cfg = resnet()
+    cfg['backbone'].update(strides=(2, 2, 2, 2))
+    return cfg
+
+
+def vgg():
+    """A VGG11, which rounds odd sizes down, where a ResNet rounds them up."""
+    cfg = resnet()
+    cfg['backbone'] = dict(type='VGG', depth=11, norm_cfg=dict(type='BN'))
+    cfg['head']['in_channels'] = 512
+    return cfg
+
+
+UPSAMPLED = dict(
+    student='backbone.layer1',
+    teacher='backbone.layer1',
+    connector=dict(type='HintConnector'),
+)
+ODD = dict(student='backbone.features.3', teacher='backbone.layer2')
+
+
+@pytest.mark.parametrize(
+    'student, entry, sizes',
+    [(half_the_size(), UPSAMPLED, (32, 32)), (vgg(), ODD, (33, 34, 33, 34))],
+    ids=['enlarged-by-the-connector', 'odd'],
+)
+def test_maps_pooled_at_once_are_those_of_the_boundary(
+    build, batch, student, entry, sizes
+):
+    plain, pooled = pair(build, lakd([entry]), student, resnet())
+    unpooled(plain)
+    for size in sizes:
+        images = nn.functional.interpolate(batch[0], (size, size))
+        found = [gradients(m, (images, batch[1])) for m in (plain, pooled)]
+        for grads in found:  # but rounding, before a normalisation
+            for name in [name for name in grads if 'conv.bias' in name]:
+                del grads[name]
+        assert_equal(found[1], found[0])
+
+
+def test_half_maps_are_the_same_in_the_first_step(build, batch):
+    """Before the size is known, so that a resumed training goes on alike."""
+    distiller = lakd(STAGES, half_maps=True)
+    first, known = pair(build, distiller, half_the_size(), resnet())
+    unpooled(first)
+    assert_equal(gradients(first, batch), gradients(known, batch))
+
+
+def test_float16_is_no_more_than_half(build):
+    model = build(lakd(half_maps=True))
+    kept = model.distiller.teachings[0].kept
+    assert kept.rounded(torch.ones(1).half()).dtype == torch.float16
+
+
+def test_a_training_resumed_after_its_distillation(build, batch):
+    """Without a step of it, the student is recomputed all the same."""
+    model = build(lakd(STAGES), resnet(), resnet(), recompute=['blocks'])
+    model.distillation_stopped = True
+    model(*batch, mode='loss')
+    assert 'backbone.layer4.0' in renewed(model.student)
+
+
+@pytest.mark.parametrize('draw', [random.random, np.random.rand, torch.rand])
+def test_the_trial_leaves_the_random_state(build, batch, draw):
+    following = []
+    for chunks in (1, 'auto'):
+        model = build(copy.deepcopy(KD), teacher_chunks=chunks)
+        arguments = (1,) if draw is torch.rand else ()
+
+        def draw_one(*inputs, arguments=arguments):
+            draw(*arguments)
+
+        model.student.register_forward_pre_hook(draw_one)
+        random.seed(0)
+        np.random.seed(0)
+        torch.manual_seed(0)
+        model(*batch, mode='loss')
+        following.append(float(draw(*arguments)))
+    assert following[0] == following[1]
