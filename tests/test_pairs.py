@@ -37,6 +37,22 @@ PAIRS = {
 PAIRS['resnet56_resnet20_1xb128_cifar10'] = PAIRS.pop(
     'resnet56_resnet20_1xb64_cifar10'
 )
+# Of standardized KD: T and weight, where they aren't 2 and 9; of DKD: T,
+# weight and beta, where they aren't 2, 9 and DKD's own (the authors' logs).
+STANDARDIZED_KD = {
+    'vgg13_vgg8': (3.0, 9.0),
+    'vgg13_mobilenetv2': (3.0, 9.0),
+    'resnet50_mobilenetv2': (3.0, 1.0),
+}
+STANDARDIZED_DKD = {
+    'resnet56_resnet20': (3.0, 18.0, 2.0),
+    'resnet110_resnet32': (2.0, 15.0, 2.0),
+    'wrn-40-2_wrn-16-2': (2.0, 12.0, 2.0),
+    'wrn-40-2_wrn-40-1': (2.0, 12.0, 2.0),
+    'vgg13_vgg8': (2.0, 15.0, 2.0),
+    'resnet50_mobilenetv2': (2.0, 15.0, 2.0),
+    'vgg13_mobilenetv2': (3.0, 9.0, 2.0),
+}
 # What NETWORKS calls them, where a config's name is another.
 NAMES = dict(
     mobilenetv1='MobileNetV1',
@@ -144,6 +160,20 @@ def test_published_settings(pair):
     assert dkd.epochs == (1 if imagenet else 20)
     assert (dkd.loss.alpha, dkd.loss.beta) == (1.0, beta)
     assert dkd.loss.tau == (1 if imagenet else 4)
+
+    networks = '_'.join(split(pair)[:2])
+    loss = distiller('kd_standardized', pair).distill_losses.loss_kd
+    assert loss.standardize == 'code'
+    assert (loss.tau, loss.loss_weight) == STANDARDIZED_KD.get(
+        networks, (2.0, 9.0)
+    )
+    standardized = distiller('dkd_standardized', pair).distill_losses.loss_dkd
+    assert standardized.epochs == dkd.epochs
+    loss = standardized.loss
+    assert (loss.standardize, loss.alpha) == ('code', 1.0)
+    assert (loss.tau, loss.loss_weight, loss.beta) == STANDARDIZED_DKD.get(
+        networks, (2.0, 9.0, beta)
+    )
 
     review = distiller('reviewkd', pair)
     loss = review.distill_losses.loss_review

@@ -15,6 +15,7 @@ from .hierarchical_context_loss import (
 )
 from .local_classifier_loss import LocalClassifierLoss
 from .local_feature_loss import LocalFeatureLoss, local_feature_loss
+from .logit_standardization import standardize_logits
 from .logits_kd_loss import LogitsKDLoss, StrongerTeacherLoss
 from .memory_bank import MemoryBank
 from .ndam_loss import NDAMLoss, ndam_loss, ndam_map
@@ -59,5 +60,6 @@ __all__ = [
     'ndam_loss',
     'ndam_map',
     'relative_distances',
+    'standardize_logits',
     'warmup_factor',
 ]

@@ -86,6 +86,8 @@ MORE = [
     ('efficientnet', 'dist', {}),
     ('mobilenet', 'lakd', {}),
     ('mobilenet', 'dkd', {}),
+    ('mobilenet', 'kd_standardized', {}),
+    ('mobilenet', 'dkd_standardized', {}),
     ('mobilenet_v3', 'rkd', {}),
     ('repvgg', 'fitnet', {}),
     ('resnet18', 'ofd', dict(teacher=LARGER)),
@@ -147,8 +149,9 @@ def test_mixed_labels_are_taught_by_kd(project):
     assert cfg.model.architecture.train_cfg.augments.type == 'Mixup'
     words = path.read_text().replace('#', '').split()
     assert 'DKD needs one label an image' in ' '.join(words)
-    with pytest.raises(SettingError, match='mixes images .*--method kd'):
-        write_over(project, name, 'dkd')
+    for method in ('dkd', 'dkd_standardized'):
+        with pytest.raises(SettingError, match='mixes images .*--method kd'):
+            write_over(project, name, method)
 
 
 def test_other_classes_leave_maps_alone(project):

@@ -37,15 +37,17 @@ def dkd(s, t, labels, tau, alpha, beta):
     return tau**2 * total / len(s)
 
 
-def standardize(logits):
-    """Sun et al.: each row less its mean, over its standard deviation.
+def standardize(logits, freedom=0):
+    """Sun et al., algorithm 1: each row less its mean, over its deviation.
 
     1e-5 in the variance is layer_norm's, so that equal logits have a gradient.
+    Their code divides the squares by K - freedom, freedom 1.
     """
     rows = []
     for row in logits:
         mean = sum(row) / len(row)
-        std = (sum((x - mean) ** 2 for x in row) / len(row) + 1e-5) ** 0.5
+        variance = sum((x - mean) ** 2 for x in row) / len(row) + 1e-5
+        std = (variance * len(row) / (len(row) - freedom)) ** 0.5
         rows.append((row - mean) / std)
     return torch.stack(rows)
 

@@ -43,6 +43,18 @@ LOSSES = dict(
         LogitsKDLoss(tau=4.0, loss_weight=0.9),
         lambda s, t: 0.9 * slow.kd(s, t, 4.0),
     ),
+    kd_standardized=(
+        (5, 4),
+        LogitsKDLoss(2.0, loss_weight=9.0, standardize='paper'),
+        lambda s, t: 9 * slow.kd(slow.standardize(s), slow.standardize(t), 2),
+    ),
+    kd_standardized_as_in_code=(
+        (5, 4),
+        LogitsKDLoss(2.0, loss_weight=9.0, standardize='code'),
+        lambda s, t: (
+            9 * slow.kd(slow.standardize(s, 1), slow.standardize(t, 1), 2)
+        ),
+    ),
     dkd=(
         (5, 4),
         lambda s, t: DecoupledKDLoss(4.0, 0.7, 2.0, 1.5)(s, t, LABELS),
@@ -200,6 +212,23 @@ def test_kd_by_hand():
     )
 
 
+def test_standardized_kd_by_hand():
+    # Variances 6 and 0.02 / 3: the scores are sqrt(3/2) (1, -1, 0) and its
+    # negative; over T = sqrt(3/2): 1, -1, 0. p_S = (e, 1/e, 1) / 4.086161,
+    # p_T with the first two swapped. KL is their difference, 2.350402 /
+    # 4.086161 = 0.575211, times that of the logits, 2; times T^2: 1.725632
+    s = torch.tensor([[8.0, 2.0, 5.0]]).double()
+    t = torch.tensor([[-0.1, 0.1, 0.0]]).double()
+    loss = LogitsKDLoss(tau=1.5**0.5, standardize='paper')
+    # the 1e-5 in the variance lowers the teacher's scores, by 0.08 %
+    assert loss(s, t).item() == pytest.approx(1.725632, rel=2e-3)
+    assert loss(s, 100 * t).item() == pytest.approx(1.725632, rel=1e-5)
+    # Over K - 1 = 2, the scores are +-1 and 0.
+    loss = LogitsKDLoss(tau=1.0, standardize='code')
+    value = loss(s, 100 * t).item()
+    assert value == pytest.approx(1.725632 / 1.5, rel=1e-5)
+
+
 def test_dkd_by_hand():
     # p_T = (1/2, 1/3, 1/6), p_S = (1/3, 1/3, 1/3), target 0
     # TCKD: (1/2, 1/2) to (1/3, 2/3): 1/2 ln(3/2) + 1/2 ln(3/4) = 0.058892
@@ -223,18 +252,21 @@ def test_dkd_of_equal_terms_is_kd():
     torch.testing.assert_close(whole, LogitsKDLoss(tau=3.0)(s, t))
 
 
-def test_standardized_dkd_knows_no_scale():
+@pytest.mark.parametrize('mode', [True, 'paper', 'code'])
+@pytest.mark.parametrize('type', [DecoupledKDLoss, LogitsKDLoss])
+def test_standardized_losses_know_no_scale(type, mode):
     s, t = pair((5, 4))
-    plain = DecoupledKDLoss(2.0)
-    loss = DecoupledKDLoss(2.0, standardize=True)
-    value = loss(s, t, LABELS)
+    labels = [LABELS] if type is DecoupledKDLoss else []
+    plain = type(2.0)
+    loss = type(2.0, standardize=mode)
+    value = loss(s, t, *labels)
     torch.testing.assert_close(
-        loss(3 * s + 1, 5 * t - 2, LABELS), value, rtol=1e-3, atol=0
+        loss(3 * s + 1, 5 * t - 2, *labels), value, rtol=1e-3, atol=0
     )
-    assert not torch.isclose(plain(s, 5 * t, LABELS), plain(s, t, LABELS))
+    assert not torch.isclose(plain(s, 5 * t, *labels), plain(s, t, *labels))
     # logits that are all the same, as of a head of zeros
     zeros = torch.zeros(5, 4, requires_grad=True)
-    (grad,) = torch.autograd.grad(loss(zeros, t, LABELS), zeros)
+    (grad,) = torch.autograd.grad(loss(zeros, t, *labels), zeros)
     assert grad.isfinite().all()
 
 
@@ -320,6 +352,8 @@ def test_dkd_of_confident_models():
     [
         (lambda: DecoupledKDLoss(tau=0), 'tau=0'),
         (lambda: DecoupledKDLoss(beta=-1.0), 'beta=-1.0'),
+        (lambda: DecoupledKDLoss(standardize='z'), "'z'.* True, 'paper', 'co"),
+        (lambda: LogitsKDLoss(standardize='z'), "'z'.* True, 'paper', 'code'"),
         (lambda: AttentionTransferLoss(p=0.5), 'p=0.5'),
         (
             lambda: DecoupledKDLoss()(

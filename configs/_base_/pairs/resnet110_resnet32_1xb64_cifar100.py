@@ -18,6 +18,9 @@ model = dict(
 
 # on top of configs/_base_/distillers
 method_settings = dict(
+    dkd_standardized_distiller=dict(
+        distill_losses=dict(loss_dkd=dict(loss=dict(loss_weight=15.0)))
+    ),
     reviewkd_distiller=dict(
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=1.0)))
     ),
@@ -33,4 +36,6 @@ published_top1 = dict(
     rkd=71.82,
     crd=73.48,
     dkd=74.11,
+    kd_standardized=74.17,
+    dkd_standardized=74.29,
 )

@@ -38,4 +38,6 @@ published_top1 = dict(
     reviewkd=75.63,
     dkd=76.32,
     dist=75.79,
+    kd_standardized=76.62,
+    dkd_standardized=77.01,
 )

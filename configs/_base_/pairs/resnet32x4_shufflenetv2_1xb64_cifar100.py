@@ -38,4 +38,6 @@ published_top1 = dict(
     reviewkd=77.78,
     dkd=77.07,
     dist=76.08,
+    kd_standardized=75.56,
+    dkd_standardized=77.37,
 )

@@ -26,4 +26,6 @@ published_top1 = dict(
     crd=71.17,
     reviewkd=71.61,
     dkd=71.7,
+    kd_standardized=71.42,
+    dkd_standardized=71.88,
 )
