@@ -53,6 +53,22 @@ STANDARDIZED_DKD = {
     'resnet50_mobilenetv2': (2.0, 15.0, 2.0),
     'vgg13_mobilenetv2': (3.0, 9.0, 2.0),
 }
+# Of WTTM: gamma and beta (the paper's tables 8 to 10).
+WTTM = {
+    'resnet56_resnet20': (0.3, 1.5),
+    'resnet110_resnet32': (0.1, 1.5),
+    'resnet32x4_resnet8x4': (0.1, 3.0),
+    'wrn-40-2_wrn-16-2': (0.1, 4.0),
+    'wrn-40-2_wrn-40-1': (0.1, 3.0),
+    'vgg13_vgg8': (0.1, 2.25),
+    'resnet32x4_shufflenetv1': (0.2, 1.4),
+    'resnet32x4_shufflenetv2': (0.4, 16.0),
+    'resnet50_mobilenetv2': (0.2, 5.0),
+    'vgg13_mobilenetv2': (0.2, 3.0),
+    'wrn-40-2_shufflenetv1': (0.3, 3.0),
+    'resnet34_resnet18': (0.8, 1.6),
+    'resnet50_mobilenetv1': (0.7, 3.5),
+}
 # What NETWORKS calls them, where a config's name is another.
 NAMES = dict(
     mobilenetv1='MobileNetV1',
@@ -174,6 +190,9 @@ def test_published_settings(pair):
     assert (loss.tau, loss.loss_weight, loss.beta) == STANDARDIZED_DKD.get(
         networks, (2.0, 9.0, beta)
     )
+
+    wttm = distiller('wttm', pair).distill_losses.loss_wttm
+    assert (wttm.gamma, wttm.loss_weight) == WTTM[networks]
 
     review = distiller('reviewkd', pair)
     loss = review.distill_losses.loss_review

@@ -27,6 +27,7 @@ from .relational_kd_loss import (
     angles,
     relative_distances,
 )
+from .teacher_matching_loss import TeacherMatchingLoss, teacher_matching
 from .warmup import Warmup, warmup_factor
 from .warmup_loss import WarmupLoss
 
@@ -46,6 +47,7 @@ __all__ = [
     'RelationalAngleLoss',
     'RelationalDistanceLoss',
     'StrongerTeacherLoss',
+    'TeacherMatchingLoss',
     'Warmup',
     'WarmupLoss',
     'angles',
@@ -61,5 +63,6 @@ __all__ = [
     'ndam_map',
     'relative_distances',
     'standardize_logits',
+    'teacher_matching',
     'warmup_factor',
 ]

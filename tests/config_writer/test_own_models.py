@@ -88,6 +88,7 @@ MORE = [
     ('mobilenet', 'dkd', {}),
     ('mobilenet', 'kd_standardized', {}),
     ('mobilenet', 'dkd_standardized', {}),
+    ('mobilenet', 'wttm', {}),
     ('mobilenet_v3', 'rkd', {}),
     ('repvgg', 'fitnet', {}),
     ('resnet18', 'ofd', dict(teacher=LARGER)),

@@ -52,6 +52,18 @@ def standardize(logits, freedom=0):
     return torch.stack(rows)
 
 
+def wttm(s, t, gamma, weighted=True):
+    """Zheng and Yang, equation 23; without the weights, equation 2."""
+    total = 0.0
+    for s_row, t_row in zip(s, t):
+        powers = [p**gamma for p in softmax(t_row, 1)]
+        sum_of_powers = sum(powers)
+        target = [power / sum_of_powers for power in powers]
+        weight = sum_of_powers if weighted else 1
+        total = total + weight * divergence(target, softmax(s_row, 1))
+    return total / len(s)
+
+
 def pearson(a, b):
     """Covariance over the product of the standard deviations."""
     mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)

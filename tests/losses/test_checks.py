@@ -24,6 +24,7 @@ from mmrazor_lakd.losses import (
     RelationalAngleLoss,
     RelationalDistanceLoss,
     StrongerTeacherLoss,
+    TeacherMatchingLoss,
     check_losses,
     check_map,
 )
@@ -41,7 +42,7 @@ LOSSES = [
     AttentionTransferLoss, DecoupledKDLoss, HierarchicalContextLoss,
     LocalFeatureLoss, LogitsKDLoss, NDAMLoss, PartialSquareLoss,
     RelationalAngleLoss, RelationalDistanceLoss, StrongerTeacherLoss,
-    contrastive, classifier,
+    TeacherMatchingLoss, contrastive, classifier,
 ]  # fmt: skip
 
 
@@ -66,6 +67,7 @@ def test_numbers_of_all_kinds_are_taken(loss, weight):
         (DecoupledKDLoss, 'tau'),
         (LogitsKDLoss, 'tau'),
         (StrongerTeacherLoss, 'tau'),
+        (TeacherMatchingLoss, 'gamma'),
         (classifier, 'tau'),
         (contrastive, 'temperature'),
         (PartialSquareLoss, 'mul_factor'),
@@ -191,6 +193,7 @@ def run(loss, s, t):
         (StrongerTeacherLoss, (5, 6)),
         (LogitsKDLoss, (5, 6)),
         (DecoupledKDLoss, (5, 6)),
+        (TeacherMatchingLoss, (5, 6)),
         (contrastive, (5, 6)),
     ],
     ids=lambda make: make[0].__name__,

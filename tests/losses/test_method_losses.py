@@ -17,6 +17,7 @@ from mmrazor_lakd.losses import (
     RelationalAngleLoss,
     RelationalDistanceLoss,
     StrongerTeacherLoss,
+    TeacherMatchingLoss,
 )
 
 LABELS = torch.tensor([1, 0, 3, 2, 1])
@@ -71,6 +72,16 @@ LOSSES = dict(
                 slow.standardize(s), slow.standardize(t), LABELS, 2.0, 0.7, 2.0
             )
         ),
+    ),
+    wttm=(
+        (5, 4),
+        TeacherMatchingLoss(0.3, loss_weight=1.5),
+        lambda s, t: 1.5 * slow.wttm(s, t, 0.3),
+    ),
+    ttm=(
+        (5, 4),
+        TeacherMatchingLoss(0.3, weighted=False, loss_weight=7.0),
+        lambda s, t: 7 * slow.wttm(s, t, 0.3, weighted=False),
     ),
     dist=(
         (5, 4),
@@ -243,6 +254,24 @@ def test_dkd_by_hand():
     assert value.item() == pytest.approx(0.172158, abs=1e-6)
 
 
+def test_wttm_by_hand():
+    # gamma 1/2: p = (9/10, 1/10), its roots (3, 1) / sqrt 10, U = 4 / sqrt 10
+    # = 1.264911, p_T = (3/4, 1/4); KL to (1/2, 1/2) as in KD's: 0.130812
+    t = torch.tensor([[2 * math.log(3), 0.0]])
+    s = torch.zeros(1, 2)
+    loss = TeacherMatchingLoss(0.5, weighted=False)
+    assert loss(s, t).item() == pytest.approx(0.130812, abs=1e-6)
+    loss = TeacherMatchingLoss(0.5)
+    assert loss(s, t).item() == pytest.approx(0.165466, abs=1e-6)
+    # a certain teacher has U = 1, another sqrt 2
+    t = torch.tensor([[500.0, 0.0], [0.0, 0.0]])
+    s = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]])
+    # ln 2, and sqrt 2 (1/2 ln(2/3) + 1/2 ln 2) = 0.203422
+    assert loss(s, t).item() == pytest.approx(
+        (0.693147 + 0.203422) / 2, abs=1e-6
+    )
+
+
 def test_dkd_of_equal_terms_is_kd():
     """KD = TCKD + (1 - p_target of the teacher) NCKD, equation 6."""
     s, t = pair((1, 5))
@@ -318,7 +347,8 @@ def test_equal_outputs_cost_nothing():
         if name == 'ofd':  # whose teacher's map is cut off
             s = s.abs()
         # DIST adds 1e-8 to a denominator
-        assert loss(s, s).item() == pytest.approx(0, abs=1e-4)
+        if name not in ('wttm', 'ttm'):  # whose student has no temperature
+            assert loss(s, s).item() == pytest.approx(0, abs=1e-4)
 
 
 def test_one_image():
@@ -353,6 +383,7 @@ def test_dkd_of_confident_models():
         (lambda: DecoupledKDLoss(tau=0), 'tau=0'),
         (lambda: DecoupledKDLoss(beta=-1.0), 'beta=-1.0'),
         (lambda: DecoupledKDLoss(standardize='z'), "'z'.* True, 'paper', 'co"),
+        (lambda: TeacherMatchingLoss(gamma=0), 'gamma=0'),
         (lambda: LogitsKDLoss(standardize='z'), "'z'.* True, 'paper', 'code'"),
         (lambda: AttentionTransferLoss(p=0.5), 'p=0.5'),
         (

@@ -39,4 +39,5 @@ published_top1 = dict(
     dist=71.78,
     kd_standardized=71.43,
     dkd_standardized=72.32,
+    wttm=71.92,
 )

@@ -14,7 +14,14 @@ from .networks import CLASSIFIER, DETECTOR, SEGMENTOR, OwnNetwork
 #: those that take maps before the last ReLU of each stage
 STAGED = ('ofd', 'reviewkd')
 #: those that compare logits class by class
-COMPARE_LOGITS = ('kd', 'dkd', 'dist', 'kd_standardized', 'dkd_standardized')
+COMPARE_LOGITS = (
+    'kd',
+    'dkd',
+    'dist',
+    'wttm',
+    'kd_standardized',
+    'dkd_standardized',
+)
 #: those that take nothing but maps of blocks
 MAPS = ('lakd', 'fitnet', 'at')
 #: the methods for each kind of network; for others, those that take maps
