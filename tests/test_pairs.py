@@ -211,6 +211,10 @@ def test_published_settings(pair):
     assert rkd.loss_distance.loss_weight == 25.0
     assert rkd.loss_angle.loss_weight == 50.0
 
+    sp = distiller('sp', pair).distill_losses.loss_sp
+    pkt = distiller('pkt', pair).distill_losses.loss_pkt
+    assert (sp.loss_weight, pkt.loss_weight) == (3000.0, 30000.0)
+
     hint = distiller('fitnet', pair).distill_losses.loss_hint
     assert hint.loss_weight == 100.0
 
@@ -238,6 +242,7 @@ def test_maps_are_those_of_the_literature(pair):
     both = [feats[teacher], feats[student]]
     assert sources(distiller('at', pair)) == both
     assert sources(distiller('fitnet', pair)) == [[f[1]] for f in both]
+    assert sources(distiller('sp', pair)) == [[f[-1]] for f in both]
     assert sources(distiller('ofd', pair)) == [preact, preact]
     first = preact if data == 'imagenet' else feats[student]
     review = distiller('reviewkd', pair)

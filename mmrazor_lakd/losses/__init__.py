@@ -5,6 +5,12 @@ from .attention_transfer_loss import (
     attention_map,
     attention_transfer,
 )
+from .batch_similarity_loss import (
+    ProbabilisticTransferLoss,
+    SimilarityPreservingLoss,
+    probabilistic_transfer,
+    similarity_preserving,
+)
 from .channel_wise_divergence import ChannelWiseDivergence
 from .checks import check_losses, check_map
 from .crd_loss import ContrastiveLoss, contrastive_loss
@@ -44,8 +50,10 @@ __all__ = [
     'NDAMLoss',
     'NegativeSampler',
     'PartialSquareLoss',
+    'ProbabilisticTransferLoss',
     'RelationalAngleLoss',
     'RelationalDistanceLoss',
+    'SimilarityPreservingLoss',
     'StrongerTeacherLoss',
     'TeacherMatchingLoss',
     'Warmup',
@@ -61,7 +69,9 @@ __all__ = [
     'local_feature_loss',
     'ndam_loss',
     'ndam_map',
+    'probabilistic_transfer',
     'relative_distances',
+    'similarity_preserving',
     'standardize_logits',
     'teacher_matching',
     'warmup_factor',

@@ -90,6 +90,8 @@ MORE = [
     ('mobilenet', 'dkd_standardized', {}),
     ('mobilenet', 'wttm', {}),
     ('mobilenet_v3', 'rkd', {}),
+    ('mobilenet_v3', 'pkt', {}),
+    ('repvgg', 'sp', {}),
     ('repvgg', 'fitnet', {}),
     ('resnet18', 'ofd', dict(teacher=LARGER)),
     ('resnet18', 'reviewkd', dict(teacher=LARGER)),

@@ -160,6 +160,40 @@ def rkd_angle(s, t):
     return total / number**3
 
 
+def products(points):
+    """<x_i, x_j> of all pairs."""
+    return [[sum(a * b for a, b in zip(x, y)) for y in points] for x in points]
+
+
+def sp(s, t):
+    """Tung and Mori: rows of F F^T, normalised, and their squared distance."""
+    total, number = 0.0, len(s)
+    for s_row, t_row in zip(products(s.flatten(1)), products(t.flatten(1))):
+        s_norm, t_norm = (
+            torch.sqrt(sum(a**2 for a in row)) for row in (s_row, t_row)
+        )
+        total = total + sum(
+            (a / s_norm - b / t_norm) ** 2 for a, b in zip(s_row, t_row)
+        )
+    return total / number**2
+
+
+def neighbours(points, eps):
+    """(cos(x_i, x_j) + 1) / 2 over the sum of its row."""
+    units = [x / (torch.sqrt(sum(a**2 for a in x)) + eps) for x in points]
+    kernel = [[(value + 1) / 2 for value in row] for row in products(units)]
+    return [[value / sum(row) for value in row] for row in kernel]
+
+
+def pkt(s, t, eps=1e-7):
+    """Passalis and Tefas, as in their code, a mean over N * N."""
+    total = 0.0
+    for s_row, t_row in zip(neighbours(s, eps), neighbours(t, eps)):
+        for q, p in zip(s_row, t_row):
+            total = total + p * torch.log((p + eps) / (q + eps))
+    return total / len(s) ** 2
+
+
 def square_error(s, t):
     """Mean squared difference of all elements."""
     pairs = list(zip(s.flatten(), t.flatten()))

@@ -21,8 +21,10 @@ from mmrazor_lakd.losses import (
     LogitsKDLoss,
     NDAMLoss,
     PartialSquareLoss,
+    ProbabilisticTransferLoss,
     RelationalAngleLoss,
     RelationalDistanceLoss,
+    SimilarityPreservingLoss,
     StrongerTeacherLoss,
     TeacherMatchingLoss,
     check_losses,
@@ -38,11 +40,22 @@ def classifier(**kwargs):
     return LocalClassifierLoss(4, 3, **kwargs)
 
 
+def similarity():
+    """SP, with a weight that goes with the bounds of the others."""
+    return SimilarityPreservingLoss(100.0)
+
+
+def transfer():
+    """PKT, likewise."""
+    return ProbabilisticTransferLoss(100.0)
+
+
 LOSSES = [
     AttentionTransferLoss, DecoupledKDLoss, HierarchicalContextLoss,
     LocalFeatureLoss, LogitsKDLoss, NDAMLoss, PartialSquareLoss,
     RelationalAngleLoss, RelationalDistanceLoss, StrongerTeacherLoss,
-    TeacherMatchingLoss, contrastive, classifier,
+    TeacherMatchingLoss, ProbabilisticTransferLoss, SimilarityPreservingLoss,
+    contrastive, classifier,
 ]  # fmt: skip
 
 
@@ -190,6 +203,8 @@ def run(loss, s, t):
         (HierarchicalContextLoss, (5, 6, 4, 4)),
         (RelationalDistanceLoss, (5, 6)),
         (RelationalAngleLoss, (5, 6)),
+        (similarity, (5, 6)),
+        (transfer, (5, 6)),
         (StrongerTeacherLoss, (5, 6)),
         (LogitsKDLoss, (5, 6)),
         (DecoupledKDLoss, (5, 6)),

@@ -14,8 +14,10 @@ from mmrazor_lakd.losses import (
     LocalFeatureLoss,
     LogitsKDLoss,
     PartialSquareLoss,
+    ProbabilisticTransferLoss,
     RelationalAngleLoss,
     RelationalDistanceLoss,
+    SimilarityPreservingLoss,
     StrongerTeacherLoss,
     TeacherMatchingLoss,
 )
@@ -107,6 +109,16 @@ LOSSES = dict(
         (5, 6),
         RelationalAngleLoss(),
         lambda s, t: 50 * slow.rkd_angle(s, t),
+    ),
+    sp=(
+        (5, 2, 3, 2),
+        SimilarityPreservingLoss(),
+        lambda s, t: 3000 * slow.sp(s, t),
+    ),
+    pkt=(
+        (5, 6),
+        ProbabilisticTransferLoss(),
+        lambda s, t: 30000 * slow.pkt(s, t),
     ),
     review=(
         (2, 3, 8, 8),
@@ -331,6 +343,19 @@ def test_rkd_by_hand():
     assert value == pytest.approx(6.0, rel=1e-6)
 
 
+def test_similarities_by_hand():
+    # student: G = ((1, 0), (0, 1)); teacher: ((4, 4), (4, 4)), rows of
+    # (1, 1) / sqrt 2: 2 ((1 - 0.707107)^2 + 0.707107^2) / 4 = 0.292893
+    s = torch.eye(2)
+    t = torch.full((2, 1), 2.0)
+    loss = SimilarityPreservingLoss(1000.0)
+    assert loss(s, t).item() == pytest.approx(292.893, abs=1e-3)
+    # teacher: K = 1, p = (1/2, 1/2); student: K = 1 and 1/2, p = (2/3, 1/3)
+    # KL = 1/2 ln(3/4) + 1/2 ln(3/2) = 0.058892 of both rows, over 4: 0.029446
+    loss = ProbabilisticTransferLoss(1000.0)
+    assert loss(s, t).item() == pytest.approx(29.446, abs=1e-3)
+
+
 def test_review_by_hand():
     # 2 x 2 map: (1 + 9 + 25 + 49) / 4 = 21; its mean 4, squared 16, half 8
     # (21 + 8) / 1.5 = 19.333; 1 x 1 map: 4; sum 23.333; times 0.6: 14
@@ -353,13 +378,18 @@ def test_equal_outputs_cost_nothing():
 
 def test_one_image():
     """An epoch's last batch may have one image, which lies to no other."""
-    for loss in (RelationalDistanceLoss(), RelationalAngleLoss()):
+    for loss in (
+        RelationalDistanceLoss(),
+        RelationalAngleLoss(),
+        SimilarityPreservingLoss(),
+    ):
         s, t = pair((1, 6))
         s.requires_grad_()
         value = loss(s, t)
         value.backward()
         assert value == 0
         assert (s.grad == 0).all()
+    assert ProbabilisticTransferLoss()(s, t) == 0
 
 
 def test_dkd_of_confident_models():

@@ -42,4 +42,6 @@ published_top1 = dict(
     kd_standardized=74.17,
     dkd_standardized=74.29,
     wttm=74.13,
+    sp=72.69,
+    pkt=72.61,
 )

@@ -42,4 +42,6 @@ published_top1 = dict(
     dkd=76.45,
     dist=75.23,
     wttm=74.37,
+    sp=73.48,
+    pkt=74.1,
 )

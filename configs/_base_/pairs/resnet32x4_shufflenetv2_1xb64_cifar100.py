@@ -44,4 +44,6 @@ published_top1 = dict(
     kd_standardized=75.56,
     dkd_standardized=77.37,
     wttm=76.55,
+    sp=74.56,
+    pkt=74.69,
 )

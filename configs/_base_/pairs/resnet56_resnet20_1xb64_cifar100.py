@@ -40,4 +40,6 @@ published_top1 = dict(
     kd_standardized=71.43,
     dkd_standardized=72.32,
     wttm=71.92,
+    sp=69.67,
+    pkt=70.34,
 )

@@ -40,4 +40,6 @@ published_top1 = dict(
     crd=76.05,
     dkd=76.7,
     wttm=75.42,
+    sp=74.52,
+    pkt=73.89,
 )

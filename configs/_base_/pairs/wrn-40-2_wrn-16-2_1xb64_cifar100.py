@@ -47,4 +47,6 @@ published_top1 = dict(
     kd_standardized=76.11,
     dkd_standardized=76.39,
     wttm=76.37,
+    sp=73.83,
+    pkt=74.54,
 )

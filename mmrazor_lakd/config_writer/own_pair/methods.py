@@ -22,11 +22,13 @@ COMPARE_LOGITS = (
     'kd_standardized',
     'dkd_standardized',
 )
+#: those that compare the images of a batch with each other
+BATCHES = ('rkd', 'sp', 'pkt')
 #: those that take nothing but maps of blocks
 MAPS = ('lakd', 'fitnet', 'at')
 #: the methods for each kind of network; for others, those that take maps
 METHODS = {
-    CLASSIFIER: (*MAPS, *COMPARE_LOGITS, 'rkd', 'crd', *STAGED),
+    CLASSIFIER: (*MAPS, *COMPARE_LOGITS, *BATCHES, 'crd', *STAGED),
     SEGMENTOR: (*MAPS, 'cwd'),
     DETECTOR: (*MAPS, 'cwd', 'pkd'),
 }
