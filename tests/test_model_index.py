@@ -148,11 +148,13 @@ def test_the_page_and_the_pairs_have_the_same_figures():
             for line in body.splitlines()
             if line.startswith('|')
         ]
-        methods = [name.lower() for name in rows[0][2:]]
+        methods = [m.lower().replace(', ', '_') for m in rows[0][2:]]
         for pair, teacher, *cells in rows[2:]:
             name = f'{pair.lower().replace(" -> ", "_")}_{end}'
             cells = dict(zip(['teacher', *methods], [teacher, *cells]))
-            found[name] = {m: float(cell) for m, cell in cells.items() if cell}
+            found.setdefault(name, {}).update(
+                {m: float(cell) for m, cell in cells.items() if cell}
+            )
     listed = {
         pair: resolve(ROOT / f'configs/_base_/pairs/{pair}.py')
         for pair in PAIRS

@@ -37,6 +37,38 @@ PAIRS = {
 PAIRS['resnet56_resnet20_1xb128_cifar10'] = PAIRS.pop(
     'resnet56_resnet20_1xb64_cifar10'
 )
+# Of standardized KD: T and weight, where they aren't 2 and 9; of DKD: T,
+# weight and beta, where they aren't 2, 9 and DKD's own (the authors' logs).
+STANDARDIZED_KD = {
+    'vgg13_vgg8': (3.0, 9.0),
+    'vgg13_mobilenetv2': (3.0, 9.0),
+    'resnet50_mobilenetv2': (3.0, 1.0),
+}
+STANDARDIZED_DKD = {
+    'resnet56_resnet20': (3.0, 18.0, 2.0),
+    'resnet110_resnet32': (2.0, 15.0, 2.0),
+    'wrn-40-2_wrn-16-2': (2.0, 12.0, 2.0),
+    'wrn-40-2_wrn-40-1': (2.0, 12.0, 2.0),
+    'vgg13_vgg8': (2.0, 15.0, 2.0),
+    'resnet50_mobilenetv2': (2.0, 15.0, 2.0),
+    'vgg13_mobilenetv2': (3.0, 9.0, 2.0),
+}
+# Of WTTM: gamma and beta (the paper's tables 8 to 10).
+WTTM = {
+    'resnet56_resnet20': (0.3, 1.5),
+    'resnet110_resnet32': (0.1, 1.5),
+    'resnet32x4_resnet8x4': (0.1, 3.0),
+    'wrn-40-2_wrn-16-2': (0.1, 4.0),
+    'wrn-40-2_wrn-40-1': (0.1, 3.0),
+    'vgg13_vgg8': (0.1, 2.25),
+    'resnet32x4_shufflenetv1': (0.2, 1.4),
+    'resnet32x4_shufflenetv2': (0.4, 16.0),
+    'resnet50_mobilenetv2': (0.2, 5.0),
+    'vgg13_mobilenetv2': (0.2, 3.0),
+    'wrn-40-2_shufflenetv1': (0.3, 3.0),
+    'resnet34_resnet18': (0.8, 1.6),
+    'resnet50_mobilenetv1': (0.7, 3.5),
+}
 # What NETWORKS calls them, where a config's name is another.
 NAMES = dict(
     mobilenetv1='MobileNetV1',
@@ -145,6 +177,23 @@ def test_published_settings(pair):
     assert (dkd.loss.alpha, dkd.loss.beta) == (1.0, beta)
     assert dkd.loss.tau == (1 if imagenet else 4)
 
+    networks = '_'.join(split(pair)[:2])
+    loss = distiller('kd_standardized', pair).distill_losses.loss_kd
+    assert loss.standardize == 'code'
+    assert (loss.tau, loss.loss_weight) == STANDARDIZED_KD.get(
+        networks, (2.0, 9.0)
+    )
+    standardized = distiller('dkd_standardized', pair).distill_losses.loss_dkd
+    assert standardized.epochs == dkd.epochs
+    loss = standardized.loss
+    assert (loss.standardize, loss.alpha) == ('code', 1.0)
+    assert (loss.tau, loss.loss_weight, loss.beta) == STANDARDIZED_DKD.get(
+        networks, (2.0, 9.0, beta)
+    )
+
+    wttm = distiller('wttm', pair).distill_losses.loss_wttm
+    assert (wttm.gamma, wttm.loss_weight) == WTTM[networks]
+
     review = distiller('reviewkd', pair)
     loss = review.distill_losses.loss_review
     assert loss.epochs == (1 if imagenet else 20)
@@ -161,6 +210,10 @@ def test_published_settings(pair):
     rkd = distiller('rkd', pair).distill_losses
     assert rkd.loss_distance.loss_weight == 25.0
     assert rkd.loss_angle.loss_weight == 50.0
+
+    sp = distiller('sp', pair).distill_losses.loss_sp
+    pkt = distiller('pkt', pair).distill_losses.loss_pkt
+    assert (sp.loss_weight, pkt.loss_weight) == (3000.0, 30000.0)
 
     hint = distiller('fitnet', pair).distill_losses.loss_hint
     assert hint.loss_weight == 100.0
@@ -189,6 +242,7 @@ def test_maps_are_those_of_the_literature(pair):
     both = [feats[teacher], feats[student]]
     assert sources(distiller('at', pair)) == both
     assert sources(distiller('fitnet', pair)) == [[f[1]] for f in both]
+    assert sources(distiller('sp', pair)) == [[f[-1]] for f in both]
     assert sources(distiller('ofd', pair)) == [preact, preact]
     first = preact if data == 'imagenet' else feats[student]
     review = distiller('reviewkd', pair)

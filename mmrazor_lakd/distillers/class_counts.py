@@ -16,7 +16,7 @@ from mmrazor.models.losses import (
 from torch import nn
 
 from ..errors import SettingError
-from ..losses import DecoupledKDLoss, WarmupLoss
+from ..losses import DecoupledKDLoss, TeacherMatchingLoss, WarmupLoss
 
 LOGIT_LOSSES = (
     DecoupledKDLoss,
@@ -24,6 +24,7 @@ LOGIT_LOSSES = (
     DKDLoss,
     KDSoftCELoss,
     KLDivergence,
+    TeacherMatchingLoss,
     WSLD,
 )
 # The last compares a segmentor's logits, or other maps, channel by channel.

@@ -71,7 +71,7 @@ class FeatureDistiller(ConfigurableDistiller):
 
             - ``maps``, or ``student`` and ``teacher``: Either of the two.
             - ``first`` and ``last`` (int): The stages to use, counted from
-              1. Default to all.
+              1, or from the last, -1. Default to all.
             - ``connector`` and ``teacher_connector`` (str): Names of the
               ``connectors`` that the student's and the teacher's maps go
               through, one copy per stage.

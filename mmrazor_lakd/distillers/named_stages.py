@@ -275,7 +275,10 @@ def _sources(
         for name in _common(student.names, teacher.names)
         if name not in student.skipped + teacher.skipped
     ]
-    first, last = spec.get('first', 1), spec.get('last', len(names))
+    first, last = (
+        number + len(names) + 1 if number < 0 else number
+        for number in (spec.get('first', 1), spec.get('last', -1))
+    )
     if not 1 <= first <= last <= len(names):
         raise SettingError(
             f'stages has first={first} and last={last}, but the networks '

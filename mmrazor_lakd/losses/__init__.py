@@ -5,6 +5,12 @@ from .attention_transfer_loss import (
     attention_map,
     attention_transfer,
 )
+from .batch_similarity_loss import (
+    ProbabilisticTransferLoss,
+    SimilarityPreservingLoss,
+    probabilistic_transfer,
+    similarity_preserving,
+)
 from .channel_wise_divergence import ChannelWiseDivergence
 from .checks import check_losses, check_map
 from .crd_loss import ContrastiveLoss, contrastive_loss
@@ -15,6 +21,7 @@ from .hierarchical_context_loss import (
 )
 from .local_classifier_loss import LocalClassifierLoss
 from .local_feature_loss import LocalFeatureLoss, local_feature_loss
+from .logit_standardization import standardize_logits
 from .logits_kd_loss import LogitsKDLoss, StrongerTeacherLoss
 from .memory_bank import MemoryBank
 from .ndam_loss import NDAMLoss, ndam_loss, ndam_map
@@ -26,6 +33,7 @@ from .relational_kd_loss import (
     angles,
     relative_distances,
 )
+from .teacher_matching_loss import TeacherMatchingLoss, teacher_matching
 from .warmup import Warmup, warmup_factor
 from .warmup_loss import WarmupLoss
 
@@ -42,9 +50,12 @@ __all__ = [
     'NDAMLoss',
     'NegativeSampler',
     'PartialSquareLoss',
+    'ProbabilisticTransferLoss',
     'RelationalAngleLoss',
     'RelationalDistanceLoss',
+    'SimilarityPreservingLoss',
     'StrongerTeacherLoss',
+    'TeacherMatchingLoss',
     'Warmup',
     'WarmupLoss',
     'angles',
@@ -58,6 +69,10 @@ __all__ = [
     'local_feature_loss',
     'ndam_loss',
     'ndam_map',
+    'probabilistic_transfer',
     'relative_distances',
+    'similarity_preserving',
+    'standardize_logits',
+    'teacher_matching',
     'warmup_factor',
 ]

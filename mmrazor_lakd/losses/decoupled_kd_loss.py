@@ -1,14 +1,14 @@
 """DKD: separate losses for the target and for the other classes."""
 
-from typing import Tuple
+from typing import Tuple, Union
 
 import torch
 from mmrazor.registry import MODELS
 from torch import nn
-from torch.nn.functional import layer_norm
 
-from ..errors import SettingError
+from ..errors import SettingError, check_choice
 from .checks import check_settings
+from .logit_standardization import STANDARDIZE, standardize_logits
 from .weighted_square import at_least_float32
 
 
@@ -19,7 +19,7 @@ def decoupled_kd(
     tau: float = 4.0,
     alpha: float = 1.0,
     beta: float = 1.0,
-    standardize: bool = False,
+    standardize: Union[bool, str] = False,
 ) -> torch.Tensor:
     r"""Compute the decoupled KD loss, a mean over the images.
 
@@ -37,19 +37,16 @@ def decoupled_kd(
         tau (float): The temperature T. Defaults to 4.0.
         alpha (float): Weight of the target's term. Defaults to 1.0.
         beta (float): Weight of the other classes' term. Defaults to 1.0.
-        standardize (bool): Whether the logits of each image are brought to
-            mean 0 and standard deviation 1 first. Defaults to False.
+        standardize (bool | str): The mode of :func:`standardize_logits`, which
+            is applied to both first. Defaults to False.
 
     Returns:
         torch.Tensor: A scalar in float32 (float64 for float64 logits).
     """
     s_logits = at_least_float32(s_logits)
     t_logits = at_least_float32(t_logits).detach()
-    if standardize:
-        s_logits = layer_norm(s_logits, s_logits.shape[1:])
-        t_logits = layer_norm(t_logits, t_logits.shape[1:])
-    s_logits = s_logits / tau
-    t_logits = t_logits / tau
+    s_logits = standardize_logits(s_logits, standardize) / tau
+    t_logits = standardize_logits(t_logits, standardize) / tau
     labels = labels.view(-1, 1)
     s_binary, s_others = _split(s_logits, labels)
     t_binary, t_others = _split(t_logits, labels)
@@ -96,22 +93,21 @@ class DecoupledKDLoss(nn.Module):
     this; tau is then in units of the logits' standard deviation.
 
     Source: Zhao et al., "Decoupled Knowledge Distillation", arXiv 2203.08679,
-    equation 7; ``standardize``: Sun et al., "Logit Standardization in
-    Knowledge Distillation", arXiv 2403.01427, whose code uses tau 2 and nine
-    times the weight.
+    equation 7; ``standardize``: :func:`standardize_logits`.
 
     Args:
         tau (float): The temperature. Defaults to 4.0.
         alpha (float): Weight of the target's term. Defaults to 1.0.
         beta (float): Weight of the other classes' term. Defaults to 1.0.
         loss_weight (float): Weight of the loss. Defaults to 1.0.
-        standardize (bool): Whether the logits of each image are brought to
-            mean 0 and standard deviation 1 first. Defaults to False.
+        standardize (bool | str): Whether the logits of each image are brought
+            to mean 0 and standard deviation 1 first: as the ``'paper'`` has it
+            (or True), or as its authors' ``'code'``. Defaults to False.
 
     Raises:
-        SettingError: If tau is not above 0, a weight is below 0, a label isn't
-            an index, such as Mixup's soft labels, or an image has several
-            labels.
+        SettingError: If tau is not above 0, a weight is below 0, standardize
+            is unknown, a label isn't an index, such as Mixup's soft labels, or
+            an image has several labels.
 
     Examples:
         >>> loss_dkd = dict(
@@ -141,8 +137,11 @@ class DecoupledKDLoss(nn.Module):
         alpha: float = 1.0,
         beta: float = 1.0,
         loss_weight: float = 1.0,
-        standardize: bool = False,
+        standardize: Union[bool, str] = False,
     ) -> None:
+        check_choice(
+            type(self).__name__, 'standardize', standardize, STANDARDIZE
+        )
         super().__init__()
         self.tau = tau
         self.alpha = alpha

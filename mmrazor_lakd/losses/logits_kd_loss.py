@@ -1,11 +1,14 @@
 """MMRazor's logits KD and DIST, computed in float32."""
 
+from typing import Union
+
 import torch
 from mmrazor.models.losses import DISTLoss, KLDivergence
 from mmrazor.registry import MODELS
 
 from ..errors import check_choice
 from .checks import check_settings
+from .logit_standardization import STANDARDIZE, standardize_logits
 from .weighted_square import at_least_float32
 
 
@@ -23,7 +26,7 @@ class LogitsKDLoss(KLDivergence):
     doesn't.)
 
     Source: Hinton et al., "Distilling the Knowledge in a Neural Network",
-    arXiv 1503.02531, section 2.
+    arXiv 1503.02531, section 2; ``standardize``: :func:`standardize_logits`.
 
     Args:
         tau (float): The temperature T. Defaults to 1.0.
@@ -32,10 +35,13 @@ class LogitsKDLoss(KLDivergence):
             ``'batchmean'``.
         loss_weight (float): Weight of the loss. Defaults to 1.0.
         teacher_detach (bool): As MMRazor's. Defaults to True.
+        standardize (bool | str): Whether the logits of each image are brought
+            to mean 0 and standard deviation 1 first: as the ``'paper'`` has it
+            (or True), or as its authors' ``'code'``. Defaults to False.
 
     Raises:
         SettingError: If tau is not above 0, the weight is below 0, or the
-            reduction is unknown.
+            reduction or standardize is unknown.
 
     Examples:
         >>> loss_kd = dict(type='LogitsKDLoss', tau=4.0, loss_weight=0.9)
@@ -47,10 +53,14 @@ class LogitsKDLoss(KLDivergence):
         reduction: str = 'batchmean',
         loss_weight: float = 1.0,
         teacher_detach: bool = True,
+        standardize: Union[bool, str] = False,
     ) -> None:
+        name = type(self).__name__
         known = ('batchmean', 'mean', 'sum', 'none')
-        check_choice(type(self).__name__, 'reduction', reduction, known)
+        check_choice(name, 'reduction', reduction, known)
+        check_choice(name, 'standardize', standardize, STANDARDIZE)
         super().__init__(tau, reduction, loss_weight, teacher_detach)
+        self.standardize = standardize
         check_settings(self)
 
     def forward(
@@ -58,7 +68,10 @@ class LogitsKDLoss(KLDivergence):
     ) -> torch.Tensor:
         """Compare logits (N, K); return a scalar in float32."""
         return super().forward(
-            at_least_float32(preds_S), at_least_float32(preds_T)
+            *(
+                standardize_logits(at_least_float32(logits), self.standardize)
+                for logits in (preds_S, preds_T)
+            )
         )
 
 

@@ -86,7 +86,12 @@ MORE = [
     ('efficientnet', 'dist', {}),
     ('mobilenet', 'lakd', {}),
     ('mobilenet', 'dkd', {}),
+    ('mobilenet', 'kd_standardized', {}),
+    ('mobilenet', 'dkd_standardized', {}),
+    ('mobilenet', 'wttm', {}),
     ('mobilenet_v3', 'rkd', {}),
+    ('mobilenet_v3', 'pkt', {}),
+    ('repvgg', 'sp', {}),
     ('repvgg', 'fitnet', {}),
     ('resnet18', 'ofd', dict(teacher=LARGER)),
     ('resnet18', 'reviewkd', dict(teacher=LARGER)),
@@ -147,8 +152,9 @@ def test_mixed_labels_are_taught_by_kd(project):
     assert cfg.model.architecture.train_cfg.augments.type == 'Mixup'
     words = path.read_text().replace('#', '').split()
     assert 'DKD needs one label an image' in ' '.join(words)
-    with pytest.raises(SettingError, match='mixes images .*--method kd'):
-        write_over(project, name, 'dkd')
+    for method in ('dkd', 'dkd_standardized'):
+        with pytest.raises(SettingError, match='mixes images .*--method kd'):
+            write_over(project, name, method)
 
 
 def test_other_classes_leave_maps_alone(project):

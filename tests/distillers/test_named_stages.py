@@ -66,6 +66,15 @@ def test_both_forms_train_alike(build, batch, method):
         assert one is other is None or torch.equal(one, other)
 
 
+def test_stages_are_counted_from_the_last_too():
+    for stages, number in ((Stages(), 3), (FOUR_STAGES, 4)):
+        written = expand_stages(
+            at(dict(maps='output', first=-1)), stages, stages
+        )
+        (recorder,) = written['student_recorders'].values()
+        assert recorder['source'] == f'backbone.layer{number}'
+
+
 def test_boundaries_behind_stages():
     entries = dict(maps='preact', rest=dict(isolate=False))
     vgg = Stages(('layer0', *FOUR_STAGES.names), skipped=('layer0',))

@@ -37,17 +37,31 @@ def dkd(s, t, labels, tau, alpha, beta):
     return tau**2 * total / len(s)
 
 
-def standardize(logits):
-    """Sun et al.: each row less its mean, over its standard deviation.
+def standardize(logits, freedom=0):
+    """Sun et al., algorithm 1: each row less its mean, over its deviation.
 
     1e-5 in the variance is layer_norm's, so that equal logits have a gradient.
+    Their code divides the squares by K - freedom, freedom 1.
     """
     rows = []
     for row in logits:
         mean = sum(row) / len(row)
-        std = (sum((x - mean) ** 2 for x in row) / len(row) + 1e-5) ** 0.5
+        variance = sum((x - mean) ** 2 for x in row) / len(row) + 1e-5
+        std = (variance * len(row) / (len(row) - freedom)) ** 0.5
         rows.append((row - mean) / std)
     return torch.stack(rows)
+
+
+def wttm(s, t, gamma, weighted=True):
+    """Zheng and Yang, equation 23; without the weights, equation 2."""
+    total = 0.0
+    for s_row, t_row in zip(s, t):
+        powers = [p**gamma for p in softmax(t_row, 1)]
+        sum_of_powers = sum(powers)
+        target = [power / sum_of_powers for power in powers]
+        weight = sum_of_powers if weighted else 1
+        total = total + weight * divergence(target, softmax(s_row, 1))
+    return total / len(s)
 
 
 def pearson(a, b):
@@ -144,6 +158,40 @@ def rkd_angle(s, t):
                         cosine(s, i, j, k), cosine(t, i, j, k)
                     )
     return total / number**3
+
+
+def products(points):
+    """<x_i, x_j> of all pairs."""
+    return [[sum(a * b for a, b in zip(x, y)) for y in points] for x in points]
+
+
+def sp(s, t):
+    """Tung and Mori: rows of F F^T, normalised, and their squared distance."""
+    total, number = 0.0, len(s)
+    for s_row, t_row in zip(products(s.flatten(1)), products(t.flatten(1))):
+        s_norm, t_norm = (
+            torch.sqrt(sum(a**2 for a in row)) for row in (s_row, t_row)
+        )
+        total = total + sum(
+            (a / s_norm - b / t_norm) ** 2 for a, b in zip(s_row, t_row)
+        )
+    return total / number**2
+
+
+def neighbours(points, eps):
+    """(cos(x_i, x_j) + 1) / 2 over the sum of its row."""
+    units = [x / (torch.sqrt(sum(a**2 for a in x)) + eps) for x in points]
+    kernel = [[(value + 1) / 2 for value in row] for row in products(units)]
+    return [[value / sum(row) for value in row] for row in kernel]
+
+
+def pkt(s, t, eps=1e-7):
+    """Passalis and Tefas, as in their code, a mean over N * N."""
+    total = 0.0
+    for s_row, t_row in zip(neighbours(s, eps), neighbours(t, eps)):
+        for q, p in zip(s_row, t_row):
+            total = total + p * torch.log((p + eps) / (q + eps))
+    return total / len(s) ** 2
 
 
 def square_error(s, t):

@@ -21,9 +21,12 @@ from mmrazor_lakd.losses import (
     LogitsKDLoss,
     NDAMLoss,
     PartialSquareLoss,
+    ProbabilisticTransferLoss,
     RelationalAngleLoss,
     RelationalDistanceLoss,
+    SimilarityPreservingLoss,
     StrongerTeacherLoss,
+    TeacherMatchingLoss,
     check_losses,
     check_map,
 )
@@ -37,10 +40,21 @@ def classifier(**kwargs):
     return LocalClassifierLoss(4, 3, **kwargs)
 
 
+def similarity():
+    """SP, with a weight that goes with the bounds of the others."""
+    return SimilarityPreservingLoss(100.0)
+
+
+def transfer():
+    """PKT, likewise."""
+    return ProbabilisticTransferLoss(100.0)
+
+
 LOSSES = [
     AttentionTransferLoss, DecoupledKDLoss, HierarchicalContextLoss,
     LocalFeatureLoss, LogitsKDLoss, NDAMLoss, PartialSquareLoss,
     RelationalAngleLoss, RelationalDistanceLoss, StrongerTeacherLoss,
+    TeacherMatchingLoss, ProbabilisticTransferLoss, SimilarityPreservingLoss,
     contrastive, classifier,
 ]  # fmt: skip
 
@@ -66,6 +80,7 @@ def test_numbers_of_all_kinds_are_taken(loss, weight):
         (DecoupledKDLoss, 'tau'),
         (LogitsKDLoss, 'tau'),
         (StrongerTeacherLoss, 'tau'),
+        (TeacherMatchingLoss, 'gamma'),
         (classifier, 'tau'),
         (contrastive, 'temperature'),
         (PartialSquareLoss, 'mul_factor'),
@@ -188,9 +203,12 @@ def run(loss, s, t):
         (HierarchicalContextLoss, (5, 6, 4, 4)),
         (RelationalDistanceLoss, (5, 6)),
         (RelationalAngleLoss, (5, 6)),
+        (similarity, (5, 6)),
+        (transfer, (5, 6)),
         (StrongerTeacherLoss, (5, 6)),
         (LogitsKDLoss, (5, 6)),
         (DecoupledKDLoss, (5, 6)),
+        (TeacherMatchingLoss, (5, 6)),
         (contrastive, (5, 6)),
     ],
     ids=lambda make: make[0].__name__,

@@ -14,9 +14,12 @@ from mmrazor_lakd.losses import (
     LocalFeatureLoss,
     LogitsKDLoss,
     PartialSquareLoss,
+    ProbabilisticTransferLoss,
     RelationalAngleLoss,
     RelationalDistanceLoss,
+    SimilarityPreservingLoss,
     StrongerTeacherLoss,
+    TeacherMatchingLoss,
 )
 
 LABELS = torch.tensor([1, 0, 3, 2, 1])
@@ -43,6 +46,18 @@ LOSSES = dict(
         LogitsKDLoss(tau=4.0, loss_weight=0.9),
         lambda s, t: 0.9 * slow.kd(s, t, 4.0),
     ),
+    kd_standardized=(
+        (5, 4),
+        LogitsKDLoss(2.0, loss_weight=9.0, standardize='paper'),
+        lambda s, t: 9 * slow.kd(slow.standardize(s), slow.standardize(t), 2),
+    ),
+    kd_standardized_as_in_code=(
+        (5, 4),
+        LogitsKDLoss(2.0, loss_weight=9.0, standardize='code'),
+        lambda s, t: (
+            9 * slow.kd(slow.standardize(s, 1), slow.standardize(t, 1), 2)
+        ),
+    ),
     dkd=(
         (5, 4),
         lambda s, t: DecoupledKDLoss(4.0, 0.7, 2.0, 1.5)(s, t, LABELS),
@@ -59,6 +74,16 @@ LOSSES = dict(
                 slow.standardize(s), slow.standardize(t), LABELS, 2.0, 0.7, 2.0
             )
         ),
+    ),
+    wttm=(
+        (5, 4),
+        TeacherMatchingLoss(0.3, loss_weight=1.5),
+        lambda s, t: 1.5 * slow.wttm(s, t, 0.3),
+    ),
+    ttm=(
+        (5, 4),
+        TeacherMatchingLoss(0.3, weighted=False, loss_weight=7.0),
+        lambda s, t: 7 * slow.wttm(s, t, 0.3, weighted=False),
     ),
     dist=(
         (5, 4),
@@ -84,6 +109,16 @@ LOSSES = dict(
         (5, 6),
         RelationalAngleLoss(),
         lambda s, t: 50 * slow.rkd_angle(s, t),
+    ),
+    sp=(
+        (5, 2, 3, 2),
+        SimilarityPreservingLoss(),
+        lambda s, t: 3000 * slow.sp(s, t),
+    ),
+    pkt=(
+        (5, 6),
+        ProbabilisticTransferLoss(),
+        lambda s, t: 30000 * slow.pkt(s, t),
     ),
     review=(
         (2, 3, 8, 8),
@@ -200,6 +235,23 @@ def test_kd_by_hand():
     )
 
 
+def test_standardized_kd_by_hand():
+    # Variances 6 and 0.02 / 3: the scores are sqrt(3/2) (1, -1, 0) and its
+    # negative; over T = sqrt(3/2): 1, -1, 0. p_S = (e, 1/e, 1) / 4.086161,
+    # p_T with the first two swapped. KL is their difference, 2.350402 /
+    # 4.086161 = 0.575211, times that of the logits, 2; times T^2: 1.725632
+    s = torch.tensor([[8.0, 2.0, 5.0]]).double()
+    t = torch.tensor([[-0.1, 0.1, 0.0]]).double()
+    loss = LogitsKDLoss(tau=1.5**0.5, standardize='paper')
+    # the 1e-5 in the variance lowers the teacher's scores, by 0.08 %
+    assert loss(s, t).item() == pytest.approx(1.725632, rel=2e-3)
+    assert loss(s, 100 * t).item() == pytest.approx(1.725632, rel=1e-5)
+    # Over K - 1 = 2, the scores are +-1 and 0.
+    loss = LogitsKDLoss(tau=1.0, standardize='code')
+    value = loss(s, 100 * t).item()
+    assert value == pytest.approx(1.725632 / 1.5, rel=1e-5)
+
+
 def test_dkd_by_hand():
     # p_T = (1/2, 1/3, 1/6), p_S = (1/3, 1/3, 1/3), target 0
     # TCKD: (1/2, 1/2) to (1/3, 2/3): 1/2 ln(3/2) + 1/2 ln(3/4) = 0.058892
@@ -214,6 +266,24 @@ def test_dkd_by_hand():
     assert value.item() == pytest.approx(0.172158, abs=1e-6)
 
 
+def test_wttm_by_hand():
+    # gamma 1/2: p = (9/10, 1/10), its roots (3, 1) / sqrt 10, U = 4 / sqrt 10
+    # = 1.264911, p_T = (3/4, 1/4); KL to (1/2, 1/2) as in KD's: 0.130812
+    t = torch.tensor([[2 * math.log(3), 0.0]])
+    s = torch.zeros(1, 2)
+    loss = TeacherMatchingLoss(0.5, weighted=False)
+    assert loss(s, t).item() == pytest.approx(0.130812, abs=1e-6)
+    loss = TeacherMatchingLoss(0.5)
+    assert loss(s, t).item() == pytest.approx(0.165466, abs=1e-6)
+    # a certain teacher has U = 1, another sqrt 2
+    t = torch.tensor([[500.0, 0.0], [0.0, 0.0]])
+    s = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]])
+    # ln 2, and sqrt 2 (1/2 ln(2/3) + 1/2 ln 2) = 0.203422
+    assert loss(s, t).item() == pytest.approx(
+        (0.693147 + 0.203422) / 2, abs=1e-6
+    )
+
+
 def test_dkd_of_equal_terms_is_kd():
     """KD = TCKD + (1 - p_target of the teacher) NCKD, equation 6."""
     s, t = pair((1, 5))
@@ -223,18 +293,21 @@ def test_dkd_of_equal_terms_is_kd():
     torch.testing.assert_close(whole, LogitsKDLoss(tau=3.0)(s, t))
 
 
-def test_standardized_dkd_knows_no_scale():
+@pytest.mark.parametrize('mode', [True, 'paper', 'code'])
+@pytest.mark.parametrize('type', [DecoupledKDLoss, LogitsKDLoss])
+def test_standardized_losses_know_no_scale(type, mode):
     s, t = pair((5, 4))
-    plain = DecoupledKDLoss(2.0)
-    loss = DecoupledKDLoss(2.0, standardize=True)
-    value = loss(s, t, LABELS)
+    labels = [LABELS] if type is DecoupledKDLoss else []
+    plain = type(2.0)
+    loss = type(2.0, standardize=mode)
+    value = loss(s, t, *labels)
     torch.testing.assert_close(
-        loss(3 * s + 1, 5 * t - 2, LABELS), value, rtol=1e-3, atol=0
+        loss(3 * s + 1, 5 * t - 2, *labels), value, rtol=1e-3, atol=0
     )
-    assert not torch.isclose(plain(s, 5 * t, LABELS), plain(s, t, LABELS))
+    assert not torch.isclose(plain(s, 5 * t, *labels), plain(s, t, *labels))
     # logits that are all the same, as of a head of zeros
     zeros = torch.zeros(5, 4, requires_grad=True)
-    (grad,) = torch.autograd.grad(loss(zeros, t, LABELS), zeros)
+    (grad,) = torch.autograd.grad(loss(zeros, t, *labels), zeros)
     assert grad.isfinite().all()
 
 
@@ -270,6 +343,19 @@ def test_rkd_by_hand():
     assert value == pytest.approx(6.0, rel=1e-6)
 
 
+def test_similarities_by_hand():
+    # student: G = ((1, 0), (0, 1)); teacher: ((4, 4), (4, 4)), rows of
+    # (1, 1) / sqrt 2: 2 ((1 - 0.707107)^2 + 0.707107^2) / 4 = 0.292893
+    s = torch.eye(2)
+    t = torch.full((2, 1), 2.0)
+    loss = SimilarityPreservingLoss(1000.0)
+    assert loss(s, t).item() == pytest.approx(292.893, abs=1e-3)
+    # teacher: K = 1, p = (1/2, 1/2); student: K = 1 and 1/2, p = (2/3, 1/3)
+    # KL = 1/2 ln(3/4) + 1/2 ln(3/2) = 0.058892 of both rows, over 4: 0.029446
+    loss = ProbabilisticTransferLoss(1000.0)
+    assert loss(s, t).item() == pytest.approx(29.446, abs=1e-3)
+
+
 def test_review_by_hand():
     # 2 x 2 map: (1 + 9 + 25 + 49) / 4 = 21; its mean 4, squared 16, half 8
     # (21 + 8) / 1.5 = 19.333; 1 x 1 map: 4; sum 23.333; times 0.6: 14
@@ -286,18 +372,24 @@ def test_equal_outputs_cost_nothing():
         if name == 'ofd':  # whose teacher's map is cut off
             s = s.abs()
         # DIST adds 1e-8 to a denominator
-        assert loss(s, s).item() == pytest.approx(0, abs=1e-4)
+        if name not in ('wttm', 'ttm'):  # whose student has no temperature
+            assert loss(s, s).item() == pytest.approx(0, abs=1e-4)
 
 
 def test_one_image():
     """An epoch's last batch may have one image, which lies to no other."""
-    for loss in (RelationalDistanceLoss(), RelationalAngleLoss()):
+    for loss in (
+        RelationalDistanceLoss(),
+        RelationalAngleLoss(),
+        SimilarityPreservingLoss(),
+    ):
         s, t = pair((1, 6))
         s.requires_grad_()
         value = loss(s, t)
         value.backward()
         assert value == 0
         assert (s.grad == 0).all()
+    assert ProbabilisticTransferLoss()(s, t) == 0
 
 
 def test_dkd_of_confident_models():
@@ -320,6 +412,9 @@ def test_dkd_of_confident_models():
     [
         (lambda: DecoupledKDLoss(tau=0), 'tau=0'),
         (lambda: DecoupledKDLoss(beta=-1.0), 'beta=-1.0'),
+        (lambda: DecoupledKDLoss(standardize='z'), "'z'.* True, 'paper', 'co"),
+        (lambda: TeacherMatchingLoss(gamma=0), 'gamma=0'),
+        (lambda: LogitsKDLoss(standardize='z'), "'z'.* True, 'paper', 'code'"),
         (lambda: AttentionTransferLoss(p=0.5), 'p=0.5'),
         (
             lambda: DecoupledKDLoss()(

@@ -21,7 +21,13 @@ model = dict(
 
 # on top of configs/_base_/distillers
 method_settings = dict(
+    dkd_standardized_distiller=dict(
+        distill_losses=dict(loss_dkd=dict(loss=dict(loss_weight=15.0)))
+    ),
     reviewkd_distiller=dict(
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=1.0)))
+    ),
+    wttm_distiller=dict(
+        distill_losses=dict(loss_wttm=dict(gamma=0.1, loss_weight=1.5))
     ),
 )

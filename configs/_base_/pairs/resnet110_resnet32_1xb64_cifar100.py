@@ -18,8 +18,14 @@ model = dict(
 
 # on top of configs/_base_/distillers
 method_settings = dict(
+    dkd_standardized_distiller=dict(
+        distill_losses=dict(loss_dkd=dict(loss=dict(loss_weight=15.0)))
+    ),
     reviewkd_distiller=dict(
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=1.0)))
+    ),
+    wttm_distiller=dict(
+        distill_losses=dict(loss_wttm=dict(gamma=0.1, loss_weight=1.5))
     ),
 )
 
@@ -33,4 +39,9 @@ published_top1 = dict(
     rkd=71.82,
     crd=73.48,
     dkd=74.11,
+    kd_standardized=74.17,
+    dkd_standardized=74.29,
+    wttm=74.13,
+    sp=72.69,
+    pkt=72.61,
 )

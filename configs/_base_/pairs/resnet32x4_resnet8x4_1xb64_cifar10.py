@@ -27,4 +27,7 @@ method_settings = dict(
     reviewkd_distiller=dict(
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
     ),
+    wttm_distiller=dict(
+        distill_losses=dict(loss_wttm=dict(gamma=0.1, loss_weight=3.0))
+    ),
 )

@@ -23,9 +23,13 @@ method_settings = dict(
     dkd_distiller=dict(
         distill_losses=dict(loss_dkd=dict(loss=dict(beta=2.0)))
     ),
+    kd_standardized_architecture=dict(head=dict(loss=dict(loss_weight=0.5))),
     reviewkd_distiller=dict(
         connectors=dict(review=dict(max_mid_channels=256)),
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=8.0))),
+    ),
+    wttm_distiller=dict(
+        distill_losses=dict(loss_wttm=dict(gamma=0.7, loss_weight=3.5))
     ),
 )
 
@@ -37,4 +41,7 @@ published_top1 = dict(
     crd=71.37,
     reviewkd=72.56,
     dkd=72.05,
+    kd_standardized=72.18,
+    dkd_standardized=72.85,
+    wttm=73.09,
 )

@@ -21,9 +21,20 @@ method_settings = dict(
     dkd_distiller=dict(
         distill_losses=dict(loss_dkd=dict(loss=dict(beta=8.0)))
     ),
+    dkd_standardized_distiller=dict(
+        distill_losses=dict(
+            loss_dkd=dict(loss=dict(beta=2.0, loss_weight=15.0))
+        )
+    ),
+    kd_standardized_distiller=dict(
+        distill_losses=dict(loss_kd=dict(tau=3.0, loss_weight=1.0))
+    ),
     # the weight of most pairs; none was published for this one
     reviewkd_distiller=dict(
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
+    ),
+    wttm_distiller=dict(
+        distill_losses=dict(loss_wttm=dict(gamma=0.2, loss_weight=5.0))
     ),
 )
 
@@ -39,4 +50,9 @@ published_top1 = dict(
     reviewkd=69.89,
     dkd=70.35,
     dist=69.17,
+    kd_standardized=69.02,
+    dkd_standardized=70.45,
+    wttm=69.59,
+    sp=68.08,
+    pkt=66.52,
 )

@@ -18,3 +18,12 @@ model = dict(
     architecture=_base_.resnet20,
     teacher_ckpt='work_dirs/resnet56_1xb128_cifar10/epoch_240.pth',
 )
+
+# on top of configs/_base_/distillers
+method_settings = dict(
+    dkd_standardized_distiller=dict(
+        distill_losses=dict(
+            loss_dkd=dict(loss=dict(tau=3.0, loss_weight=18.0))
+        )
+    ),
+)

@@ -21,9 +21,16 @@ method_settings = dict(
     dkd_distiller=dict(
         distill_losses=dict(loss_dkd=dict(loss=dict(beta=6.0)))
     ),
+    dkd_standardized_distiller=dict(
+        distill_losses=dict(loss_dkd=dict(loss=dict(tau=3.0, beta=2.0)))
+    ),
+    kd_standardized_distiller=dict(distill_losses=dict(loss_kd=dict(tau=3.0))),
     # the weight of most pairs; none was published for this one
     reviewkd_distiller=dict(
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
+    ),
+    wttm_distiller=dict(
+        distill_losses=dict(loss_wttm=dict(gamma=0.2, loss_weight=3.0))
     ),
 )
 
@@ -37,4 +44,9 @@ published_top1 = dict(
     rkd=64.52,
     crd=69.73,
     dkd=69.71,
+    kd_standardized=68.61,
+    dkd_standardized=69.98,
+    wttm=69.16,
+    sp=66.3,
+    pkt=67.13,
 )

@@ -24,8 +24,17 @@ method_settings = dict(
     dkd_distiller=dict(
         distill_losses=dict(loss_dkd=dict(loss=dict(beta=6.0)))
     ),
+    dkd_standardized_distiller=dict(
+        distill_losses=dict(
+            loss_dkd=dict(loss=dict(beta=2.0, loss_weight=15.0))
+        )
+    ),
+    kd_standardized_distiller=dict(distill_losses=dict(loss_kd=dict(tau=3.0))),
     # the weight of most pairs; none was published for this one
     reviewkd_distiller=dict(
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
+    ),
+    wttm_distiller=dict(
+        distill_losses=dict(loss_wttm=dict(gamma=0.1, loss_weight=2.25))
     ),
 )

@@ -21,8 +21,16 @@ method_settings = dict(
     dkd_distiller=dict(
         distill_losses=dict(loss_dkd=dict(loss=dict(beta=6.0)))
     ),
+    dkd_standardized_distiller=dict(
+        distill_losses=dict(
+            loss_dkd=dict(loss=dict(beta=2.0, loss_weight=12.0))
+        )
+    ),
     reviewkd_distiller=dict(
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
+    ),
+    wttm_distiller=dict(
+        distill_losses=dict(loss_wttm=dict(gamma=0.1, loss_weight=4.0))
     ),
 )
 
@@ -36,4 +44,9 @@ published_top1 = dict(
     rkd=73.35,
     crd=75.48,
     dkd=76.23,
+    kd_standardized=76.11,
+    dkd_standardized=76.39,
+    wttm=76.37,
+    sp=73.83,
+    pkt=74.54,
 )

@@ -24,7 +24,15 @@ method_settings = dict(
     dkd_distiller=dict(
         distill_losses=dict(loss_dkd=dict(loss=dict(beta=6.0)))
     ),
+    dkd_standardized_distiller=dict(
+        distill_losses=dict(
+            loss_dkd=dict(loss=dict(beta=2.0, loss_weight=12.0))
+        )
+    ),
     reviewkd_distiller=dict(
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
+    ),
+    wttm_distiller=dict(
+        distill_losses=dict(loss_wttm=dict(gamma=0.1, loss_weight=3.0))
     ),
 )

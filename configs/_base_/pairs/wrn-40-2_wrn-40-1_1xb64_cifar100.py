@@ -21,8 +21,16 @@ method_settings = dict(
     dkd_distiller=dict(
         distill_losses=dict(loss_dkd=dict(loss=dict(beta=6.0)))
     ),
+    dkd_standardized_distiller=dict(
+        distill_losses=dict(
+            loss_dkd=dict(loss=dict(beta=2.0, loss_weight=12.0))
+        )
+    ),
     reviewkd_distiller=dict(
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
+    ),
+    wttm_distiller=dict(
+        distill_losses=dict(loss_wttm=dict(gamma=0.1, loss_weight=3.0))
     ),
 )
 
@@ -38,4 +46,9 @@ published_top1 = dict(
     reviewkd=75.09,
     dkd=74.81,
     dist=74.42,
+    kd_standardized=74.37,
+    dkd_standardized=74.89,
+    wttm=74.58,
+    sp=72.43,
+    pkt=73.45,
 )

@@ -29,6 +29,15 @@ method_settings = dict(
             loss_dkd=dict(epochs=1, loss=dict(tau=1.0, beta=0.5))
         )
     ),
+    # CIFAR's T and weight, not KD's and DKD's of ImageNet; cross-entropy 1 for
+    # ResNet34 -> ResNet18
+    kd_standardized_distiller=dict(
+        distill_losses=dict(loss_kd=dict(tau=2.0, loss_weight=9.0))
+    ),
+    kd_standardized_architecture=dict(head=dict(loss=dict(loss_weight=1.0))),
+    dkd_standardized_distiller=dict(
+        distill_losses=dict(loss_dkd=dict(loss=dict(tau=2.0)))
+    ),
     # as its authors have it, and MMRazor: T 1
     dist_distiller=dict(distill_losses=dict(loss_dist=dict(tau=1.0))),
     # CIFAR's, of more images

@@ -14,12 +14,21 @@ from .networks import CLASSIFIER, DETECTOR, SEGMENTOR, OwnNetwork
 #: those that take maps before the last ReLU of each stage
 STAGED = ('ofd', 'reviewkd')
 #: those that compare logits class by class
-COMPARE_LOGITS = ('kd', 'dkd', 'dist')
+COMPARE_LOGITS = (
+    'kd',
+    'dkd',
+    'dist',
+    'wttm',
+    'kd_standardized',
+    'dkd_standardized',
+)
+#: those that compare the images of a batch with each other
+BATCHES = ('rkd', 'sp', 'pkt')
 #: those that take nothing but maps of blocks
 MAPS = ('lakd', 'fitnet', 'at')
 #: the methods for each kind of network; for others, those that take maps
 METHODS = {
-    CLASSIFIER: (*MAPS, *COMPARE_LOGITS, 'rkd', 'crd', *STAGED),
+    CLASSIFIER: (*MAPS, *COMPARE_LOGITS, *BATCHES, 'crd', *STAGED),
     SEGMENTOR: (*MAPS, 'cwd'),
     DETECTOR: (*MAPS, 'cwd', 'pkd'),
 }
@@ -110,8 +119,9 @@ def check_logits(
             f"image, but the head of '{student.source}' takes several; write "
             f'--method lakd.'
         )
-    if method == 'dkd' and student.mixes:
+    if method.startswith('dkd') and student.mixes:
         raise SettingError(
-            f"--method dkd needs one label an image, but '{student.source}' "
-            f'mixes images (Mixup, CutMix); write --method kd.'
+            f'--method {method} needs one label an image, but '
+            f"'{student.source}' mixes images (Mixup, CutMix); write --method "
+            f'kd.'
         )
