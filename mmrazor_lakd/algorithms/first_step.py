@@ -130,7 +130,8 @@ def recompute(
             _recompute_stem(student, boundaries, recording)
     if 'blocks' in parts:
         size = recording.images.shape[-2:]
-        checkpoint_blocks(student, tuple(size), boundaries)
+        with _exact():
+            checkpoint_blocks(student, tuple(size), boundaries)
 
 
 def _recompute_stem(
