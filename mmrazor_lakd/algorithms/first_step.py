@@ -23,7 +23,7 @@ from ..tracing.modules import eval_mode
 from ..tracing.passes import run_model, unchanged
 from ..tracing.recorders import recorded_modules
 from ..tracing.records import tensors_in
-from .teacher_chunks import choose_chunks, same_in_chunks, same_maps
+from .teacher_chunks import Chunking, choose_chunks, same_in_chunks, same_maps
 from .teacher_fusion.fuse import fuse
 from .teacher_fusion.inplace_relu import find_relus, set_inplace
 
@@ -167,7 +167,7 @@ def find_chunks(
     images: torch.Tensor,
     data_samples: Optional[List],
     wanted: Union[int, str],
-) -> int:
+) -> Chunking:
     """Find into how many parts a batch is split for the teacher.
 
     Args:
@@ -198,9 +198,9 @@ def find_chunks(
                     f"teacher_chunks='auto', or 1."
                 )
             print_log(f'teacher_chunks is 1: {cause}.', logger='current')
-            return 1
+            return Chunking(1)
         if isinstance(wanted, int):
-            return wanted
+            return Chunking(wanted)
 
         def run(forget):
             with unchanged(student):
@@ -214,12 +214,10 @@ def find_chunks(
                 f'of one image, by which to choose their number ({error!r}).',
                 logger='current',
             )
-            return 1
+            return Chunking(1)
         return choose_chunks(
             teacher,
-            recorders,
             *first(1),
-            batch_size=len(images),
             student_bytes=max(sum(part.values()) for part in saved),
         )
 

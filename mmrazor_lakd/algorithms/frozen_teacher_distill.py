@@ -46,7 +46,12 @@ from .first_step import (
     recompute,
     restore_in_place,
 )
-from .teacher_chunks import WholeBatchNeeded, check_chunks, run_in_chunks
+from .teacher_chunks import (
+    Chunking,
+    WholeBatchNeeded,
+    check_chunks,
+    run_in_chunks,
+)
 from .teacher_ensemble import build_ensemble, teachers_in
 from .teacher_fusion.fuse import memory_format
 
@@ -238,7 +243,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             )
         self.recompute = recompute
         # Their number, once a batch of several images has shown it.
-        self._chunks = 1
+        self._chunks = Chunking(1)
         self._chunks_chosen = False
         self.predict_teacher = predict_teacher
         # Whether the teacher's weights have been initialised or loaded.
@@ -421,19 +426,20 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     def _run_teacher(self, batch_inputs, data_samples) -> None:
         """Fill the teacher's recorders."""
         recorders = self.distiller.teacher_recorders
+        chunks = self._chunks.number(len(batch_inputs))
         try:
             run_in_chunks(
                 self._run_chunk,
                 recorders,
                 batch_inputs,
                 data_samples,
-                self._chunks,
+                chunks,
                 contiguous=self._reordered,
             )
         except WholeBatchNeeded:
             raise SettingError(
                 f'{type(self).__name__}: the teacher took {len(batch_inputs)} '
-                f'images in {self._chunks} chunks, and what is recorded of '
+                f'images in {chunks} chunks, and what is recorded of '
                 f'it has no equal part for each image; write teacher_chunks=1.'
             ) from None
         if self._reordered:
@@ -466,10 +472,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """Return the local modules of a distiller that has some."""
         return getattr(self.distiller, 'local_modules', [])
 
-    def _choose_chunks(self, images, data_samples) -> int:
+    def _choose_chunks(self, images, data_samples) -> Chunking:
         """Choose into how many parts a batch is split for the teacher."""
         if self.teacher_chunks == 1 or self._needs_whole_batch():
-            return 1
+            return Chunking(1)
         cuts = [e['student'] for e in self._boundaries() if e['isolate']]
         return find_chunks(
             self.student,

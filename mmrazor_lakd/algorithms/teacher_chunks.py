@@ -6,7 +6,16 @@ are kept: what the teacher needs beside them is that of one chunk.
 """
 
 import math
-from typing import Any, Callable, Dict, List, Optional, Sequence, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Union,
+)
 
 import torch
 from mmengine.logging import print_log
@@ -24,6 +33,26 @@ CPU_BYTES = 16 * 2**20
 CPU_IMAGES = 8
 
 Samples = Optional[List]
+
+
+class Chunking(NamedTuple):
+    """Into how many chunks batches are split.
+
+    It doesn't depend on the batch by which it was chosen: a resumed training
+    may begin with a smaller one.
+
+    Attributes:
+        parts (int): The fewest chunks.
+        images (int, optional): The most images of one; None for any number.
+    """
+
+    parts: int
+    images: Optional[int] = None
+
+    def number(self, batch_size: int) -> int:
+        """Return the number of chunks for a batch of some images."""
+        fitting = math.ceil(batch_size / (self.images or batch_size))
+        return min(batch_size, max(self.parts, fitting))
 
 
 class WholeBatchNeeded(Exception):
@@ -255,40 +284,33 @@ def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 def choose_chunks(
     run: Callable[[torch.Tensor, Samples], None],
-    recorders: RecorderManager,
     images: torch.Tensor,
     data_samples: Samples,
-    batch_size: int,
     student_bytes: int,
-) -> int:
+) -> Chunking:
     """Choose the number of chunks so that the teacher is never the peak.
 
-    Beside the maps that are kept, a chunk needs no more than half of what
-    the student's largest module saves. On a CPU it should also fit a cache,
-    which is faster.
+    A chunk needs no more than half of what the student's largest module
+    saves. On a CPU it should also fit a cache, which is faster.
 
     Args:
         run (Callable): As in :func:`run_in_chunks`.
-        recorders (RecorderManager): The teacher's.
         images (torch.Tensor): One image, (1, C, H, W).
         data_samples (list, optional): Its sample.
-        batch_size (int): Images of a batch.
         student_bytes (int): What autograd saves for the student's largest
             module, for one image.
     """
     with LiveMemory() as memory:
         run(images, data_samples)
-    needed = memory.peak
-    chunks = math.ceil(2 * needed / max(student_bytes, 1))
+    parts = max(1, math.ceil(2 * memory.peak / max(student_bytes, 1)))
+    most = None
     if images.device.type == 'cpu':
-        fitting = math.ceil(needed * batch_size / CPU_BYTES)
-        chunks = max(chunks, min(fitting, batch_size // CPU_IMAGES))
-    chunks = min(max(chunks, 1), batch_size)
-    if chunks > 1:
-        print_log(
-            f'The teacher takes a batch of {batch_size} in {chunks} chunks: '
-            f'for an image it needs {needed / 2**20:.2f} MiB, and a module '
-            f'of the student saves at most {student_bytes / 2**20:.2f} MiB.',
-            logger='current',
-        )
-    return chunks
+        most = max(CPU_IMAGES, CPU_BYTES // max(memory.peak, 1))
+    print_log(
+        f'The teacher needs {memory.peak / 2**20:.2f} MiB for an image, and a '
+        f'module of the student saves at most {student_bytes / 2**20:.2f} '
+        f'MiB: it takes a batch in at least {parts} chunks'
+        f'{f" of at most {most} images" if most else ""}.',
+        logger='current',
+    )
+    return Chunking(parts, most)

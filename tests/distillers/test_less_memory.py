@@ -13,6 +13,7 @@ from torch import nn
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.algorithms.teacher_chunks import (
+    Chunking,
     WholeBatchNeeded,
     run_in_chunks,
 )
@@ -76,7 +77,7 @@ def test_a_chunk_is_all_that_a_teacher_holds(build, layer):
     peaks = []
     for chunks in (1, 8):
         model = build(copy.deepcopy(distiller), teacher_chunks=chunks)
-        model._chunks = chunks
+        model._chunks = Chunking(chunks)
         with torch.no_grad(), LiveMemory() as memory:
             model._run_teacher(images, None)
         records = model.distiller.teacher_recorders.recorders['logits']
@@ -103,7 +104,7 @@ def test_a_teacher_that_needs_its_whole_batch(build, batch):
     with pytest.raises(SettingError, match="write teacher_chunks='auto', or"):
         models[1](*batch, mode='loss')
     models[0](*batch, mode='loss')
-    assert models[0]._chunks == 1
+    assert models[0]._chunks.number(8) == 1
 
 
 def test_a_first_batch_of_one_image_shows_nothing(build, batch):
@@ -127,7 +128,7 @@ def test_a_first_batch_of_one_image_shows_nothing(build, batch):
 def test_what_is_known_to_need_it(build, options, culprit):
     with pytest.raises(SettingError, match=f'{culprit} needs the whole'):
         build(lakd(), teacher_chunks=2, **options)
-    assert build(lakd(), **options)._chunks == 1
+    assert build(lakd(), **options)._chunks.number(8) == 1
 
 
 @pytest.mark.parametrize('chunks', [0, -1, 2.0, True, 'many'])
@@ -186,6 +187,12 @@ def test_records_of_all_forms():
     assert torch.equal(made['a'][1][0], expected['a'][1][0])
     assert torch.equal(parts['inner'][0], whole['inner'][0])
     assert parts['inner'][1].shape == whole['inner'][1].shape
+
+
+def test_the_number_of_chunks_follows_the_batch():
+    """And not the first batch, which may be an epoch's last, smaller one."""
+    assert [Chunking(3).number(size) for size in (1, 2, 128)] == [1, 2, 3]
+    assert [Chunking(1, 8).number(size) for size in (8, 9, 128)] == [1, 2, 16]
 
 
 def test_what_is_no_part_for_each_image():
@@ -441,7 +448,7 @@ def test_a_student_without_a_loss_in_eval_mode(build, batch):
 
     head.loss = training_only
     model(*batch, mode='loss')
-    assert model._chunks == 1
+    assert model._chunks.number(8) == 1
 
 
 def unpooled(model):
