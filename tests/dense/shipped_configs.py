@@ -141,7 +141,8 @@ def reason(error: BaseException) -> str:
     text = ' '.join(str(error).split())
     # The machine's folders say nothing.
     text = re.sub(r'/\S*/(\.mim/configs|site-packages|_base_)/', r'\1/', text)
-    return f'{type(error).__name__}: {text[:160]}'.replace('|', '/')
+    found = f'{type(error).__name__}: {text[:160]}'.replace('|', '/')
+    return found.replace('_', r'\_').replace('<', '&lt;')
 
 
 def main() -> None:
