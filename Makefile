@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test smoke refusals families lint format docs classic clean
+.PHONY: help venv demo test smoke refusals families faults lint format docs classic clean
 
 help:
 	@echo 'make demo     LAKD beside KD and no distillation on the digits data'
@@ -21,6 +21,8 @@ help:
 	@echo '              WRITE=1 writes docs/en/families.md'
 	@echo 'make refusals every wrong input of docs/en/notes/wrong_inputs.md;'
 	@echo '              with WRITE=1 that page is written anew'
+	@echo 'make faults   the campaigns of docs/en/reliability.md: kills, full disks,'
+	@echo '              made inputs, payloads, several machines, load (an hour)'
 	@echo 'make lint     ruff and mypy (make format: what ruff can mend)'
 	@echo 'make docs     the site: docs/en/_build/html/index.html'
 	@echo 'make classic  the configs in the installed tools on torch 1.13'
@@ -90,6 +92,9 @@ refusals: venv
 families: venv
 	@WRITE_TABLE='$(WRITE)' '$(VENV)/bin/python' -m pytest -m slow \
 	    tests/families $(ARGS)
+
+faults: venv
+	@'$(VENV)/bin/python' -m pytest -m slow tests/faults $(ARGS)
 
 lint: venv
 	@'$(VENV)/bin/python' -m ruff check .

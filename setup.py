@@ -93,7 +93,8 @@ if __name__ == '__main__':
         python_requires='>=3.9',
         install_requires=read_requirements('runtime'),
         extras_require={
-            name: read_requirements(name) for name in ('lite', 'tests')
+            name: read_requirements(name)
+            for name in ('lite', 'tests', 'cluster')
         },
         cmdclass={'build_py': BuildPy},
         zip_safe=False,

@@ -23,7 +23,8 @@ def test_lock_meets_the_requirements():
         return [Requirement(line) for line in lines if line]
 
     locked = {canonicalize_name(r.name): r for r in read('lock')}
-    wanted = [read(name) for name in ('runtime', 'lite', 'tests', 'docs')]
+    names = ('runtime', 'lite', 'tests', 'docs', 'cluster')
+    wanted = [read(name) for name in names]
     for requirement in sum(wanted, []):
         pinned = locked[canonicalize_name(requirement.name)].specifier
         (pin,) = pinned

@@ -133,7 +133,7 @@ def test_metadata(wheel):
     assert metadata['Description-Content-Type'] == 'text/markdown'
     assert metadata.get_payload() == (ROOT / 'README.md').read_text()
     extras = set(metadata.get_all('Provides-Extra'))
-    assert extras == {'lite', 'tests'}
+    assert extras == {'lite', 'tests', 'cluster'}
 
     requires = metadata.get_all('Requires-Dist')
     requires = [Requirement(text) for text in requires]
