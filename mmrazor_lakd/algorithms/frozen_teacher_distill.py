@@ -13,7 +13,6 @@ from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.profiler import record_function
 
 from ..checkpoints.loading import (
     TEACHER_PREFIX,
@@ -26,14 +25,11 @@ from ..checkpoints.model_configs import (
     warn_of_other_images,
 )
 from ..distillers.class_counts import check_class_counts
-from ..distillers.kept_maps import note_images
 from ..errors import SettingError, check_choice, check_number
 from ..losses import check_losses
-from ..tracing.passes import run_model
-from ..tracing.recorders import check_recorders, recorded_modules
+from ..tracing.recorders import check_recorders
 from ..tracing.records import (
     check_unchanged,
-    make_contiguous,
     recording,
     release_records,
 )
@@ -41,19 +37,11 @@ from .first_step import (
     PARTS,
     Recording,
     check_teacher_maps,
-    find_chunks,
-    fuse_teacher,
     recompute,
     restore_in_place,
 )
-from .teacher_chunks import (
-    Chunking,
-    WholeBatchNeeded,
-    check_chunks,
-    run_in_chunks,
-)
 from .teacher_ensemble import build_ensemble, teachers_in
-from .teacher_fusion.fuse import memory_format
+from .teacher_pass import TeacherPass
 
 
 @MODELS.register_module()
@@ -234,17 +222,20 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.teacher_mode = teacher_mode
         self.fuse_teacher = fuse_teacher
         self.teacher_train_mode = teacher_train_mode
-        check_chunks(teacher_chunks, owner, self._needs_whole_batch())
-        self.teacher_chunks = teacher_chunks
+        self._teacher_pass = TeacherPass(
+            owner,
+            self.teacher,
+            self.distiller.teacher_recorders,
+            with_loss=teacher_mode == 'loss',
+            chunks=teacher_chunks,
+            whole_batch=self._needs_whole_batch(),
+        )
         if isinstance(recompute, str) or set(recompute) - set(PARTS):
             raise SettingError(
                 f'{owner} has recompute={recompute!r}; write a list of what '
                 f'the backward pass computes again, of {list(PARTS)}.'
             )
         self.recompute = recompute
-        # Their number, once a batch of several images has shown it.
-        self._chunks = Chunking(1)
-        self._chunks_chosen = False
         self.predict_teacher = predict_teacher
         # Whether the teacher's weights have been initialised or loaded.
         self._initialised = False
@@ -253,8 +244,6 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self._student_prepared = False
         # The student's activations that are in place in its config.
         self._in_place = in_place
-        # Whether the teacher's memory format differs from the student's.
-        self._reordered = False
         # An attribute, but not a submodule.
         self.__dict__['teacher'] = self._modules.pop('teacher')
         if teacher_train_mode:
@@ -349,13 +338,13 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 )
             samples = None if data_samples is None else data_samples[:2]
             self._prepare(batch_inputs[:2], samples)
-        if not self._chunks_chosen and len(batch_inputs) > 1:
-            self._chunks_chosen = True
-            with torch.no_grad():
-                self._chunks = self._choose_chunks(batch_inputs, data_samples)
+        cuts = [e['student'] for e in self._boundaries() if e['isolate']]
+        self._teacher_pass.choose_chunks(
+            self.student, cuts, batch_inputs, data_samples
+        )
         self.distiller.set_deliveries_override(False)
         with torch.no_grad(), self.distiller.deliveries:
-            self._run_teacher(batch_inputs, data_samples)
+            self._teacher_pass(batch_inputs, data_samples)
         if first_step:
             check_teacher_maps(self.distiller.teacher_recorders)
         if hasattr(self.distiller, 'student_step'):
@@ -423,41 +412,6 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 own.teacher_score = other.pred_score
         return predictions
 
-    def _run_teacher(self, batch_inputs, data_samples) -> None:
-        """Fill the teacher's recorders."""
-        recorders = self.distiller.teacher_recorders
-        chunks = self._chunks.number(len(batch_inputs))
-        try:
-            run_in_chunks(
-                self._run_chunk,
-                recorders,
-                batch_inputs,
-                data_samples,
-                chunks,
-                contiguous=self._reordered,
-            )
-        except WholeBatchNeeded:
-            raise SettingError(
-                f'{type(self).__name__}: the teacher took {len(batch_inputs)} '
-                f'images in {chunks} chunks, and what is recorded of '
-                f'it has no equal part for each image; write teacher_chunks=1.'
-            ) from None
-        if self._reordered:
-            with record_function('lakd/teacher'):
-                make_contiguous(recorders)
-
-    def _run_chunk(self, images, data_samples) -> None:
-        """Fill the teacher's recorders from some images of the batch."""
-        recorders = self.distiller.teacher_recorders
-        note_images(recorders, images.shape[-2:])
-        with recording(recorders):
-            if self.teacher_mode == 'loss':
-                self.teacher(images, data_samples, mode='loss')
-            else:
-                names = recorded_modules(recorders)
-                run_model(self.teacher, images, names, data_samples)
-        check_unchanged(recorders, 'teacher')
-
     def _needs_whole_batch(self) -> Optional[str]:
         """Name what is known to need the teacher's whole batch at once."""
         if self.teacher_train_mode:
@@ -471,21 +425,6 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     def _boundaries(self) -> List[Dict]:
         """Return the local modules of a distiller that has some."""
         return getattr(self.distiller, 'local_modules', [])
-
-    def _choose_chunks(self, images, data_samples) -> Chunking:
-        """Choose into how many parts a batch is split for the teacher."""
-        if self.teacher_chunks == 1 or self._needs_whole_batch():
-            return Chunking(1)
-        cuts = [e['student'] for e in self._boundaries() if e['isolate']]
-        return find_chunks(
-            self.student,
-            cuts,
-            self._run_chunk,
-            self.distiller.teacher_recorders,
-            images,
-            data_samples,
-            self.teacher_chunks,
-        )
 
     def _student_losses(self, batch_inputs, data_samples) -> Dict:
         """Run the student, and return its losses if they are calculated."""
@@ -514,20 +453,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if not self._student_prepared:
             self._prepare_student(images, data_samples)
         if self.fuse_teacher and not self.teacher_train_mode:
-            last = images.device.type == 'cpu'
-            self._reordered = last and (
-                memory_format(self, images) != torch.channels_last
-            )
-            fuse_teacher(
-                self.teacher,
-                Recording(
-                    self.teacher,
-                    self.distiller.teacher_recorders,
-                    images,
-                    data_samples,
-                ),
-                last,
-            )
+            self._teacher_pass.fuse(self, images, data_samples)
 
     @torch.no_grad()
     def _prepare_student(

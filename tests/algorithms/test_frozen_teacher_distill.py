@@ -287,7 +287,7 @@ def test_a_map_that_two_recorders_hold_is_laid_once(build, batch):
     twice['stage2'] = dict(type='ModuleOutputs', source='backbone.layer2')
     model = build(lakd(teacher_recorders=twice))
     model(*batch, mode='loss')  # from now on the teacher is channels last
-    model._run_teacher(*batch)
+    model._teacher_pass(*batch)
     stage1, again, stage2 = (
         model.distiller.teacher_recorders.get_recorder(name).get_record_data()
         for name in ('stage1', 'again', 'stage2')

@@ -102,7 +102,7 @@ def test_the_memory_is_that_of_one_teacher(build, batch, checkpoints):
         samples = batch[1] * 4
         model(images, samples, mode='loss')  # fuses the teachers
         return trace_memory(
-            lambda: model._run_teacher(images, samples), 'cpu'
+            lambda: model._teacher_pass(images, samples), 'cpu'
         ).peak
 
     one = peak(classifier(20), 'head')

@@ -82,6 +82,23 @@ def gradients(model, batch, backward=lambda loss: loss.backward()):
     }
 
 
+def pair(build, distiller, student=None, teacher=None, plain=None, **options):
+    """The same model without and with options, in float64."""
+    plain = dict(teacher_chunks=1, **(plain or {}))
+    models = [
+        build(
+            copy.deepcopy(distiller),
+            copy.deepcopy(student),
+            copy.deepcopy(teacher),
+            **own,
+        ).double()
+        for own in (plain, {**plain, **options})
+    ]
+    models[1].load_state_dict(models[0].state_dict())
+    models[1].teacher.load_state_dict(models[0].teacher.state_dict())
+    return models
+
+
 def assert_equal(early, summed):
     """Compare to 1e-12, relative to the norm of each gradient."""
     assert set(early) == set(summed)

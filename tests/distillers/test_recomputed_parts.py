@@ -1,0 +1,188 @@
+"""Blocks and stems that are computed again give the same gradients."""
+
+import copy
+
+import pytest
+import torch
+from conftest import LOGITS_KD, classifier, lakd
+from test_early_backward import STAGES, assert_equal, gradients, pair, resnet
+
+from mmrazor_lakd import SettingError
+from mmrazor_lakd.distillers.activation_checkpointing import renewed
+
+KD = dict(type='ConfigurableDistiller', **LOGITS_KD)
+BOTH = ['blocks', 'stem']
+
+
+def imagenet_stem():
+    """A ResNet18 with the stem for large images, narrow."""
+    cfg = resnet()
+    cfg['backbone']['type'] = 'ResNet'
+    return cfg
+
+
+@pytest.mark.parametrize('parts', [['blocks'], ['stem'], BOTH])
+@pytest.mark.parametrize(
+    'distiller, student',
+    [
+        (KD, None),
+        (lakd(**LOGITS_KD), None),
+        (lakd(STAGES), resnet()),
+        (KD, imagenet_stem()),
+    ],
+    ids=['kd', 'lakd', 'stages', 'large-stem'],
+)
+def test_recomputed_parts(build, batch, distiller, student, parts):
+    """Gradients and running statistics are those of the plain step."""
+    teacher = student and resnet()
+    models = pair(build, distiller, student, teacher, recompute=parts)
+    for _ in range(2):
+        expected = gradients(models[0], batch)
+        assert_equal(gradients(models[1], batch), expected)
+    plain, recomputed = (dict(model.named_buffers()) for model in models)
+    assert set(plain) == set(recomputed)
+    for name, value in plain.items():
+        torch.testing.assert_close(
+            recomputed[name], value, rtol=1e-12, atol=1e-14, msg=name
+        )
+    images = batch[0].double()
+    with torch.no_grad():
+        plain, recomputed = (m.student.eval()(images) for m in models)
+    torch.testing.assert_close(recomputed, plain, rtol=1e-12, atol=1e-14)
+
+
+def test_recomputed_parts_can_be_copied(build, batch):
+    model = build(lakd(STAGES), resnet(), resnet(), recompute=BOTH).double()
+    gradients(model, batch)
+    copied = copy.deepcopy(model)
+    assert_equal(gradients(copied, batch), gradients(model, batch))
+    stem = copied.student.backbone.conv1.forward.args
+    assert stem[0] is copied.student.backbone.conv1
+
+
+def test_a_stem_is_computed_group_by_group(build):
+    """With its maps of one group alone in memory."""
+    model = build(copy.deepcopy(KD), imagenet_stem(), resnet())
+    plain = build(copy.deepcopy(KD), imagenet_stem(), resnet())
+    model.recompute = ['stem']
+    images = torch.randn(2, 3, 64, 64)
+    saved = []
+    for one in (plain, model):
+        one._prepare(images, None)
+        kept = {}
+
+        def pack(tensor, kept=kept):
+            kept[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        backbone = one.student.backbone
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+            feature = backbone.relu(backbone.norm1(backbone.conv1(images)))
+            backbone.maxpool(feature).sum().backward()
+        saved.append(sum(kept.values()))
+    # the images alone, in place of three maps and the pooling's places
+    assert saved[1] == images.nbytes < saved[0] / 4
+
+
+@pytest.mark.parametrize(
+    'distiller, student, parts, message',
+    [
+        (KD, None, 'stem', 'write a list of what'),
+        (KD, None, ['body'], 'write a list of what'),
+        (
+            lakd(
+                [
+                    dict(
+                        student='backbone.bn1',
+                        teacher='backbone.layer1',
+                    )
+                ]
+            ),
+            imagenet_stem(),
+            ['stem'],
+            "'backbone.bn1' is recorded or cut behind",
+        ),
+        (
+            lakd(
+                [
+                    dict(
+                        student='backbone.layer1.0.conv1',
+                        teacher='backbone.layer1',
+                        isolate=False,
+                    )
+                ]
+            ),
+            resnet(),
+            ['blocks'],
+            "lies in 'backbone.layer1.0', whose",
+        ),
+    ],
+)
+def test_what_can_not_be_recomputed(
+    build, batch, distiller, student, parts, message
+):
+    with pytest.raises(SettingError, match=message):
+        model = build(
+            copy.deepcopy(distiller),
+            copy.deepcopy(student),
+            student and resnet(),
+            recompute=parts,
+        )
+        model(*batch, mode='loss')
+
+
+def test_a_frozen_stem_keeps_nothing(build, batch):
+    student = imagenet_stem()
+    student['backbone'].update(frozen_stages=1)
+    model = build(copy.deepcopy(KD), student, resnet(), recompute=['stem'])
+    with pytest.raises(SettingError, match="'backbone.conv1' is frozen"):
+        model(*batch, mode='loss')
+
+
+def wide_resnet():
+    """WRN-16-1, whose first shortcut takes the bare convolution's map."""
+    cfg = classifier(16)
+    cfg['backbone'].update(type='CIFARWideResNet', widen_factor=1)
+    return cfg
+
+
+def standardised():
+    """A ResNet18 whose convolutions standardise their weights."""
+    cfg = imagenet_stem()
+    cfg['backbone']['conv_cfg'] = dict(type='ConvWS')
+    return cfg
+
+
+def before_the_pooling():
+    """KD that records the input of the stem's pooling."""
+    distiller = copy.deepcopy(KD)
+    distiller['student_recorders']['map'] = dict(
+        type='ModuleInputs', source='backbone.maxpool'
+    )
+    return distiller
+
+
+@pytest.mark.parametrize(
+    'distiller, student, message',
+    [
+        (KD, wide_resnet(), 'also uses an inner map of it'),
+        (KD, standardised(), "doesn't begin with an nn.Conv2d"),
+        (before_the_pooling(), imagenet_stem(), 'or a recorder does'),
+    ],
+    ids=['shortcut', 'other-convolution', 'recorder'],
+)
+def test_a_stem_that_computes_more(build, batch, distiller, student, message):
+    """It is refused, where its gradients would be wrong."""
+    model = build(
+        copy.deepcopy(distiller), copy.deepcopy(student), recompute=['stem']
+    )
+    with pytest.raises(SettingError, match=message):
+        model(*batch, mode='loss')
+
+
+def test_a_training_resumed_after_its_distillation(build, batch):
+    """Without a step of it, the student is recomputed all the same."""
+    model = build(lakd(STAGES), resnet(), resnet(), recompute=['blocks'])
+    model.distillation_stopped = True
+    model(*batch, mode='loss')
+    assert 'backbone.layer4.0' in renewed(model.student)
