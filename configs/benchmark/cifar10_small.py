@@ -1,6 +1,6 @@
 # All methods on all of CIFAR-10, for a CPU with fast bfloat16: a training is
 # about 13 minutes of one core, the suite four hours of two.
-_base_ = ['./_base_/methods.py']
+_base_ = ['./_base_/more_methods.py']
 
 title = 'CIFAR-10, ResNet20 -> ResNet8, a short budget'
 pairs = ['resnet20_resnet8_1xb128_cifar10']
