@@ -71,7 +71,9 @@ def read_network(cfg: Any, role: str) -> NetworkConfig:
         )
     cfg = copy.deepcopy(dict(cfg))
     path = cfg.pop('cfg_path')
-    pretrained = cfg.pop('pretrained', False)
+    # A bool asks for published weights; a network's own setting is a path.
+    asks = isinstance(cfg.get('pretrained'), bool)
+    pretrained = cfg.pop('pretrained') if asks else False
     cfg.pop('_scope_', None)
     where = f"model.{role}.cfg_path='{path}'"
     package = '::' in path

@@ -6,6 +6,7 @@ from conftest import LOGITS_KD, classifier, lakd, total
 from mmpretrain.structures import DataSample
 
 from mmrazor_lakd import SettingError
+from mmrazor_lakd.checkpoints.model_configs import read_network
 
 KD = dict(type='ConfigurableDistiller', **LOGITS_KD)
 PRE = dict(type='mmpretrain.ClsDataPreprocessor', num_classes=10, mean=[0.0])
@@ -58,6 +59,14 @@ def test_cfg_path_of_an_own_file(build, tmp_path):
 def test_a_cfg_path_that_leads_nowhere(build, network, message):
     with pytest.raises(SettingError, match=message):
         build(KD, network)
+
+
+def test_a_setting_called_pretrained(tmp_path):
+    """What asks for published weights is a bool; this is the network's."""
+    own = tmp_path / 'own.py'
+    own.write_text(f"model = dict({classifier(14)!r}, pretrained='a.pth')\n")
+    read = read_network(dict(cfg_path=str(own), pretrained=None), 'teacher')
+    assert read.model['pretrained'] is None
 
 
 def test_published_weights_of_an_own_file(build, tmp_path):

@@ -128,7 +128,8 @@ def forecast(
     """Measure one setting after another.
 
     A setting that the networks don't allow is left out: more modules than
-    blocks. A stem that can't be recomputed is left out of the settings.
+    blocks. A stem that can't be recomputed, which may depend on where the
+    first boundary is, is left out of the settings.
 
     Args:
         settings (CostSettings): What to measure.
@@ -139,11 +140,11 @@ def forecast(
         dict: ``setting``, ``peak`` and ``resting`` in bytes, ``step_ms``, and
         ``machine`` and ``notes`` as of :func:`measure_cost`.
     """
-    stem = True
+    kept_stems = set()
     for setting in tried:
         failure = ''
         while True:
-            if not stem and setting.recompute:
+            if setting.modules in kept_stems and setting.recompute:
                 setting = setting._replace(recompute=('blocks',))
             options = {**settings.options, **setting.options()}
             own = replace(settings, options=options, log_level='ERROR')
@@ -158,8 +159,10 @@ def forecast(
                     notes=found['notes'],
                 )
             except SettingError as error:
-                if stem and "recompute has 'stem'" in str(error):
-                    stem = False
+                if 'stem' in setting.recompute and (
+                    "recompute has 'stem'" in str(error)
+                ):
+                    kept_stems.add(setting.modules)
                     continue
                 failure = str(error)
             except RuntimeError as error:
