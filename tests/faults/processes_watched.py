@@ -1,0 +1,57 @@
+"""What a process holds, read from /proc while it runs."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple, Optional, Sequence
+
+
+class Held(NamedTuple):
+    """What a process holds at a moment.
+
+    Attributes:
+        mib (float): Its resident memory.
+        files (int): Its open file descriptors.
+        threads (int): Its threads.
+    """
+
+    mib: float
+    files: int
+    threads: int
+
+
+def held(pid: int) -> Optional[Held]:
+    """Read what a process holds; None if it has ended."""
+    folder = Path('/proc', str(pid))
+    try:
+        lines = (folder / 'status').read_text().splitlines()
+        found = dict(line.split(':', 1) for line in lines)
+        files = len(os.listdir(folder / 'fd'))
+        mib = int(found['VmRSS'].split()[0]) / 1024
+    except (FileNotFoundError, ProcessLookupError, KeyError):
+        return None
+    return Held(mib, files, int(found['Threads']))
+
+
+def assert_flat(samples: Sequence[Held], mib: float) -> None:
+    """Compare the second of five parts with the last one.
+
+    The first fills caches. The largest value of a part counts: each has the
+    same phases, such as epochs.
+
+    Args:
+        samples (Sequence[Held]): In order.
+        mib (float): How much memory may be added, in MiB: an allocator's
+            fragments.
+    """
+    part = len(samples) // 5
+    assert part >= 5, f'{len(samples)} samples are too few'
+    early, late = samples[part : 2 * part], samples[-part:]
+
+    def most(some):
+        return Held(*map(max, zip(*some)))
+
+    before, after = most(early), most(late)
+    print(f'held: {before}, at the end {after}')
+    assert after.mib <= before.mib + mib, (before, after)
+    assert after.files <= before.files, (before, after)
+    assert after.threads <= before.threads, (before, after)
