@@ -19,11 +19,12 @@ from ..distillers.stem import check_stem, find_stem, recompute_stem
 from ..errors import SettingError
 from ..losses import check_map
 from ..tracing.autograd_graph import saved_in
+from ..tracing.compare import same_maps
 from ..tracing.modules import eval_mode
 from ..tracing.passes import run_model, unchanged
 from ..tracing.recorders import recorded_modules
 from ..tracing.records import tensors_in
-from .teacher_chunks import Chunking, choose_chunks, same_in_chunks, same_maps
+from .teacher_chunks import Chunking, choose_chunks, same_in_chunks
 from .teacher_fusion.fuse import fuse
 from .teacher_fusion.inplace_relu import find_relus, set_inplace
 

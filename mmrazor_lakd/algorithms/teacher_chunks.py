@@ -24,6 +24,7 @@ from mmrazor.models.task_modules.recorder.base_recorder import BaseRecorder
 from torch.profiler import record_function
 
 from ..errors import SettingError
+from ..tracing.compare import same_maps
 from ..tracing.live_memory import LiveMemory
 from ..tracing.records import tensors_in
 
@@ -259,27 +260,8 @@ def same_in_chunks(
     return same_maps(*found)
 
 
-def same_maps(
-    ones: Sequence[torch.Tensor], others: Sequence[torch.Tensor]
-) -> bool:
-    """Check whether two lists of tensors differ by no more than rounding."""
-    return len(ones) == len(others) and all(
-        one.shape == other.shape and _close(one, other)
-        for one, other in zip(ones, others)
-    )
-
-
 def _records(recorders: Sequence[BaseRecorder]) -> List[torch.Tensor]:
     return [t for r in recorders for t in tensors_in(r.data_buffer)]
-
-
-def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Compare two tensors up to the rounding of other kernels."""
-    if not one.is_floating_point() or not one.numel():
-        return torch.equal(one, other)
-    half = one.dtype in (torch.float16, torch.bfloat16)
-    bound = (1e-2 if half else 1e-3) * one.abs().max()
-    return bool((one - other).abs().max() <= bound)
 
 
 def choose_chunks(

@@ -7,11 +7,9 @@ import torch
 from mmengine.logging import print_log
 from torch import nn
 
+from ...tracing.compare import largest_change
 from .fold_batch_norm import find_pairs, fold
 from .inplace_relu import find_relus, set_inplace
-
-# Relative difference of a map that is attributed to rounding.
-TOLERANCE = 1e-4
 
 
 @torch.no_grad()
@@ -46,8 +44,8 @@ def fuse(
         if found:
             expected = [tensor.clone() for tensor in forward()]
             undo = apply(found)
-            change = _largest_change(expected, forward())
-            if not change < TOLERANCE:
+            change = largest_change(expected, forward())
+            if not change <= 1:  # NaN, too
                 undo()
                 found = []
                 print_log(
@@ -58,17 +56,6 @@ def fuse(
         counts.append(len(found))
     folded, in_place = counts
     return folded, in_place
-
-
-def _largest_change(
-    before: List[torch.Tensor], after: List[torch.Tensor]
-) -> float:
-    """Compute the largest relative difference of two lists of maps."""
-    changes = [
-        (b - a).norm() / b.norm().clamp(min=1e-12)
-        for b, a in zip(before, after)
-    ]
-    return torch.stack(changes).max().item()  # NaN if one of them is
 
 
 def memory_format(
