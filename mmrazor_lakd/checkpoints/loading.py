@@ -11,6 +11,7 @@ from torch import nn
 
 from ..errors import SettingError, nearest
 from ..tracing.modules import unwrap_model
+from .checksum import check_checksum
 from .weights import (
     compare_keys,
     explain_unreadable,
@@ -38,7 +39,7 @@ def read_checkpoint(path: str, option: str) -> Dict:
 
     Raises:
         SettingError: If the file doesn't exist, can't be read or downloaded,
-            or contains no weights.
+            differs from the checksum beside it, or contains no weights.
     """
     name = f"{option}='{path}'"
     checkpoint = read_file(path, option)
@@ -63,7 +64,11 @@ def read_file(path: str, option: str) -> object:
             f'--work-dir.'
         )
     try:
+        if '://' not in path:
+            check_checksum(path, name)
         return CheckpointLoader.load_checkpoint(path, 'cpu')
+    except SettingError:
+        raise
     except Exception as error:  # unpickling garbage can raise anything
         raise explain_unreadable(name, error) from error
 

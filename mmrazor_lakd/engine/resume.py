@@ -4,7 +4,7 @@ import logging
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from mmengine.logging import print_log
 
@@ -18,9 +18,10 @@ OPTION = '--resume'
 def find_start(work_dir: str) -> Optional[str]:
     """Find the checkpoint from which a training in a folder resumes.
 
-    It is the one that ``last_checkpoint`` names, by its path or, if the folder
-    was moved, by its file name; otherwise, or if that one is damaged, the
-    newest complete one in the folder. Skipped files are logged.
+    It is the one that ``last_checkpoint`` names, by its file name if there is
+    such a file in the folder, which may be a copy; otherwise, or if that one
+    is damaged, the newest complete one in the folder. Skipped files are
+    logged.
 
     Args:
         work_dir (str): The work directory.
@@ -37,21 +38,21 @@ def find_start(work_dir: str) -> Optional[str]:
         return pointer
     named = _find_named(pointer, folder)
     damaged: List[Path] = []
+    if named and _read(named, damaged):
+        return str(named)
     without_optimizer: List[Path] = []
-    for path in [*named, *_newest_first(folder, without=named)]:
-        # DeepSpeed checkpoints are folders.
-        if path.is_file():
-            try:
-                found = read_checkpoint(str(path), OPTION)
-            except SettingError as error:
-                damaged.append(path)
-                _warn(str(error))
-                continue
-            if 'optimizer' not in found and path not in named:
+    starts: List[Tuple[int, int, Path]] = []
+    for paths in _numbered(folder, without=named):
+        for path in paths:
+            found = _read(path, damaged)
+            if found and 'optimizer' in found:
+                starts.append((*_progress(found), path))
+                break
+            if found:
                 without_optimizer.append(path)
-                continue
-        if path not in named:
-            _warn(f'{OPTION} goes on from the newest whole one, {path}.')
+    if starts:
+        *_, path = max(starts)
+        _warn(f'{OPTION} goes on from the newest whole one, {path}.')
         return str(path)
     if without_optimizer:  # refused later, with its own message
         return str(without_optimizer[0])
@@ -64,6 +65,27 @@ def find_start(work_dir: str) -> Optional[str]:
     return None
 
 
+def _read(path: Path, damaged: List[Path]) -> Optional[Dict[str, Any]]:
+    """Read a checkpoint; if it is damaged, log and note that."""
+    if path.is_dir():  # DeepSpeed's, which hold the optimizer's state
+        return dict(optimizer=None)
+    try:
+        return read_checkpoint(str(path), OPTION)
+    except SettingError as error:
+        damaged.append(path)
+        _warn(f'Skipped: {error}')
+        return None
+
+
+def _progress(checkpoint: Dict[str, Any]) -> Tuple[int, int]:
+    """Return a checkpoint's iteration and epoch; 0 if it doesn't say."""
+    meta = checkpoint.get('meta')
+    known = meta if isinstance(meta, dict) else {}
+    iteration, epoch = known.get('iter'), known.get('epoch')
+    both = isinstance(iteration, int) and isinstance(epoch, int)
+    return (iteration, epoch) if both else (0, 0)
+
+
 def _read_pointer(path: Path) -> str:
     """Read which checkpoint is the last one; empty if that is lost."""
     try:
@@ -73,31 +95,31 @@ def _read_pointer(path: Path) -> str:
     return text if text.isprintable() else ''
 
 
-def _find_named(pointer: str, folder: Path) -> List[Path]:
-    """Find the file that ``last_checkpoint`` names, even in a moved folder."""
+def _find_named(pointer: str, folder: Path) -> Optional[Path]:
+    """Find the file that ``last_checkpoint`` names.
+
+    In a folder that was moved or copied that is the folder's own, even if
+    there is one, maybe another training's, at the old place.
+    """
     if not pointer:
-        return []
-    places = (Path(pointer), folder / Path(pointer).name)
-    return [path for path in places if os.path.exists(path)][:1]
+        return None
+    places = (folder / Path(pointer).name, Path(pointer))
+    return next((path for path in places if os.path.exists(path)), None)
 
 
-def _newest_first(folder: Path, without: List[Path]) -> List[Path]:
-    """List a folder's numbered checkpoints.
+def _numbered(folder: Path, without: Optional[Path]) -> Iterable[List[Path]]:
+    """List a folder's numbered checkpoints, by kind, the newest ones first.
 
-    They are sorted by number, since a copied folder has lost its times; times
-    decide between names of different kinds (epoch_3.pth, iter_900.pth).
+    What is newest says the number, or the content between names of different
+    kinds (epoch_3.pth, iter_900.pth): a copied folder has lost its times, and
+    a clock may have been set back.
     """
     kinds: Dict[str, List[Tuple[int, Path]]] = {}
     for path in folder.glob('*.pth'):
         match = re.fullmatch(r'(.*?)(\d+)', path.stem)
-        if match and not any(path.samefile(other) for other in without):
+        if match and not (without and path.samefile(without)):
             kinds.setdefault(match[1], []).append((int(match[2]), path))
-    by_time = sorted(
-        kinds.values(),
-        key=lambda files: max(path.stat().st_mtime for _, path in files),
-        reverse=True,
-    )
-    return [path for files in by_time for _, path in sorted(files)[::-1]]
+    return [[p for _, p in sorted(files)[::-1]] for files in kinds.values()]
 
 
 def _warn(text: str) -> None:

@@ -1,18 +1,22 @@
 """Files that are always complete, whenever a program is killed."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Collection, List, Union
 
 from mmengine.fileio import LocalBackend, register_backend
 
+from ..checkpoints.checksum import checksum_line, checksum_path
 from ..errors import SettingError
 
 # Suffix of a file that is being written.
 UNFINISHED = '.unfinished'
 
 
-def write_whole(path: Union[str, Path], content: bytes) -> None:
+def write_whole(
+    path: Union[str, Path], content: bytes, checksum: bool = False
+) -> None:
     """Write a file atomically.
 
     Until the new content is on disk, the old content stays.
@@ -20,26 +24,39 @@ def write_whole(path: Union[str, Path], content: bytes) -> None:
     Args:
         path (str | Path): Its folder is created if missing.
         content (bytes): All of it.
+        checksum (bool): Whether to write the checksum beside it, see
+            :mod:`~mmrazor_lakd.checkpoints.checksum`. Defaults to False.
 
     Raises:
         SettingError: If it can't be written, such as on a full disk.
     """
     path = Path(path)
-    aside = path.with_name(path.name + UNFINISHED)
+    contents = {path: content}
+    if checksum:
+        line = checksum_line(path, content)
+        contents[checksum_path(path)] = line.encode()
+    unfinished = {p: p.with_name(p.name + UNFINISHED) for p in contents}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open('wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
+        for name, aside in unfinished.items():
+            with aside.open('wb') as file:
+                file.write(contents[name])
+                file.flush()
+                os.fsync(file.fileno())
+        if checksum:
+            # Killed from here on, it leaves a file without a checksum, which
+            # loads, and not one with another's.
+            checksum_path(path).unlink(missing_ok=True)
+        for name, aside in unfinished.items():
+            os.replace(aside, name)
         if os.name == 'posix':  # the new name has to reach the disk too
             folder = os.open(path.parent, os.O_RDONLY)
             os.fsync(folder)
             os.close(folder)
     except OSError as error:
-        if aside.is_file():
-            aside.unlink()
+        for aside in unfinished.values():
+            with suppress(OSError):  # a disk that has become read-only
+                aside.unlink()
         raise SettingError(
             f"'{path}' could not be written ({error.strerror or error}); what "
             f'was there before is kept: make room, or name another folder.'
@@ -50,16 +67,17 @@ def write_whole(path: Union[str, Path], content: bytes) -> None:
 class WholeFileBackend(LocalBackend):
     """MMEngine's backend for local files, safe against being killed.
 
-    A written file is complete or absent (:func:`write_whole`); a file to be
-    removed stays until its successor exists (:meth:`remove_outdated`).
+    A written file is complete or absent (:func:`write_whole`), with its
+    checksum beside it; a file to be removed stays until its successor exists
+    (:meth:`remove_outdated`).
     """
 
     def __init__(self) -> None:
         self._outdated: List[str] = []
 
     def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
-        """Write bytes; see :func:`write_whole`."""
-        write_whole(filepath, obj)
+        """Write bytes and their checksum; see :func:`write_whole`."""
+        write_whole(filepath, obj, checksum=True)
 
     def remove(self, filepath: Union[str, Path]) -> None:
         """Remove a file at the next :meth:`remove_outdated`."""
@@ -77,6 +95,9 @@ class WholeFileBackend(LocalBackend):
         """
         outdated, self._outdated = self._outdated, []
         for path in outdated:
-            if path not in keep:
-                remove = super().rmtree if self.isdir(path) else super().remove
-                remove(path)
+            if path in keep:
+                continue
+            # Not the other way round, since the next start looks for the file.
+            checksum_path(path).unlink(missing_ok=True)
+            remove = super().rmtree if self.isdir(path) else super().remove
+            remove(path)

@@ -1,5 +1,6 @@
 """From what a training goes on, and from what it does not."""
 
+import os
 import re
 import shutil
 
@@ -33,13 +34,22 @@ def cut(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def rewrite(found, path):
+    """Save a checkpoint that is changed on purpose."""
+    torch.save(found, path)
+    path.with_name(f'{path.name}.sha256').unlink(missing_ok=True)
+
+
 def start_of(folder):
     return find_start(str(folder)) and find_start(str(folder)).split('/')[-1]
 
 
 def test_the_pointer_is_followed(trained, folder):
     assert find_start(str(trained)) == str(trained / 'iter_12.pth')
+    # a copy goes on from its own one, whatever is at the old place now
     (folder / 'last_checkpoint').write_text(str(trained / 'iter_3.pth'))
+    assert find_start(str(folder)) == str(folder / 'iter_3.pth')
+    (folder / 'iter_3.pth').unlink()
     assert find_start(str(folder)) == str(trained / 'iter_3.pth')
     (folder / 'last_checkpoint').write_text('s3://bucket/iter_3.pth')
     assert find_start(str(folder)) == 's3://bucket/iter_3.pth'
@@ -58,6 +68,40 @@ def test_a_lost_pointer(folder, pointer):
     if pointer is not None:
         (folder / 'last_checkpoint').write_bytes(pointer)
     assert start_of(folder) == 'iter_12.pth'
+
+
+def test_a_clock_that_was_set_back(folder):
+    """Between names of different kinds the content decides, not the times."""
+    (folder / 'last_checkpoint').unlink()
+    shutil.copy(folder / 'iter_6.pth', folder / 'other_900.pth')
+    os.utime(folder / 'iter_12.pth', (0, 0))
+    os.utime(folder / 'other_900.pth', (2**32, 2**32))
+    assert start_of(folder) == 'iter_12.pth'
+
+
+def test_a_flipped_bit(folder):
+    """PyTorch would load it, see below."""
+    path = folder / 'iter_12.pth'
+    content = bytearray(path.read_bytes())
+    weight = torch.load(path)['state_dict']['layer.weight']
+    place = content.index(weight.numpy().tobytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    sentence = (
+        r"iter_12.pth' is truncated or damaged, since its SHA-256 is not the "
+        r"one in 'iter_12.pth.sha256' beside it"
+    )
+    for settings in (dict(resume=True), {}):
+        with pytest.raises(SettingError, match=sentence):
+            train(folder, load_from=str(path), **settings)
+    log = folder / 'log'
+    MMLogger.get_instance(f'{folder} flipped', log_file=str(log))
+    assert start_of(folder) == 'iter_9.pth'
+    assert re.search(f'Skipped: --resume=.*{sentence}', log.read_text())
+    path.with_name('iter_12.pth.sha256').unlink()
+    assert start_of(folder) == 'iter_12.pth'
+    flipped = torch.load(path)['state_dict']['layer.weight']
+    assert not torch.equal(flipped, weight)
 
 
 def test_a_damaged_checkpoint_is_skipped(folder):
@@ -115,7 +159,7 @@ def test_weights_alone_are_no_start(folder):
 def test_what_else_a_start_needs(folder, key, lacking):
     found = torch.load(folder / 'iter_12.pth')
     del found[key]
-    torch.save(found, folder / 'iter_12.pth')
+    rewrite(found, folder / 'iter_12.pth')
     with pytest.raises(SettingError, match=lacking):
         train(folder, resume=True)
 
@@ -134,7 +178,7 @@ def test_nan_is_no_start(folder, part):
     if part == 'optimizer':
         weight = found['optimizer']['state'][0]['momentum_buffer']
     weight[0, 2] = float('nan')
-    torch.save(found, path)
+    rewrite(found, path)
     first = 'layer.weight' if part == 'state_dict' else 'momentum_buffer'
     with pytest.raises(SettingError, match=f'iter_12.*NaN.*{part}.*{first},'):
         train(folder, resume=True)

@@ -49,7 +49,8 @@ def test_a_kill_at_any_point_of_saving(tmp_path):
         # from the first checkpoint on there is always one
         saved |= 'iter_1.pth' in point['left']
         assert (point['start'] is not None) == saved
-        assert point['alike'] and point['at_the_end'] == ['iter_2.pth']
+        assert point['alike']
+        assert point['at_the_end'] == ['iter_2.pth', 'iter_2.pth.sha256']
     assert any('.unfinished' in str(point['left']) for point in ours)
     # MMEngine's loses the only one
     starts = [point['start'] for point in stock]
@@ -127,6 +128,19 @@ def test_a_diverged_training_is_not_saved(tmp_path, what, first):
             tmp_path, saving=saving, hooks=[Diverge(what)],
         )  # fmt: skip
     assert [p.name for p in tmp_path.glob('*.pth')] == ['iter_3.pth']
+
+
+def test_checksums_beside_checkpoints(tmp_path):
+    """As sha256sum reads them; removed with their checkpoints."""
+    best(tmp_path)
+    names = sorted(path.name for path in tmp_path.glob('*.pth*'))
+    assert names == [
+        'best_acc_epoch_3.pth', 'best_acc_epoch_3.pth.sha256',
+        'epoch_3.pth', 'epoch_3.pth.sha256',
+    ]  # fmt: skip
+    for name in names[1::2]:
+        check = ['sha256sum', '-c', '--strict', name]
+        assert not subprocess.run(check, cwd=tmp_path).returncode
 
 
 def test_what_is_infinite_by_design_is_saved(tmp_path):

@@ -17,6 +17,9 @@ from ...tracing.modules import unwrap_model
 from ..folder_lock import lock_folder
 from ..whole_file_backend import UNFINISHED, write_whole
 
+# Name of a checkpoint that StopSignalHook asks for.
+STOPPED = 'stopped_iter_{}.pth'
+
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
@@ -30,7 +33,9 @@ class SafeCheckpointHook(CheckpointHook):
     - refuses a second training in the same work directory, which would remove
       the first one's checkpoints;
     - ends the training instead of saving weights with NaN or infinity, so that
-      the last good checkpoint stays.
+      the last good checkpoint stays;
+    - writes the checksum of ``epoch_3.pth`` to ``epoch_3.pth.sha256``, by
+      which a damaged file is refused when it is loaded.
 
     With a remote ``backend_args`` or ``file_client_args`` it writes like
     MMEngine's.
@@ -57,6 +62,8 @@ class SafeCheckpointHook(CheckpointHook):
         super().__init__(*args, **kwargs)
         self._locks = ExitStack()
         self._local = False
+        # Epoch and iteration of the last checkpoint.
+        self._saved = (-1, -1)
         # What is not finite by design, such as an attention mask.
         self._never_finite: List[str] = []
 
@@ -117,26 +124,66 @@ class SafeCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids.append(step)  # which drops the oldest one
             for old in on_disk[: -self.max_keep_ckpts]:
                 self._remove(self.filename_tmpl.format(old))
-        name = self.filename_tmpl.format(step)
-        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
-        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        runner.save_checkpoint(
-            self.out_dir,
-            name,
+        self._write(
+            runner,
+            self.filename_tmpl.format(step),
+            meta,
             save_optimizer=self.save_optimizer,
             save_param_scheduler=self.save_param_scheduler,
-            meta=meta,
             by_epoch=self.by_epoch,
-            backend_args=self.backend_args,
             **self.args,
         )
         if self.max_keep_ckpts > 0:
             kept = list(self.keep_ckpt_ids)
             runner.message_hub.update_info('keep_ckpt_ids', kept)
         if is_main_process():
+            # What a stopped training has left is not needed from here on.
+            for path in Path(self.out_dir).glob(STOPPED.format('*')):
+                if int(path.stem.split('_')[-1]) <= meta['iter']:
+                    self._remove(path.name)
+        self._remove_outdated()
+
+    def _write(self, runner, name: str, meta: Dict, **kwargs) -> None:
+        """Write a checkpoint, and then point to it."""
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        self._saved = (meta['epoch'], meta['iter'])
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            meta=meta,
+            file_client_args=self.file_client_args,
+            backend_args=self.backend_args,
+            **kwargs,
+        )
+        if is_main_process():
             pointer = Path(runner.work_dir, 'last_checkpoint')
             write_whole(pointer, self.last_ckpt.encode())
-        self._remove_outdated()
+
+    def has_saved(self, epoch: int, iteration: int) -> bool:
+        """Check whether the last checkpoint is of this position."""
+        return self._saved == (epoch, iteration)
+
+    def save_stopped(self, runner, epoch: int, iteration: int) -> str:
+        """Save a training that is about to stop, unless it just was saved.
+
+        The file, ``stopped_iter_N.pth``, is removed once there is a regular
+        checkpoint of a later iteration.
+
+        Args:
+            runner (Runner): The training.
+            epoch (int): The epochs that are completed.
+            iteration (int): The iterations that are completed.
+
+        Returns:
+            str: The path of the last checkpoint.
+        """
+        if not self.has_saved(epoch, iteration):
+            self._check_finite(runner)
+            meta = dict(epoch=epoch, iter=iteration)
+            name = STOPPED.format(iteration)
+            self._write(runner, name, meta, by_epoch=False)
+        return self.last_ckpt
 
     def _save_best_checkpoint(self, runner, metrics) -> None:
         """Save, then remove the previous best one."""
@@ -202,13 +249,17 @@ def use_safe_hooks(cfg: Config) -> None:
 
     MMEngine's :class:`CheckpointHook`, including the default one, becomes a
     :class:`SafeCheckpointHook` with the same options. A config without a
-    :class:`~mmrazor_lakd.engine.DivergenceHook` gets one.
+    :class:`~mmrazor_lakd.engine.DivergenceHook`,
+    :class:`~mmrazor_lakd.engine.StopSignalHook` or
+    :class:`~mmrazor_lakd.engine.MissedValidationHook` gets one.
     """
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = {}
     hooks = cfg.default_hooks
     hooks.setdefault('checkpoint', dict(type='CheckpointHook', interval=1))
     hooks.setdefault('loading', dict(type='SafeLoadingHook'))
+    hooks.setdefault('stop', dict(type='StopSignalHook'))
+    hooks.setdefault('missed', dict(type='MissedValidationHook'))
     custom = cfg.get('custom_hooks') or []
     kinds = [hook.get('type') for hook in custom if isinstance(hook, dict)]
     if 'DivergenceHook' not in kinds:
