@@ -31,7 +31,8 @@ def check_choice(owner: str, name: str, value, choices: Sequence) -> None:
     Raises:
         SettingError: If ``value`` is not in ``choices``.
     """
-    if value not in choices:
+    # 0 is equal to False, and an array to nothing that could be true or not
+    if not any(isinstance(value, type(c)) and value == c for c in choices):
         known = ', '.join(repr(choice) for choice in choices)
         raise SettingError(
             f'{owner} has no {name}={value!r}; choose one of {known}.'

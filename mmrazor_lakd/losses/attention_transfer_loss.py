@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
-from .checks import check_settings
+from .checks import check_batches, check_settings
+from .lengths import unit_rows
 from .weighted_square import at_least_float32
 
 
@@ -22,7 +23,7 @@ def attention_map(feature: torch.Tensor, p: float = 2) -> torch.Tensor:
         torch.Tensor: (N, H * W), in float32 (float64 for float64 maps).
     """
     power = at_least_float32(feature).abs().pow(p)
-    return F.normalize(power.mean(1).flatten(1))
+    return unit_rows(power.mean(1).flatten(1))
 
 
 def attention_transfer(
@@ -86,5 +87,6 @@ class AttentionTransferLoss(nn.Module):
         self, s_feature: torch.Tensor, t_feature: torch.Tensor
     ) -> torch.Tensor:
         """Compare maps (N, C, H, W) and (N, C', H', W')."""
+        check_batches(self, s_feature, t_feature)
         loss = attention_transfer(s_feature, t_feature, self.p)
         return self.loss_weight * loss

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
-from .checks import check_settings
+from .checks import check_batches, check_settings
+from .lengths import row_lengths, unit_rows
 from .weighted_square import at_least_float32
 
 #: what the code of PKT adds to a norm and to a probability
@@ -40,9 +41,7 @@ def similarity_preserving(
     """
     student = at_least_float32(s_feature).flatten(1)
     teacher = at_least_float32(t_feature).detach().flatten(1)
-    return F.mse_loss(
-        F.normalize(gram(student), dim=1), F.normalize(gram(teacher), dim=1)
-    )
+    return F.mse_loss(unit_rows(gram(student)), unit_rows(gram(teacher)))
 
 
 def neighbour_probabilities(feature: torch.Tensor) -> torch.Tensor:
@@ -59,8 +58,7 @@ def neighbour_probabilities(feature: torch.Tensor) -> torch.Tensor:
         torch.Tensor: (N, N), in the type of ``feature``; each row sums to 1.
         An image is among its own neighbours.
     """
-    norm = torch.linalg.vector_norm(feature, dim=1, keepdim=True)
-    kernel = (gram(feature / (norm + EPS)) + 1) / 2
+    kernel = (gram(feature / (row_lengths(feature) + EPS)) + 1) / 2
     return kernel / kernel.sum(1, keepdim=True)
 
 
@@ -120,6 +118,7 @@ class SimilarityPreservingLoss(nn.Module):
         self, s_feature: torch.Tensor, t_feature: torch.Tensor
     ) -> torch.Tensor:
         """Compare features (N, ...) and (N, ...); return a scalar."""
+        check_batches(self, s_feature, t_feature)
         return self.loss_weight * similarity_preserving(s_feature, t_feature)
 
 
@@ -152,4 +151,5 @@ class ProbabilisticTransferLoss(nn.Module):
         self, preds_S: torch.Tensor, preds_T: torch.Tensor
     ) -> torch.Tensor:
         """Compare features (N, ...) and (N, ...); return a scalar."""
+        check_batches(self, preds_S, preds_T)
         return self.loss_weight * probabilistic_transfer(preds_S, preds_T)

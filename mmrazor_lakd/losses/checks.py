@@ -1,6 +1,7 @@
 """Checks of what a loss is computed with: its settings, a teacher's map."""
 
-from typing import Any, Dict
+from inspect import signature
+from typing import Any, Dict, Union
 
 import torch
 from torch import nn
@@ -40,10 +41,87 @@ def check_settings(loss: nn.Module, owner: str = '') -> None:
     Raises:
         SettingError: If a setting isn't a finite number in its range.
     """
+    owner = owner or type(loss).__name__
     for name, bounds in LOSS_SETTINGS.items():
         if hasattr(loss, name):
-            value = getattr(loss, name)
-            check_number(owner or type(loss).__name__, name, value, **bounds)
+            check_number(owner, name, getattr(loss, name), **bounds)
+    for name, parameter in signature(type(loss)).parameters.items():
+        value = getattr(loss, name, False)
+        # Any text would count as True, even 'no'.
+        if parameter.annotation is bool and not isinstance(value, bool):
+            raise SettingError(
+                f'{owner} has {name}={value!r}; write {name}=True or '
+                f'{name}=False.'
+            )
+
+
+def check_shapes(
+    loss: Union[str, nn.Module], s: torch.Tensor, t: torch.Tensor
+) -> None:
+    """Check that student's and teacher's tensor are of one shape.
+
+    PyTorch would repeat a side of 1 to the other's length.
+
+    Args:
+        loss (nn.Module | str): The loss, or what to call it.
+        s (torch.Tensor): The student's.
+        t (torch.Tensor): The teacher's.
+
+    Raises:
+        SettingError: If they aren't.
+    """
+    if s.shape != t.shape:
+        raise SettingError(
+            f'{_name(loss)} compares tensors of equal shape, but the '
+            f"student's is {tuple(s.shape)} and the teacher's "
+            f'{tuple(t.shape)}; name modules whose outputs agree, or bring '
+            f"the student's there with a connector."
+        )
+
+
+def check_batches(loss: nn.Module, s: torch.Tensor, t: torch.Tensor) -> None:
+    """Check that student's and teacher's tensor are of as many images.
+
+    Args:
+        loss (nn.Module): The loss.
+        s (torch.Tensor): The student's, (N, ...).
+        t (torch.Tensor): The teacher's, (N, ...), otherwise of any shape.
+
+    Raises:
+        SettingError: If they aren't.
+    """
+    if len(s) != len(t):
+        raise SettingError(
+            f'{_name(loss)} compares the outputs for the same images, but '
+            f'gets {len(s)} of the student and {len(t)} of the teacher; take '
+            f"both networks' records from the same forward pass."
+        )
+
+
+def check_labels(loss: nn.Module, labels: torch.Tensor, classes: int) -> None:
+    """Check that labels are indices of classes.
+
+    On a GPU, PyTorch would end the process.
+
+    Args:
+        loss (nn.Module): The loss.
+        labels (torch.Tensor): Indices, of any shape.
+        classes (int): The number of classes.
+
+    Raises:
+        SettingError: If one isn't.
+    """
+    wrong = labels[(labels < 0) | (labels >= classes)]
+    if len(wrong):
+        raise SettingError(
+            f'{_name(loss)} gets the label {int(wrong[0])}, but there are '
+            f'{classes} classes, 0 to {classes - 1}; set num_classes of both '
+            f'heads to the number of classes of the data.'
+        )
+
+
+def _name(loss: Union[str, nn.Module]) -> str:
+    return loss if isinstance(loss, str) else type(loss).__name__
 
 
 def check_losses(losses: nn.ModuleDict, where: str = 'distill_losses') -> None:

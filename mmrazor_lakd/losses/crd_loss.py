@@ -13,7 +13,8 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from ..errors import SettingError, check_number
-from .checks import check_settings
+from .checks import check_batches, check_settings
+from .lengths import row_lengths
 from .memory_bank import MemoryBank, gather_batch
 from .negative_sampler import NegativeSampler, mix_torch_seed
 
@@ -256,6 +257,7 @@ class ContrastiveLoss(nn.Module):
             SettingError: If the size of the embeddings isn't ``dim``, or the
                 samples have no ``sample_idx``.
         """
+        check_batches(self, s_feats, t_feats)
         indices = self._indices(data_samples, s_feats.device)
         if self.sampler.step == 0:
             # DistributedDataParallel may leave each process the buffers drawn
@@ -312,7 +314,7 @@ class ContrastiveLoss(nn.Module):
                 f'dim_out={self.dim}.'
             )
         feats = feats.to(self.student_bank.rows.dtype)
-        length = feats.norm(dim=1, keepdim=True)
+        length = row_lengths(feats)
         # F.normalize would multiply the gradient of a zero vector by 1e12
         return feats / length.masked_fill(length < 1e-12, 1.0)
 

@@ -7,7 +7,7 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import SettingError, check_choice
-from .checks import check_settings
+from .checks import check_labels, check_settings, check_shapes
 from .logit_standardization import STANDARDIZE, standardize_logits
 from .weighted_square import at_least_float32
 
@@ -47,7 +47,7 @@ def decoupled_kd(
     t_logits = at_least_float32(t_logits).detach()
     s_logits = standardize_logits(s_logits, standardize) / tau
     t_logits = standardize_logits(t_logits, standardize) / tau
-    labels = labels.view(-1, 1)
+    labels = labels.view(-1, 1).long()
     s_binary, s_others = _split(s_logits, labels)
     t_binary, t_others = _split(t_logits, labels)
     loss = alpha * _divergence(s_binary, t_binary)
@@ -106,8 +106,8 @@ class DecoupledKDLoss(nn.Module):
 
     Raises:
         SettingError: If tau is not above 0, a weight is below 0, standardize
-            is unknown, a label isn't an index, such as Mixup's soft labels, or
-            an image has several labels.
+            is unknown, a label isn't the index of a class, such as Mixup's
+            soft labels, or an image has several labels.
 
     Examples:
         >>> loss_dkd = dict(
@@ -157,6 +157,7 @@ class DecoupledKDLoss(nn.Module):
         gt_labels: torch.Tensor,
     ) -> torch.Tensor:
         """Compare logits (N, K) under labels (N, ); return a scalar."""
+        check_shapes(self, preds_S, preds_T)
         if gt_labels.numel() != len(preds_S) or gt_labels.is_floating_point():
             raise SettingError(
                 f'DecoupledKDLoss needs one class index for each of '
@@ -166,6 +167,7 @@ class DecoupledKDLoss(nn.Module):
                 f'soft labels, and with one label an image, or write '
                 f"type='LogitsKDLoss', which needs no labels."
             )
+        check_labels(self, gt_labels, preds_S.shape[1])
         loss = decoupled_kd(
             preds_S,
             preds_T,

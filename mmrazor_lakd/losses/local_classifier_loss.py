@@ -8,8 +8,8 @@ from mmengine.structures import BaseDataElement
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..errors import SettingError, check_choice
-from .checks import check_settings
+from ..errors import SettingError, check_choice, check_number
+from .checks import check_batches, check_labels, check_settings
 from .logits_kd_loss import LogitsKDLoss
 from .ndam_loss import ACTIVATIONS
 from .weighted_square import at_least_float32
@@ -126,6 +126,11 @@ class LocalClassifierLoss(nn.Module):
                 f'{owner} finds no number of classes, since the student '
                 f'gives no logits (N, K); write num_classes=10, for example.'
             )
+        for name, count in (
+            ('in_channels', in_channels),
+            ('num_classes', num_classes),
+        ):
+            check_number(owner, name, count, minimum=1, integer=True)
         self.num_classes = num_classes
         self.fc = nn.Linear(in_channels, num_classes)
         self.kd = LogitsKDLoss(tau=tau)
@@ -146,13 +151,16 @@ class LocalClassifierLoss(nn.Module):
             t_logits (torch.Tensor): The teacher's logits, (N, K).
             data_samples (list): The labels, see :func:`targets_of`.
         """
-        activated = ACTIVATIONS[self.activation](feature)
-        logits = at_least_float32(self.fc(activated.mean((2, 3))))
+        check_batches(self, feature, t_logits)
+        pooled = ACTIVATIONS[self.activation](feature).mean((2, 3))
+        logits = at_least_float32(self.fc(pooled.to(self.fc.weight.dtype)))
         loss = logits.new_zeros(())
         if self.label_weight > 0:
             targets = targets_of(data_samples)
             if targets.dim() == 2:
                 targets = targets.to(logits.dtype)
+            else:
+                check_labels(self, targets, self.num_classes)
             label_loss = F.cross_entropy(logits, targets)
             loss = loss + self.label_weight * label_loss
         if self.compares_logits:

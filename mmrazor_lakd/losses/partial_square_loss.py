@@ -4,7 +4,7 @@ import torch
 from mmrazor.models.losses import OFDLoss
 from mmrazor.registry import MODELS
 
-from .checks import check_settings
+from .checks import check_settings, check_shapes
 from .weighted_square import at_least_float32
 
 
@@ -45,6 +45,7 @@ class PartialSquareLoss(OFDLoss):
         self, s_feature: torch.Tensor, t_feature: torch.Tensor
     ) -> torch.Tensor:
         """Compare two maps of equal shape (N, C, H, W); return a scalar."""
+        check_shapes(self, s_feature, t_feature)
         return super().forward(
             at_least_float32(s_feature), at_least_float32(t_feature).detach()
         )

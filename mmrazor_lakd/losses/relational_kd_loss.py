@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
-from .checks import check_settings
+from .checks import check_batches, check_settings
+from .lengths import nan_if_infinite
 from .weighted_square import at_least_float32
 
 EPS = 1e-12
@@ -48,7 +49,7 @@ def angles(feature: torch.Tensor) -> torch.Tensor:
         points are equal, or less than 1e-12 apart.
     """
     difference = feature.unsqueeze(0) - feature.unsqueeze(1)
-    square = difference.square().sum(2, keepdim=True)
+    square = nan_if_infinite(difference.square().sum(2, keepdim=True))
     # A zero vector stays zero: its gradient would be divided by 0, and that of
     # a vector shorter than 1e-13 by a number too small for float32.
     unit = difference * square.masked_fill(square < EPS**2, 1.0).rsqrt()
@@ -74,6 +75,7 @@ class _RelationalLoss(nn.Module):
         self, preds_S: torch.Tensor, preds_T: torch.Tensor
     ) -> torch.Tensor:
         """Compare features (N, ...) and (N, ...); return a scalar."""
+        check_batches(self, preds_S, preds_T)
         relation = type(self).relation
         student = relation(at_least_float32(preds_S).flatten(1))
         teacher = relation(at_least_float32(preds_T).detach().flatten(1))

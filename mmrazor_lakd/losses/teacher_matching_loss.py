@@ -5,7 +5,7 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import check_number
-from .checks import check_settings
+from .checks import check_settings, check_shapes
 from .weighted_square import at_least_float32
 
 
@@ -92,5 +92,6 @@ class TeacherMatchingLoss(nn.Module):
         self, preds_S: torch.Tensor, preds_T: torch.Tensor
     ) -> torch.Tensor:
         """Compare logits (N, K) and (N, K); return a scalar."""
+        check_shapes(self, preds_S, preds_T)
         loss = teacher_matching(preds_S, preds_T, self.gamma, self.weighted)
         return self.loss_weight * loss

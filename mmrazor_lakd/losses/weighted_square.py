@@ -11,6 +11,8 @@ from typing import Iterator, Sequence, Tuple
 import torch
 from torch.autograd.function import once_differentiable
 
+from .checks import check_shapes
+
 # Into how many parts a map is split: small parts save memory and stay in a
 # CPU's cache, but each costs a GPU a few more launches, so that there only
 # large maps have more than two.
@@ -67,8 +69,13 @@ class _WeightedSquare(torch.autograd.Function):
     def backward(ctx, grad_output):
         difference, *weights = ctx.saved_tensors
         weight = sum(2 * g * w for g, w in zip(grad_output, weights))
-        grad = (difference * weight.to(difference.dtype)).to(ctx.dtype)
-        return (grad, None, *(None for _ in weights))
+        if difference.dtype == torch.float16:
+            # which would round the weights of a mean over a map to 0
+            scale = weight.abs().amax().clamp(min=1e-30)
+            grad = (difference * (weight / scale).half()).mul_(scale)
+        else:
+            grad = difference * weight.to(difference.dtype)
+        return (grad.to(ctx.dtype), None, *(None for _ in weights))
 
 
 def weighted_square(
@@ -90,7 +97,11 @@ def weighted_square(
     Returns:
         tuple[torch.Tensor]: A scalar each, in float32 (float64 for float64
         maps).
+
+    Raises:
+        SettingError: If the maps differ in shape.
     """
+    check_shapes('A loss of feature maps', s_feature, t_feature)
     values = _WeightedSquare.apply(
         s_feature, t_feature.detach(), *(w.detach() for w in weights)
     )
