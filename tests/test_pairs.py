@@ -215,6 +215,9 @@ def test_published_settings(pair):
     pkt = distiller('pkt', pair).distill_losses.loss_pkt
     assert (sp.loss_weight, pkt.loss_weight) == (3000.0, 30000.0)
 
+    srrl = distiller('srrl', pair).distill_losses.loss_srrl
+    assert (srrl.alpha, srrl.beta, srrl.loss_weight) == (1.0, 1.0, 1.0)
+
     hint = distiller('fitnet', pair).distill_losses.loss_hint
     assert hint.loss_weight == 100.0
 
@@ -243,6 +246,9 @@ def test_maps_are_those_of_the_literature(pair):
     assert sources(distiller('at', pair)) == both
     assert sources(distiller('fitnet', pair)) == [[f[1]] for f in both]
     assert sources(distiller('sp', pair)) == [[f[-1]] for f in both]
+    for method in ('srrl',):  # what is pooled
+        for recorders in sources(distiller(method, pair)):
+            assert recorders[0] == 'neck.gap'
     assert sources(distiller('ofd', pair)) == [preact, preact]
     first = preact if data == 'imagenet' else feats[student]
     review = distiller('reviewkd', pair)

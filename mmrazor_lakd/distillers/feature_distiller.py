@@ -13,7 +13,7 @@ from typing import (
 import torch
 from mmengine.logging import print_log
 from mmrazor.models.distillers import ConfigurableDistiller
-from mmrazor.models.task_modules import RecorderManager
+from mmrazor.models.task_modules import ParameterRecorder, RecorderManager
 from mmrazor.registry import MODELS
 from torch import nn
 
@@ -337,6 +337,7 @@ class FeatureDistiller(ConfigurableDistiller):
                 other
                 for other in mapping.values()
                 if other['from_student'] != record['from_student']
+                and not self._is_parameter(other)
             ]
             shape = self._shape(record)
             # MMRazor's name for the length of a vector. The input is known
@@ -348,6 +349,15 @@ class FeatureDistiller(ConfigurableDistiller):
                 )
             cfg = {'_scope_': 'mmrazor', **fill_in(cfg, **arguments)}
         return super().build_connectors({name: cfg})[name]
+
+    def _is_parameter(self, record: Dict) -> bool:
+        """Check whether a mapping's entry is a weight, which is no map."""
+        role = 'student' if record['from_student'] else 'teacher'
+        recorders = getattr(self, f'{role}_recorders').recorders
+        name = record['recorder']
+        return isinstance(name, str) and isinstance(
+            recorders[name], ParameterRecorder
+        )
 
     def _shape(self, record: Dict) -> Union[Shape, List[Shape]]:
         """Return the shape (C, H, W) of the record of a mapping's entry."""

@@ -33,6 +33,10 @@ from .relational_kd_loss import (
     angles,
     relative_distances,
 )
+from .softmax_regression_loss import (
+    SoftmaxRegressionLoss,
+    softmax_regression,
+)
 from .teacher_matching_loss import TeacherMatchingLoss, teacher_matching
 from .warmup import Warmup, warmup_factor
 from .warmup_loss import WarmupLoss
@@ -54,6 +58,7 @@ __all__ = [
     'RelationalAngleLoss',
     'RelationalDistanceLoss',
     'SimilarityPreservingLoss',
+    'SoftmaxRegressionLoss',
     'StrongerTeacherLoss',
     'TeacherMatchingLoss',
     'Warmup',
@@ -72,6 +77,7 @@ __all__ = [
     'probabilistic_transfer',
     'relative_distances',
     'similarity_preserving',
+    'softmax_regression',
     'standardize_logits',
     'teacher_matching',
     'warmup_factor',

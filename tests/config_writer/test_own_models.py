@@ -92,6 +92,7 @@ MORE = [
     ('mobilenet_v3', 'rkd', {}),
     ('mobilenet_v3', 'pkt', {}),
     ('repvgg', 'sp', {}),
+    ('repvgg', 'srrl', {}),
     ('repvgg', 'fitnet', {}),
     ('resnet18', 'ofd', dict(teacher=LARGER)),
     ('resnet18', 'reviewkd', dict(teacher=LARGER)),
@@ -208,6 +209,8 @@ def test_cuts_of_ones_own(project):
             {},
             "ReLU .*the student '.*' is none .*: lakd|of lakd",
         ),
+        ('mobilenet_v3', 'srrl', {}, r'\(head.fc\), but the student .* lakd'),
+        ('repvgg', 'srrl', dict(teacher='vit'), 'but the teacher .* lakd'),
         (
             'resnet18',
             'kd',

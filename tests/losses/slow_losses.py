@@ -194,6 +194,25 @@ def pkt(s, t, eps=1e-7):
     return total / len(s) ** 2
 
 
+def srrl(s, t, weight, bias, alpha, beta):
+    """Yang et al., equations 2 and 5: L_FM and L_SR, as means."""
+    matching, regression = 0.0, 0.0
+    for s_map, t_map in zip(s, t):
+        s_row, t_row = (
+            [sum(c.flatten()) / c.numel() for c in feature]
+            for feature in (s_map, t_map)
+        )
+        matching = matching + sum((a - b) ** 2 for a, b in zip(s_row, t_row))
+        for w, b in zip(weight, bias):
+            s_logit, t_logit = (
+                sum(x * y for x, y in zip(w, row)) + b
+                for row in (s_row, t_row)
+            )
+            regression = regression + (s_logit - t_logit) ** 2
+    matching = matching / (len(s) * len(s[0]))
+    return alpha * matching + beta * regression / (len(s) * len(weight))
+
+
 def square_error(s, t):
     """Mean squared difference of all elements."""
     pairs = list(zip(s.flatten(), t.flatten()))

@@ -25,6 +25,7 @@ from mmrazor_lakd.losses import (
     RelationalAngleLoss,
     RelationalDistanceLoss,
     SimilarityPreservingLoss,
+    SoftmaxRegressionLoss,
     StrongerTeacherLoss,
     TeacherMatchingLoss,
     check_losses,
@@ -55,7 +56,7 @@ LOSSES = [
     LocalFeatureLoss, LogitsKDLoss, NDAMLoss, PartialSquareLoss,
     RelationalAngleLoss, RelationalDistanceLoss, StrongerTeacherLoss,
     TeacherMatchingLoss, ProbabilisticTransferLoss, SimilarityPreservingLoss,
-    contrastive, classifier,
+    SoftmaxRegressionLoss, contrastive, classifier,
 ]  # fmt: skip
 
 
@@ -99,6 +100,7 @@ def test_a_divisor_is_above_0(loss, name, value):
         (StrongerTeacherLoss, dict(inter_loss_weight=-1)),
         (StrongerTeacherLoss, dict(intra_loss_weight=math.nan)),
         (DecoupledKDLoss, dict(alpha=math.nan)),
+        (SoftmaxRegressionLoss, dict(beta=-1.0)),
         (contrastive, dict(momentum=math.nan)),
         (NDAMLoss, dict(alpha='half')),
     ],

@@ -18,12 +18,18 @@ from mmrazor_lakd.losses import (
     RelationalAngleLoss,
     RelationalDistanceLoss,
     SimilarityPreservingLoss,
+    SoftmaxRegressionLoss,
     StrongerTeacherLoss,
     TeacherMatchingLoss,
 )
 
 LABELS = torch.tensor([1, 0, 3, 2, 1])
 MARGINS = [-0.8, -0.3, 0.0]
+# a classifier of four classes, from maps of three channels
+WEIGHT = torch.tensor(
+    [[0.5, -1.0, 2.0], [1.0, 0.0, -0.5], [0.0, 1.5, 1.0], [-2.0, 0.5, 0.0]]
+)
+BIAS = torch.tensor([0.5, -0.25, 0.0, 1.0])
 
 
 def margin_loss(s, t):
@@ -119,6 +125,11 @@ LOSSES = dict(
         (5, 6),
         ProbabilisticTransferLoss(),
         lambda s, t: 30000 * slow.pkt(s, t),
+    ),
+    srrl=(
+        (2, 3, 4, 5),
+        lambda s, t: SoftmaxRegressionLoss(0.7, 1.3, 2.0)(s, t, WEIGHT, BIAS),
+        lambda s, t: 2 * slow.srrl(s, t, WEIGHT.double(), BIAS, 0.7, 1.3),
     ),
     review=(
         (2, 3, 8, 8),
@@ -354,6 +365,17 @@ def test_similarities_by_hand():
     # KL = 1/2 ln(3/4) + 1/2 ln(3/2) = 0.058892 of both rows, over 4: 0.029446
     loss = ProbabilisticTransferLoss(1000.0)
     assert loss(s, t).item() == pytest.approx(29.446, abs=1e-3)
+
+
+def test_srrl_by_hand():
+    # h_S = (2, 1), h_T = (1, 0): 1; W (h_S - h_T) = (3, 0): 9 / 2
+    s = torch.tensor([1.0, 3.0, 0.0, 2.0]).view(1, 2, 1, 2)
+    t = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)
+    weight, bias = torch.tensor([[1.0, 2.0], [1.0, -1.0]]), torch.ones(2)
+    for alpha, beta, expected in ((1, 0, 1.0), (0, 1, 4.5), (2, 3, 15.5)):
+        loss = SoftmaxRegressionLoss(alpha, beta)
+        assert loss(s, t, weight, bias).item() == pytest.approx(expected)
+        assert loss(s, t, weight).item() == pytest.approx(expected)
 
 
 def test_review_by_hand():

@@ -46,4 +46,5 @@ published_top1 = dict(
     wttm=76.06,
     sp=72.94,
     pkt=73.64,
+    srrl=75.39,
 )

@@ -44,4 +44,5 @@ published_top1 = dict(
     wttm=74.37,
     sp=73.48,
     pkt=74.1,
+    srrl=75.18,
 )

@@ -36,4 +36,5 @@ published_top1 = dict(
     kd_standardized=71.42,
     dkd_standardized=71.88,
     wttm=72.19,
+    srrl=71.73,
 )

@@ -44,4 +44,5 @@ published_top1 = dict(
     kd_standardized=72.18,
     dkd_standardized=72.85,
     wttm=73.09,
+    srrl=72.49,
 )

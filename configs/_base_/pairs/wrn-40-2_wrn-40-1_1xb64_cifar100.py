@@ -51,4 +51,5 @@ published_top1 = dict(
     wttm=74.58,
     sp=72.43,
     pkt=73.45,
+    srrl=74.64,
 )

@@ -7,7 +7,9 @@ from .dense import make_cwd, make_pkd
 from .lakd import make_lakd
 from .methods import (
     COMPARE_LOGITS,
+    LAST_MAPS,
     STAGED,
+    check_classifiers,
     check_logits,
     check_method,
     read_method,
@@ -77,6 +79,8 @@ def make_distiller(
         return OwnDistiller(make_pkd(student, teacher), student, teacher)
     if method in COMPARE_LOGITS:
         check_logits(method, student, teacher)
+    if method in LAST_MAPS:
+        check_classifiers(method, student, teacher)
     config, head_weight = read_method(configs, method, student)
     hooks: Tuple[str, ...] = ()
     if method == 'crd':

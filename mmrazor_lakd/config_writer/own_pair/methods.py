@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Dict, Tuple
 
 from mmengine.config import Config, ConfigDict
+from torch import nn
 
 from ...distillers.class_counts import check_counts
 from ...errors import SettingError
@@ -24,11 +25,20 @@ COMPARE_LOGITS = (
 )
 #: those that compare the images of a batch with each other
 BATCHES = ('rkd', 'sp', 'pkt')
+#: those that take the maps before pooling, and the weights of a classifier
+LAST_MAPS = ('srrl',)
 #: those that take nothing but maps of blocks
 MAPS = ('lakd', 'fitnet', 'at')
 #: the methods for each kind of network; for others, those that take maps
 METHODS = {
-    CLASSIFIER: (*MAPS, *COMPARE_LOGITS, *BATCHES, 'crd', *STAGED),
+    CLASSIFIER: (
+        *MAPS,
+        *COMPARE_LOGITS,
+        *BATCHES,
+        *LAST_MAPS,
+        'crd',
+        *STAGED,
+    ),
     SEGMENTOR: (*MAPS, 'cwd'),
     DETECTOR: (*MAPS, 'cwd', 'pkd'),
 }
@@ -125,3 +135,24 @@ def check_logits(
             f"'{student.source}' mixes images (Mixup, CutMix); write --method "
             f'kd.'
         )
+
+
+def check_classifiers(method: str, *networks: OwnNetwork) -> None:
+    """Raise if a network has no classifier right after global pooling.
+
+    Raises:
+        SettingError: If one has none, naming it.
+    """
+    for network in networks:
+        classifier = dict(network.model.named_modules()).get('head.fc')
+        if not (
+            network.pooled
+            and network.logits == 'head.fc'
+            and isinstance(classifier, nn.Linear)
+        ):
+            raise SettingError(
+                f'--method {method} takes the map before global average '
+                f'pooling (neck.gap) and the weights of the classifier behind '
+                f"it (head.fc), but the {network.role} '{network.source}' has "
+                f'others; write --method lakd.'
+            )
