@@ -26,6 +26,10 @@ from .logits_kd_loss import LogitsKDLoss, StrongerTeacherLoss
 from .memory_bank import MemoryBank
 from .ndam_loss import NDAMLoss, ndam_loss, ndam_map
 from .negative_sampler import NegativeSampler
+from .neuron_selectivity_loss import (
+    NeuronSelectivityLoss,
+    neuron_selectivity,
+)
 from .partial_square_loss import PartialSquareLoss
 from .relational_kd_loss import (
     RelationalAngleLoss,
@@ -34,6 +38,10 @@ from .relational_kd_loss import (
     relative_distances,
 )
 from .teacher_matching_loss import TeacherMatchingLoss, teacher_matching
+from .variational_information_loss import (
+    VariationalInformationLoss,
+    variational_information,
+)
 from .warmup import Warmup, warmup_factor
 from .warmup_loss import WarmupLoss
 
@@ -49,6 +57,7 @@ __all__ = [
     'MemoryBank',
     'NDAMLoss',
     'NegativeSampler',
+    'NeuronSelectivityLoss',
     'PartialSquareLoss',
     'ProbabilisticTransferLoss',
     'RelationalAngleLoss',
@@ -56,6 +65,7 @@ __all__ = [
     'SimilarityPreservingLoss',
     'StrongerTeacherLoss',
     'TeacherMatchingLoss',
+    'VariationalInformationLoss',
     'Warmup',
     'WarmupLoss',
     'angles',
@@ -69,10 +79,12 @@ __all__ = [
     'local_feature_loss',
     'ndam_loss',
     'ndam_map',
+    'neuron_selectivity',
     'probabilistic_transfer',
     'relative_distances',
     'similarity_preserving',
     'standardize_logits',
     'teacher_matching',
+    'variational_information',
     'warmup_factor',
 ]

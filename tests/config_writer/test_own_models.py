@@ -92,6 +92,8 @@ MORE = [
     ('mobilenet_v3', 'rkd', {}),
     ('mobilenet_v3', 'pkt', {}),
     ('repvgg', 'sp', {}),
+    ('convnext', 'vid', {}),
+    ('mobilenet', 'nst', {}),
     ('repvgg', 'fitnet', {}),
     ('resnet18', 'ofd', dict(teacher=LARGER)),
     ('resnet18', 'reviewkd', dict(teacher=LARGER)),

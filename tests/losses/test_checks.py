@@ -20,6 +20,7 @@ from mmrazor_lakd.losses import (
     LocalFeatureLoss,
     LogitsKDLoss,
     NDAMLoss,
+    NeuronSelectivityLoss,
     PartialSquareLoss,
     ProbabilisticTransferLoss,
     RelationalAngleLoss,
@@ -27,6 +28,7 @@ from mmrazor_lakd.losses import (
     SimilarityPreservingLoss,
     StrongerTeacherLoss,
     TeacherMatchingLoss,
+    VariationalInformationLoss,
     check_losses,
     check_map,
 )
@@ -55,7 +57,8 @@ LOSSES = [
     LocalFeatureLoss, LogitsKDLoss, NDAMLoss, PartialSquareLoss,
     RelationalAngleLoss, RelationalDistanceLoss, StrongerTeacherLoss,
     TeacherMatchingLoss, ProbabilisticTransferLoss, SimilarityPreservingLoss,
-    contrastive, classifier,
+    VariationalInformationLoss, NeuronSelectivityLoss, contrastive,
+    classifier,
 ]  # fmt: skip
 
 
@@ -199,6 +202,7 @@ def run(loss, s, t):
     'make',
     [
         (AttentionTransferLoss, (5, 6, 4, 4)),
+        (NeuronSelectivityLoss, (5, 6, 4, 4)),
         (PartialSquareLoss, (5, 6, 4, 4)),
         (HierarchicalContextLoss, (5, 6, 4, 4)),
         (RelationalDistanceLoss, (5, 6)),

@@ -46,4 +46,7 @@ published_top1 = dict(
     wttm=76.06,
     sp=72.94,
     pkt=73.64,
+    vid=73.09,
+    nst=73.3,
+    cc=72.97,
 )

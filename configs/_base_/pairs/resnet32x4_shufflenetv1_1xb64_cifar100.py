@@ -44,4 +44,7 @@ published_top1 = dict(
     wttm=74.37,
     sp=73.48,
     pkt=74.1,
+    vid=73.38,
+    nst=74.12,
+    cc=71.14,
 )

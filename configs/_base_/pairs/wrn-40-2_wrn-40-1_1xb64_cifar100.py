@@ -51,4 +51,7 @@ published_top1 = dict(
     wttm=74.58,
     sp=72.43,
     pkt=73.45,
+    vid=73.3,
+    nst=72.24,
+    cc=72.21,
 )

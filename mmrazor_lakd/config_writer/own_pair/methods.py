@@ -26,9 +26,11 @@ COMPARE_LOGITS = (
 BATCHES = ('rkd', 'sp', 'pkt')
 #: those that take nothing but maps of blocks
 MAPS = ('lakd', 'fitnet', 'at')
+#: the same, where the networks are classifiers
+MORE_MAPS = ('vid', 'nst')
 #: the methods for each kind of network; for others, those that take maps
 METHODS = {
-    CLASSIFIER: (*MAPS, *COMPARE_LOGITS, *BATCHES, 'crd', *STAGED),
+    CLASSIFIER: (*MAPS, *MORE_MAPS, *COMPARE_LOGITS, *BATCHES, 'crd', *STAGED),
     SEGMENTOR: (*MAPS, 'cwd'),
     DETECTOR: (*MAPS, 'cwd', 'pkd'),
 }
