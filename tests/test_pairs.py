@@ -224,6 +224,10 @@ def test_published_settings(pair):
     for loss in distiller('at', pair).distill_losses.values():
         assert loss.loss_weight == 1000.0 and loss.get('p', 2) == 2
 
+    for method, weight in (('vid', 1.0), ('nst', 50.0)):
+        for loss in distiller(method, pair).distill_losses.values():
+            assert loss.loss_weight == weight
+
     # mul_factor, 1000 by default, divides: the last stage's 1 is 1e-3
     ofd = list(distiller('ofd', pair).distill_losses.values())
     for number, loss in enumerate(reversed(ofd)):
@@ -244,6 +248,8 @@ def test_maps_are_those_of_the_literature(pair):
     preact = [f'{stage}.preact' for stage in stages]
     both = [feats[teacher], feats[student]]
     assert sources(distiller('at', pair)) == both
+    for method in ('vid', 'nst'):
+        assert sources(distiller(method, pair)) == both
     assert sources(distiller('fitnet', pair)) == [[f[1]] for f in both]
     assert sources(distiller('sp', pair)) == [[f[-1]] for f in both]
     for method in ('srrl',):  # what is pooled

@@ -1,11 +1,13 @@
 """Connectors that bring a student's map to the shape of the teacher's."""
 
+from .gaussian_connector import GaussianConnector
 from .hint_connector import HintConnector
 from .local_module_connector import LocalModuleConnector, match_size
 from .margin_connector import MarginConnector, expected_negative
 from .review_connector import ReviewConnector
 
 __all__ = [
+    'GaussianConnector',
     'HintConnector',
     'LocalModuleConnector',
     'MarginConnector',

@@ -26,6 +26,10 @@ from .logits_kd_loss import LogitsKDLoss, StrongerTeacherLoss
 from .memory_bank import MemoryBank
 from .ndam_loss import NDAMLoss, ndam_loss, ndam_map
 from .negative_sampler import NegativeSampler
+from .neuron_selectivity_loss import (
+    NeuronSelectivityLoss,
+    neuron_selectivity,
+)
 from .partial_square_loss import PartialSquareLoss
 from .relational_kd_loss import (
     RelationalAngleLoss,
@@ -38,6 +42,10 @@ from .softmax_regression_loss import (
     softmax_regression,
 )
 from .teacher_matching_loss import TeacherMatchingLoss, teacher_matching
+from .variational_information_loss import (
+    VariationalInformationLoss,
+    variational_information,
+)
 from .warmup import Warmup, warmup_factor
 from .warmup_loss import WarmupLoss
 
@@ -53,6 +61,7 @@ __all__ = [
     'MemoryBank',
     'NDAMLoss',
     'NegativeSampler',
+    'NeuronSelectivityLoss',
     'PartialSquareLoss',
     'ProbabilisticTransferLoss',
     'RelationalAngleLoss',
@@ -61,6 +70,7 @@ __all__ = [
     'SoftmaxRegressionLoss',
     'StrongerTeacherLoss',
     'TeacherMatchingLoss',
+    'VariationalInformationLoss',
     'Warmup',
     'WarmupLoss',
     'angles',
@@ -74,11 +84,13 @@ __all__ = [
     'local_feature_loss',
     'ndam_loss',
     'ndam_map',
+    'neuron_selectivity',
     'probabilistic_transfer',
     'relative_distances',
     'similarity_preserving',
     'softmax_regression',
     'standardize_logits',
     'teacher_matching',
+    'variational_information',
     'warmup_factor',
 ]

@@ -1,5 +1,7 @@
 """Attention transfer (AT)."""
 
+from typing import Tuple
+
 import torch
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
@@ -26,6 +28,20 @@ def attention_map(feature: torch.Tensor, p: float = 2) -> torch.Tensor:
     return unit_rows(power.mean(1).flatten(1))
 
 
+def pool_larger(
+    s_feature: torch.Tensor, t_feature: torch.Tensor
+) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Average-pool the larger of two maps to the height and width of both."""
+    if s_feature.shape[-2:] == t_feature.shape[-2:]:
+        return s_feature, t_feature
+    pairs = zip(s_feature.shape[-2:], t_feature.shape[-2:])
+    size = tuple(min(pair) for pair in pairs)
+    return (
+        F.adaptive_avg_pool2d(s_feature, size),
+        F.adaptive_avg_pool2d(t_feature, size),
+    )
+
+
 def attention_transfer(
     s_feature: torch.Tensor, t_feature: torch.Tensor, p: float = 2
 ) -> torch.Tensor:
@@ -40,12 +56,7 @@ def attention_transfer(
     Returns:
         torch.Tensor: A scalar in float32 (float64 for float64 maps).
     """
-    t_feature = t_feature.detach()
-    if s_feature.shape[-2:] != t_feature.shape[-2:]:
-        pairs = zip(s_feature.shape[-2:], t_feature.shape[-2:])
-        size = tuple(min(pair) for pair in pairs)
-        s_feature = F.adaptive_avg_pool2d(s_feature, size)
-        t_feature = F.adaptive_avg_pool2d(t_feature, size)
+    s_feature, t_feature = pool_larger(s_feature, t_feature.detach())
     difference = attention_map(s_feature, p) - attention_map(t_feature, p)
     return difference.square().mean()
 

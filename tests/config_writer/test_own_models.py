@@ -93,6 +93,8 @@ MORE = [
     ('mobilenet_v3', 'pkt', {}),
     ('repvgg', 'sp', {}),
     ('repvgg', 'srrl', {}),
+    ('convnext', 'vid', {}),
+    ('mobilenet', 'nst', {}),
     ('repvgg', 'fitnet', {}),
     ('resnet18', 'ofd', dict(teacher=LARGER)),
     ('resnet18', 'reviewkd', dict(teacher=LARGER)),

@@ -1,4 +1,4 @@
-"""FitNet's regressor, OFD's margins, ReviewKD's fusion."""
+"""FitNet's regressor, VID's Gaussian, OFD's margins, ReviewKD's fusion."""
 
 import copy
 import math
@@ -11,6 +11,7 @@ from torch import nn
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.connectors import (
+    GaussianConnector,
     HintConnector,
     LocalModuleConnector,
     MarginConnector,
@@ -88,6 +89,25 @@ def test_connectors_train_with_a_last_batch_of_one_image(connector, shapes):
 def test_hints_from_maps_that_are_too_small():
     with pytest.raises(SettingError, match='4x4.*16x16.*earlier module'):
         HintConnector((16, 4, 4), (16, 16, 16))
+
+
+def test_a_gaussian_of_the_teachers_map():
+    """RepDistiller's: three convolutions, after the larger map is pooled."""
+    connector = GaussianConnector((3, 8, 4), (5, 4, 4), variance=2.0).double()
+    feature = torch.randn(2, 3, 16, 8).double()  # twice the dry run's image
+    mean, variance = connector(feature)
+    expected = feature.unflatten(2, (8, 2)).mean(3)
+    for index in (0, 2, 4):
+        weight = connector.regress[index].weight[..., 0, 0]
+        expected = torch.einsum('oi,nihw->nohw', weight, expected)
+        expected = expected.clamp(min=0) if index < 4 else expected
+    torch.testing.assert_close(mean, expected)
+    torch.testing.assert_close(variance, torch.full((5,), 2.0).double())
+    # the smaller one stays
+    connector = GaussianConnector((3, 4, 4), (5, 8, 8))
+    assert connector(torch.randn(2, 3, 4, 4))[0].shape == (2, 5, 4, 4)
+    with pytest.raises(SettingError, match='variance=0;'):
+        GaussianConnector((3, 4, 4), (5, 8, 8), variance=0)
 
 
 def norm_layer(weight, bias):

@@ -213,6 +213,41 @@ def srrl(s, t, weight, bias, alpha, beta):
     return alpha * matching + beta * regression / (len(s) * len(weight))
 
 
+def nst(s, t):
+    """Huang and Wang: k(x, y) = (x y)^2 of all pairs of normalised maps."""
+    total = 0.0
+    for maps in zip(s.flatten(2), t.flatten(2)):
+        student, teacher = (
+            [x / torch.sqrt(sum(a**2 for a in x)) for x in rows]
+            for rows in maps
+        )
+        for sign, rows, columns in (
+            (1, student, student),
+            (1, teacher, teacher),
+            (-2, student, teacher),
+        ):
+            kernel = sum(
+                sum(a * b for a, b in zip(x, y)) ** 2
+                for x in rows
+                for y in columns
+            )
+            total = total + sign * kernel / (len(rows) * len(columns))
+    return total / len(s)
+
+
+def vid(mean, variance, t):
+    """Ahn et al., less the constant, a mean over the elements."""
+    total, count = 0.0, 0
+    for mean_map, t_map in zip(mean, t):
+        for c, (a, b) in enumerate(zip(mean_map, t_map)):
+            for square in (a - b).flatten() ** 2:
+                deviation = torch.sqrt(variance[c])
+                total = total + torch.log(deviation)
+                total = total + square / (2 * deviation**2)
+                count += 1
+    return total / count
+
+
 def square_error(s, t):
     """Mean squared difference of all elements."""
     pairs = list(zip(s.flatten(), t.flatten()))

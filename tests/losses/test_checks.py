@@ -20,6 +20,7 @@ from mmrazor_lakd.losses import (
     LocalFeatureLoss,
     LogitsKDLoss,
     NDAMLoss,
+    NeuronSelectivityLoss,
     PartialSquareLoss,
     ProbabilisticTransferLoss,
     RelationalAngleLoss,
@@ -28,6 +29,7 @@ from mmrazor_lakd.losses import (
     SoftmaxRegressionLoss,
     StrongerTeacherLoss,
     TeacherMatchingLoss,
+    VariationalInformationLoss,
     check_losses,
     check_map,
 )
@@ -56,7 +58,9 @@ LOSSES = [
     LocalFeatureLoss, LogitsKDLoss, NDAMLoss, PartialSquareLoss,
     RelationalAngleLoss, RelationalDistanceLoss, StrongerTeacherLoss,
     TeacherMatchingLoss, ProbabilisticTransferLoss, SimilarityPreservingLoss,
-    SoftmaxRegressionLoss, contrastive, classifier,
+    SoftmaxRegressionLoss,
+    VariationalInformationLoss, NeuronSelectivityLoss, contrastive,
+    classifier,
 ]  # fmt: skip
 
 
@@ -201,6 +205,7 @@ def run(loss, s, t):
     'make',
     [
         (AttentionTransferLoss, (5, 6, 4, 4)),
+        (NeuronSelectivityLoss, (5, 6, 4, 4)),
         (PartialSquareLoss, (5, 6, 4, 4)),
         (HierarchicalContextLoss, (5, 6, 4, 4)),
         (RelationalDistanceLoss, (5, 6)),

@@ -13,6 +13,7 @@ from mmrazor_lakd.losses import (
     HierarchicalContextLoss,
     LocalFeatureLoss,
     LogitsKDLoss,
+    NeuronSelectivityLoss,
     PartialSquareLoss,
     ProbabilisticTransferLoss,
     RelationalAngleLoss,
@@ -21,9 +22,11 @@ from mmrazor_lakd.losses import (
     SoftmaxRegressionLoss,
     StrongerTeacherLoss,
     TeacherMatchingLoss,
+    VariationalInformationLoss,
 )
 
 LABELS = torch.tensor([1, 0, 3, 2, 1])
+VARIANCES = torch.tensor([0.5, 1.0, 5.0]).double()
 MARGINS = [-0.8, -0.3, 0.0]
 # a classifier of four classes, from maps of three channels
 WEIGHT = torch.tensor(
@@ -131,6 +134,23 @@ LOSSES = dict(
         lambda s, t: SoftmaxRegressionLoss(0.7, 1.3, 2.0)(s, t, WEIGHT, BIAS),
         lambda s, t: 2 * slow.srrl(s, t, WEIGHT.double(), BIAS, 0.7, 1.3),
     ),
+    nst=(
+        (2, 3, 4, 2),
+        NeuronSelectivityLoss(50.0),
+        lambda s, t: 50 * slow.nst(s, t),
+    ),
+    nst_of_more_channels_than_pixels=(
+        (2, 6, 2, 2),
+        NeuronSelectivityLoss(50.0),
+        lambda s, t: 50 * slow.nst(s, t),
+    ),
+    vid=(
+        (2, 3, 4, 2),
+        lambda s, t: VariationalInformationLoss(0.7)(
+            (s, VARIANCES.to(s.dtype)), t
+        ),
+        lambda s, t: 0.7 * slow.vid(s, VARIANCES, t),
+    ),
     review=(
         (2, 3, 8, 8),
         lambda s, t: HierarchicalContextLoss(0.6)(stages(s), stages(t)),
@@ -204,7 +224,7 @@ def test_half_precision(name, dtype, autocast):
     assert s.grad.isfinite().all()
 
 
-@pytest.mark.parametrize('name', ['at', 'hint', 'ofd', 'review'])
+@pytest.mark.parametrize('name', ['at', 'hint', 'nst', 'ofd', 'review'])
 def test_large_activations_do_not_overflow_float16(name):
     shape, loss, _ = LOSSES[name]
     s, t = ((300 * f).half() for f in pair(shape, dtype=torch.float32))
@@ -331,11 +351,13 @@ def test_at_by_hand():
     assert loss(s, t).item() == pytest.approx(292.893, abs=1e-3)
 
 
-def test_at_pools_the_larger_map():
+@pytest.mark.parametrize(
+    'loss', [AttentionTransferLoss(), NeuronSelectivityLoss()]
+)
+def test_the_larger_map_is_pooled(loss):
     s, t = pair((2, 3, 8, 6))
     small = t[..., :4, :3]
     cells = s.unflatten(2, (4, 2)).unflatten(4, (3, 2)).mean((3, 5))
-    loss = AttentionTransferLoss()
     torch.testing.assert_close(loss(s, small), loss(cells, small))
     torch.testing.assert_close(loss(small, s), loss(small, cells))
 
@@ -378,6 +400,31 @@ def test_srrl_by_hand():
         assert loss(s, t, weight).item() == pytest.approx(expected)
 
 
+def test_nst_by_hand():
+    # the student's channels (1, 0) and (0, 1): k is 1, 0, 0, 1, mean 1/2; the
+    # teacher's (1, 1) / sqrt 2: k is 1; k of both 1/2: 1/2 + 1 - 2/2 = 1/2
+    s = torch.tensor([3.0, 0.0, 0.0, 5.0]).view(1, 2, 1, 2)
+    t = torch.full((1, 1, 1, 2), 7.0)
+    loss = NeuronSelectivityLoss(50.0)
+    assert loss(s, t).item() == pytest.approx(25.0)
+    # a channel that is off: k is 1, 0, 0, 0; of both 1/2 and 0
+    s = torch.tensor([3.0, 0.0, 0.0, 0.0]).view(1, 2, 1, 2)
+    assert loss(s, t).item() == pytest.approx(50 * (0.25 + 1 - 0.5))
+
+
+def test_vid_by_hand():
+    # squares 4 and 0, variance 2: (ln 2 + 2 / 2) / 2 = 0.846574; squares 1
+    # and 1, variance 1: (0 + 1) / 2 = 0.5; their mean: 0.673287
+    mean = torch.tensor([[2.0, 0.0], [1.0, 1.0]]).view(1, 2, 1, 2)
+    loss = VariationalInformationLoss()
+    value = loss((mean, torch.tensor([2.0, 1.0])), torch.zeros(1, 2, 1, 2))
+    assert value.item() == pytest.approx(0.673287, abs=1e-6)
+    # a teacher's map of 2 x 4, whose cells' means are 0
+    t = torch.tensor([1.0, -1.0]).repeat(2, 4).view(1, 2, 2, 4)
+    value = loss((mean, torch.tensor([2.0, 1.0])), t)
+    assert value.item() == pytest.approx(0.673287, abs=1e-6)
+
+
 def test_review_by_hand():
     # 2 x 2 map: (1 + 9 + 25 + 49) / 4 = 21; its mean 4, squared 16, half 8
     # (21 + 8) / 1.5 = 19.333; 1 x 1 map: 4; sum 23.333; times 0.6: 14
@@ -393,8 +440,9 @@ def test_equal_outputs_cost_nothing():
         s, _ = pair(shape)
         if name == 'ofd':  # whose teacher's map is cut off
             s = s.abs()
-        # DIST adds 1e-8 to a denominator
-        if name not in ('wttm', 'ttm'):  # whose student has no temperature
+        # DIST adds 1e-8 to a denominator; WTTM's student has no temperature,
+        # and a certain prediction of VID's has a likelihood above 1
+        if name not in ('wttm', 'ttm', 'vid'):
             assert loss(s, s).item() == pytest.approx(0, abs=1e-4)
 
 

@@ -44,4 +44,7 @@ published_top1 = dict(
     wttm=74.13,
     sp=72.69,
     pkt=72.61,
+    vid=72.61,
+    nst=71.96,
+    cc=71.48,
 )

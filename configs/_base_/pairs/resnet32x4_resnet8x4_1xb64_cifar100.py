@@ -47,4 +47,7 @@ published_top1 = dict(
     sp=72.94,
     pkt=73.64,
     srrl=75.39,
+    vid=73.09,
+    nst=73.3,
+    cc=72.97,
 )

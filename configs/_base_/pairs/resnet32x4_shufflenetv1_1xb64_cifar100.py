@@ -45,4 +45,7 @@ published_top1 = dict(
     sp=73.48,
     pkt=74.1,
     srrl=75.18,
+    vid=73.38,
+    nst=74.12,
+    cc=71.14,
 )

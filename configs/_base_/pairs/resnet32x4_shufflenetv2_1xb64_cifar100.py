@@ -46,4 +46,7 @@ published_top1 = dict(
     wttm=76.55,
     sp=74.56,
     pkt=74.69,
+    vid=73.4,
+    nst=74.68,
+    cc=71.29,
 )

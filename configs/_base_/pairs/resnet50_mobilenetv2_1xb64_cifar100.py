@@ -55,4 +55,7 @@ published_top1 = dict(
     wttm=69.59,
     sp=68.08,
     pkt=66.52,
+    vid=67.57,
+    nst=64.96,
+    cc=65.43,
 )

@@ -42,4 +42,7 @@ published_top1 = dict(
     wttm=71.92,
     sp=69.67,
     pkt=70.34,
+    vid=70.38,
+    nst=69.6,
+    cc=69.63,
 )

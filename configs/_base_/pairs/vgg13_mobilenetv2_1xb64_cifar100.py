@@ -49,4 +49,7 @@ published_top1 = dict(
     wttm=69.16,
     sp=66.3,
     pkt=67.13,
+    vid=65.56,
+    nst=58.16,
+    cc=64.86,
 )

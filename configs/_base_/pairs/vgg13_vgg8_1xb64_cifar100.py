@@ -51,4 +51,7 @@ published_top1 = dict(
     wttm=74.44,
     sp=72.68,
     pkt=72.88,
+    vid=71.23,
+    nst=71.53,
+    cc=70.71,
 )

@@ -42,4 +42,7 @@ published_top1 = dict(
     wttm=75.42,
     sp=74.52,
     pkt=73.89,
+    vid=73.61,
+    nst=74.89,
+    cc=71.38,
 )

@@ -49,4 +49,7 @@ published_top1 = dict(
     wttm=76.37,
     sp=73.83,
     pkt=74.54,
+    vid=74.11,
+    nst=73.68,
+    cc=73.56,
 )

@@ -52,4 +52,7 @@ published_top1 = dict(
     sp=72.43,
     pkt=73.45,
     srrl=74.64,
+    vid=73.3,
+    nst=72.24,
+    cc=72.21,
 )

@@ -29,10 +29,13 @@ BATCHES = ('rkd', 'sp', 'pkt')
 LAST_MAPS = ('srrl',)
 #: those that take nothing but maps of blocks
 MAPS = ('lakd', 'fitnet', 'at')
+#: the same, where the networks are classifiers
+MORE_MAPS = ('vid', 'nst')
 #: the methods for each kind of network; for others, those that take maps
 METHODS = {
     CLASSIFIER: (
         *MAPS,
+        *MORE_MAPS,
         *COMPARE_LOGITS,
         *BATCHES,
         *LAST_MAPS,
