@@ -1,6 +1,6 @@
 """A classifier at a boundary, which trains the module before it."""
 
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +51,44 @@ def targets_of(data_samples: List[BaseDataElement]) -> torch.Tensor:
     return targets
 
 
+HEADS = ('0c1f', '1c2f')
+
+
+def local_head(
+    head: str, in_channels: int, num_classes: int, hidden_features: int = 128
+) -> Tuple[nn.Module, nn.Module]:
+    """Build an auxiliary classifier: what comes before and after pooling.
+
+    The convolution of ``'1c2f'`` doubles the channels and halves the size, as
+    InfoPro's after the first two of three stages.
+
+    Args:
+        head (str): As InfoPro names them: ``'0c1f'``, no convolution and one
+            fully-connected layer, or ``'1c2f'``, one and two.
+        in_channels (int): Channels of the map.
+        num_classes (int): Number of logits.
+        hidden_features (int): Features between two fully-connected layers.
+            Defaults to 128.
+
+    Returns:
+        tuple[nn.Module, nn.Module]: From a map (N, C, H, W) to a map, and
+        from pooled features (N, C') to logits.
+    """
+    if head == '0c1f':
+        return nn.Identity(), nn.Linear(in_channels, num_classes)
+    channels = 2 * in_channels
+    conv = nn.Conv2d(in_channels, channels, 3, 2, 1, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode='fan_out')
+    return (
+        nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU()),
+        nn.Sequential(
+            nn.Linear(channels, hidden_features),
+            nn.ReLU(),
+            nn.Linear(hidden_features, num_classes),
+        ),
+    )
+
+
 @MODELS.register_module()
 class LocalClassifierLoss(nn.Module):
     r"""The loss of an auxiliary classifier on a local module's map.
@@ -61,16 +99,20 @@ class LocalClassifierLoss(nn.Module):
         \quad z = A \, avgpool(relu(F_S)) + b
 
     Global average pooling and one linear layer turn the student's map
-    :math:`F_S` into logits :math:`z`. The layer is trained with the student,
-    but isn't part of it: it belongs to the distiller, like a connector.
+    :math:`F_S` into logits :math:`z`; with ``head='1c2f'`` a convolution, the
+    pooling and two linear layers, see :func:`local_head`. The classifier is
+    trained with the student, but isn't part of it: it belongs to the
+    distiller, like a connector.
 
     An image has one label, or the soft labels of Mixup and CutMix. Several
     labels per image would need a separate loss for each class, and are refused
     unless ``label_weight`` is 0.
 
     Source: local classifiers are from Nokland and Eidnes, "Training Neural
-    Networks with Local Error Signals", arXiv 1901.06656. Distilling the
-    teacher's logits into them is ours; the LAKD paper has no classifiers.
+    Networks with Local Error Signals", arXiv 1901.06656; ``'1c2f'`` is from
+    the code of Wang et al., "Revisiting Locally Supervised Learning: an
+    Alternative to End-to-end Training" (InfoPro), arXiv 2101.10832. Distilling
+    the teacher's logits into them is ours; the LAKD paper has no classifiers.
 
     Args:
         in_channels (int): Channels of the student's map. Set by
@@ -84,11 +126,12 @@ class LocalClassifierLoss(nn.Module):
             map after a ReLU; a map before it is classified by what the next
             module gets), ``'abs'`` or ``'none'``. Defaults to ``'relu'``.
         loss_weight (float): Weight of the whole loss. Defaults to 1.0.
+        head (str): ``'0c1f'`` or ``'1c2f'``. Defaults to ``'0c1f'``.
 
     Raises:
-        SettingError: If a weight is negative or both are 0, or if the number
-            of classes is neither found nor given. In a step, if an image has
-            no label or several.
+        SettingError: If a weight is negative or both are 0, if the head is
+            unknown, or if the number of classes is neither found nor given. In
+            a step, if an image has no label or several.
 
     Examples:
         >>> distiller = dict(
@@ -107,10 +150,12 @@ class LocalClassifierLoss(nn.Module):
         tau: float = 4.0,
         activation: str = 'relu',
         loss_weight: float = 1.0,
+        head: str = '0c1f',
     ) -> None:
         super().__init__()
         owner = type(self).__name__
         check_choice(owner, 'activation', activation, tuple(ACTIVATIONS))
+        check_choice(owner, 'head', head, HEADS)
         self.label_weight = label_weight
         self.kd_weight = kd_weight
         self.loss_weight = loss_weight
@@ -132,7 +177,7 @@ class LocalClassifierLoss(nn.Module):
         ):
             check_number(owner, name, count, minimum=1, integer=True)
         self.num_classes = num_classes
-        self.fc = nn.Linear(in_channels, num_classes)
+        self.conv, self.fc = local_head(head, in_channels, num_classes)
         self.kd = LogitsKDLoss(tau=tau)
         self.activation = activation
         # Then teacher and student must have the same classes.
@@ -152,8 +197,10 @@ class LocalClassifierLoss(nn.Module):
             data_samples (list): The labels, see :func:`targets_of`.
         """
         check_batches(self, feature, t_logits)
-        pooled = ACTIVATIONS[self.activation](feature).mean((2, 3))
-        logits = at_least_float32(self.fc(pooled.to(self.fc.weight.dtype)))
+        activated = ACTIVATIONS[self.activation](feature)
+        pooled = self.conv(activated).mean((2, 3))
+        weight = next(self.fc.parameters())
+        logits = at_least_float32(self.fc(pooled.to(weight.dtype)))
         loss = logits.new_zeros(())
         if self.label_weight > 0:
             targets = targets_of(data_samples)

@@ -47,6 +47,34 @@ def slow_loss(feature, weight, bias, t_logits, targets, options):
     )
 
 
+def slow_convolution(feature, weight, norm):
+    """3 x 3, stride 2, a border of zeros; then what the batch is normed to.
+
+    Args:
+        feature (Tensor): (N, C, H, W).
+        weight (Tensor): Of the convolution, (C', C, 3, 3).
+        norm (nn.BatchNorm2d): Its weight, bias and eps are used.
+    """
+    count, _, height, width = feature.shape
+    padded = torch.nn.functional.pad(feature, (1, 1, 1, 1))
+    rows = [
+        (kernel * padded[n, :, y : y + 3, x : x + 3]).sum()
+        for n in range(count)
+        for kernel in weight
+        for y in range(0, height, 2)
+        for x in range(0, width, 2)
+    ]
+    size = (height + 1) // 2, (width + 1) // 2
+    values = torch.stack(rows).view(count, len(weight), *size)
+    normed = []
+    for k in range(len(weight)):
+        channel = values[:, k]
+        square = ((channel - channel.mean()) ** 2).mean()
+        scale = norm.weight[k] / (square + norm.eps) ** 0.5
+        normed.append((channel - channel.mean()) * scale + norm.bias[k])
+    return torch.stack(normed, 1)
+
+
 def make_case(soft=False, seed=0):
     """A map, the teacher's logits, data samples and their probabilities."""
     generator = torch.Generator().manual_seed(seed)
@@ -95,6 +123,64 @@ def test_values_and_gradients(
         torch.testing.assert_close(ours, slow, rtol=1e-9, atol=1e-14)
 
 
+def test_one_convolution_and_two_layers():
+    """The head 1c2f, layer by layer; its second layer is the plain one's."""
+    feature, t_logits, samples, targets = make_case()
+    options = dict(label_weight=1.0, kd_weight=0.5, tau=4.0, loss_weight=2.0)
+    torch.manual_seed(0)
+    loss = LocalClassifierLoss(4, 6, head='1c2f', **options).double()
+    feature.requires_grad_()
+    conv, norm, _ = loss.conv
+    first, _, second = loss.fc
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    assert (conv.out_channels, first.out_features) == (8, 128)
+    actual = loss(feature, t_logits, samples)
+    positive = feature * (feature > 0)
+    maps = slow_convolution(positive, conv.weight, norm)
+    pooled = (maps * (maps > 0)).flatten(2).mean(2)
+    hidden = torch.stack(
+        [
+            torch.stack([(row * w).sum() + b for w, b in zip(*layer(first))])
+            for row in pooled
+        ]
+    )
+    expected = slow_loss(
+        hidden[..., None, None], *layer(second), t_logits, targets,
+        dict(options, activation='relu'),
+    )  # fmt: skip
+    torch.testing.assert_close(actual, expected, rtol=1e-12, atol=0)
+    inputs = [feature, *loss.parameters()]
+    for ours, slow in zip(
+        torch.autograd.grad(actual, inputs),
+        torch.autograd.grad(expected, inputs),
+    ):
+        torch.testing.assert_close(ours, slow, rtol=1e-8, atol=1e-12)
+
+
+def layer(linear):
+    """The weight and bias of a linear layer."""
+    return linear.weight, linear.bias
+
+
+def test_a_head_by_hand():
+    # One pixel: the centre's weights 2 and -1 give 6 and -3 of 3, and of 1
+    # 2 and -1. Normed over the two images: 1, -1 and -1, 1 (but for eps),
+    # after ReLU (1, 0) and (0, 1). Both layers are the identity on the first
+    # two of their features: logits (1, 0), (0, 1). Labels 0: ln(1 + 1/e) and
+    # ln(1 + e) = 0.313262 and 1.313262, mean 0.813262.
+    loss = LocalClassifierLoss(1, 2, 1.0, 0.0, head='1c2f').double()
+    with torch.no_grad():
+        loss.conv[0].weight[:, 0, 1, 1] = torch.tensor([2.0, -1.0])
+        for linear in (loss.fc[0], loss.fc[2]):
+            torch.nn.init.eye_(linear.weight)
+            linear.bias.zero_()
+    feature = torch.tensor([3.0, 1.0]).double().view(2, 1, 1, 1)
+    samples = [DataSample().set_gt_label(0) for _ in range(2)]
+    value = loss(feature, torch.zeros(2, 2), samples).item()
+    assert value == pytest.approx(0.813262, abs=1e-5)
+
+
 def test_defaults_are_those_of_the_head():
     loss = LocalClassifierLoss(4, 6)
     assert (loss.label_weight, loss.kd_weight, loss.kd.tau) == (0.1, 0.9, 4)
@@ -121,6 +207,7 @@ def test_half_precision_logits_are_compared_in_float32():
         (dict(kd_weight=float('nan')), 'kd_weight=nan'),
         (dict(label_weight=0.0, kd_weight=0.0), 'kd_weight above 0'),
         (dict(activation='gelu'), "no activation='gelu'"),
+        (dict(head='2c1f'), "no head='2c1f'; choose one of '0c1f', '1c2f'"),
         (dict(num_classes=None), 'write num_classes=10'),
     ],
 )
