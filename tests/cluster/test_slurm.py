@@ -140,7 +140,7 @@ def test_same_results(suite, local):
 
 def test_the_program_is_killed_and_its_jobs_are_not(suite, local):
     process = suite.start()
-    suite.wait_for(process, '*/epoch_1.pth')
+    suite.wait_for(process, '*-alone-*/epoch_1.pth')
     process.kill()
     process.wait()
     handed_over = len(suite.jobs())
