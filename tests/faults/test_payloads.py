@@ -78,7 +78,11 @@ def check_refused(done, name='posix.mkdir'):
     assert f'holds {name}, and reading that could run code' in said
 
 
-@pytest.mark.parametrize('env', [{}, UNPROTECTED], ids=['', 'unprotected'])
+@pytest.mark.parametrize(
+    'env',
+    [{}, pytest.param(UNPROTECTED, marks=pytest.mark.slow)],
+    ids=['', 'unprotected'],
+)
 @pytest.mark.parametrize(
     'tool',
     [
@@ -103,6 +107,7 @@ def test_checkpoints(tool, env, bad, tmp_path):
     check_refused(call_tool(*command[:2], *options, *command[2:], env=env))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'command',
     [
@@ -110,10 +115,14 @@ def test_checkpoints(tool, env, bad, tmp_path):
             'tools/model_converters/published_to_mmpretrain.py', bad, out
         ],
         lambda bad, out: [
-            'tools/model_converters/export_student.py', PLAIN, bad, out
+            'tools/model_converters/export_student.py', KD, bad, '--out', out
         ],
-        lambda bad, out: ['tools/visualize.py', KD, bad, '--out', out],
-        lambda bad, out: ['tools/analyze.py', KD, bad, '--out', out],
+        lambda bad, out: [
+            'tools/visualize.py', KD, bad, '--teacher', bad, '--out', out
+        ],
+        lambda bad, out: [
+            'tools/analyze.py', KD, bad, '--teacher', bad, '--out', out
+        ],
     ],
     ids=['published', 'export', 'visualize', 'analyze'],
 )  # fmt: skip
