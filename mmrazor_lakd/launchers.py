@@ -15,7 +15,6 @@ from typing import Dict, Iterator
 import torch
 from mmengine.config import Config
 from mmengine.dist import get_rank, get_world_size
-from torch.distributed import PrefixStore, TCPStore
 
 from .errors import SettingError
 
@@ -149,9 +148,9 @@ class _PeerWatch:
         others = range(1, get_world_size()) if self.rank == 0 else ()
         try:
             # A connection of its own: others wait in the first one.
-            store = PrefixStore(
+            store = torch.distributed.PrefixStore(
                 'mmrazor_lakd',
-                TCPStore(
+                torch.distributed.TCPStore(
                     os.environ['MASTER_ADDR'],
                     int(os.environ['MASTER_PORT']),
                     is_master=False,
