@@ -11,7 +11,6 @@ import traceback
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
-import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.dist import get_rank
@@ -33,7 +32,14 @@ from .config_check import (
 )
 from .config_check.first_iteration import FirstIteration
 from .config_check.kinds import LOADERS
-from .errors import SettingError, nearest
+from .errors import SettingError, nearest, printable
+from .launchers import (
+    check_launcher,
+    end_with_launcher,
+    explain_loss,
+    leave_process_group,
+    start_cpu_processes,
+)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -180,6 +186,8 @@ def load_config(
         SettingError: If there is no such config, or it can't be read.
     """
     check_launcher(launcher)
+    if launcher != 'none':
+        end_with_launcher()
     os.environ.setdefault('LOCAL_RANK', '0')
     check_config_path(path)
     cfg = read_config_file(path, options)
@@ -193,7 +201,7 @@ def load_config(
         if isinstance(cfg.get(name), dict):
             _set_dataloader_defaults(cfg[name])
     if launcher != 'none' and get_device() == 'cpu':
-        _start_cpu_processes(cfg)
+        start_cpu_processes(cfg)
     return cfg
 
 
@@ -210,30 +218,6 @@ def check_config_path(path: str) -> None:
         )
 
 
-#: environment variables that a launcher sets for its processes
-LAUNCHERS = dict(
-    pytorch=('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
-    slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
-    mpi=('OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_SIZE', 'MASTER_ADDR'),
-)
-
-
-def check_launcher(launcher: str) -> None:
-    """Raise if the launcher has not started this process.
-
-    Raises:
-        SettingError: If it hasn't, naming the variables it would have set.
-    """
-    missing = [n for n in LAUNCHERS.get(launcher, ()) if n not in os.environ]
-    if missing:
-        raise SettingError(
-            f'--launcher={launcher} is for processes that it has started, '
-            f'but this one has no {", ".join(missing)} in its environment; '
-            f'start it with tools/dist_train.sh CONFIG GPUS (or '
-            f'tools/dist_test.sh), or leave the option out.'
-        )
-
-
 def _set_dataloader_defaults(loader) -> None:
     """Set the defaults of a data loader."""
     loader.setdefault('collate_fn', dict(type='default_collate'))
@@ -244,24 +228,6 @@ def _set_dataloader_defaults(loader) -> None:
     loader['persistent_workers'] = workers and loader.get(
         'persistent_workers', True
     )
-
-
-def _start_cpu_processes(cfg: Config) -> None:
-    """Let several processes train on CPUs, which MMEngine doesn't support.
-
-    It selects a CUDA device before it starts the process group, and passes
-    a GPU's index to DistributedDataParallel.
-    """
-    torch.distributed.init_process_group('gloo')
-    cfg.model_wrapper_cfg = {
-        **dict(
-            type='MMDistributedDataParallel',
-            broadcast_buffers=False,
-            find_unused_parameters=cfg.get('find_unused_parameters', False),
-        ),
-        **cfg.get('model_wrapper_cfg', {}),
-        'device_ids': None,
-    }
 
 
 def hide_upstream_notices() -> None:
@@ -320,14 +286,15 @@ def run_tool(main: Callable[[], None], debug: bool = False) -> None:
     try:
         main()
     except Exception as error:
-        if FirstIteration.done and not _is_foreign(error):
+        lost = explain_loss(error)
+        if FirstIteration.done and not lost and not _is_foreign(error):
             raise
         if debug:
             traceback.print_exc()
         _tell(
             sentence_of(error)
             if isinstance(error, SettingError)
-            else explain(error)
+            else lost or explain(error)
         )
         sys.exit(2)
     except KeyboardInterrupt:
@@ -354,19 +321,4 @@ def _tell(sentence: str) -> None:
     """
     if get_rank():
         time.sleep(3)
-    print(f'error: {sentence}', file=sys.stderr)
-
-
-def leave_process_group() -> None:
-    """Destroy the process group, if there is one.
-
-    Gloo's threads hold the tensors of their last collective for a moment
-    after it, and need Python's lock to release them. A process that destroys
-    the group before that may hang, and one whose interpreter exits before
-    that may abort.
-    """
-    if not torch.distributed.is_initialized():
-        return
-    gc.collect()  # the Runner's cycles keep the wrapped model and its group
-    time.sleep(0.2)  # leaves Python's lock to the threads
-    torch.distributed.destroy_process_group()
+    print(f'error: {printable(sentence)}', file=sys.stderr)

@@ -8,15 +8,16 @@ Three things are broken on some releases of PyTorch:
   it, so it is replaced by placeholders that raise when used.
 - MMEngine can't read its own checkpoints on torch >= 2.6, where
   ``torch.load`` accepts only known classes. Its classes are registered; the
-  protection stays on.
+  protection stays on, and is on where PyTorch has none
+  (:mod:`~mmrazor_lakd.safe_loading`).
 - MMRazor's algorithms switch off in-place activations, since one would
   overwrite the map recorded before it. They look for modules in an
   ``OrderedDict``, which ``nn.Module`` no longer has, and silently switch
   nothing off. The method is replaced by one that iterates over the modules.
 
 Whether something is broken is determined by trying it, not by a version
-number, and what works is left alone: on torch 1.13 :func:`apply` does
-nothing.
+number, and what works is left alone: on torch 1.13 :func:`apply` only
+protects the reading of checkpoints.
 """
 
 import ast
@@ -26,7 +27,6 @@ import multiprocessing
 import os
 import pickle
 import sys
-import warnings
 from functools import lru_cache, partial
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
@@ -38,6 +38,8 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, print_log
 from torch import nn
+
+from .safe_loading import load_weights, mmengine_classes, protect_loading
 
 QUANTIZATION = 'mmrazor.structures.quantization'
 
@@ -53,6 +55,7 @@ def apply() -> Tuple[str, ...]:
         tuple[str]: What was done, one clause per repair; empty if nothing was
         broken. Every call returns the same.
     """
+    protect_loading()
     repairs = (_stand_in(), _allow_checkpoints(), _switch_inplace_off())
     done = tuple(filter(None, repairs))
     if done and _is_main_process():
@@ -232,47 +235,20 @@ def _repeat_failed_imports() -> None:
 def _allow_checkpoints() -> Optional[str]:
     """Let ``torch.load`` read MMEngine's checkpoints, with protection on.
 
-    Besides tensors they contain the logged values, each a ``HistoryBuffer``
-    of two NumPy arrays, and NumPy scalars such as the best score. NumPy 1 and
-    2 save the same two functions under different names; both can be read.
-
     Returns:
         str: What was done, or None if they can be read already.
     """
     if _reads_checkpoints():
         return None
-    rebuilders: List[Any] = [
-        example.__reduce__()[0] for example in (np.zeros(1), np.float64(0))
-    ]
-    codes = np.typecodes['AllInteger'] + np.typecodes['AllFloat'] + '?'
     torch.serialization.add_safe_globals(
-        [HistoryBuffer, np.ndarray, np.dtype]
-        + [type(np.dtype(code)) for code in codes]
-        + [
-            (function, f'numpy.{core}.multiarray.{function.__name__}')
-            for function in rebuilders
-            for core in ('core', '_core')
+        [
+            (value, f'{module}.{name}')
+            for (module, name), value in mmengine_classes().items()
         ]
-        + [(_statistics_method, 'builtins.getattr')]
     )
     return (
         "torch.load is allowed the classes of MMEngine's checkpoints, with "
         'weights_only left on'
-    )
-
-
-def _statistics_method(owner: type, name: str):
-    """Replace the ``getattr`` that MMEngine's checkpoints call.
-
-    A ``HistoryBuffer`` is saved with its methods ``min``, ``max``, ``mean``
-    and ``current``, and pickle writes a method as ``getattr(class, name)``.
-    The real ``getattr`` must not be allowed, as it leads from any class to
-    everything; this one returns only these four.
-    """
-    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
-        return getattr(HistoryBuffer, name)
-    raise pickle.UnpicklingError(
-        f'getattr({owner!r}, {name!r}) is no part of an MMEngine checkpoint'
     )
 
 
@@ -283,10 +259,7 @@ def _reads_checkpoints() -> bool:
     torch.save({'message_hub': {'loss': log, 'best': np.float64(1)}}, file)
     file.seek(0)
     try:
-        with warnings.catch_warnings():
-            # torch 2.4 and 2.5 announce the change in 2.6, handled here.
-            warnings.simplefilter('ignore', FutureWarning)
-            torch.load(file)  # without weights_only, as MMEngine calls it
+        load_weights(file, 'cpu')
     except pickle.UnpicklingError:
         return False
     return True

@@ -97,3 +97,18 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     by_lower = {candidate.lower(): candidate for candidate in reversed(known)}
     close = get_close_matches(name.lower(), by_lower, n=count, cutoff=0.3)
     return ', '.join([by_lower[c] for c in close] or known[:count])
+
+
+def printable(text: str) -> str:
+    """Replace what a terminal would obey, such as the name in a file.
+
+    Examples:
+        >>> printable('cat\\x1b[2J')
+        'cat\\\\x1b[2J'
+    """
+    return ''.join(
+        char
+        if char.isprintable() or char == '\n'
+        else char.encode('unicode_escape').decode()
+        for char in text
+    )

@@ -7,6 +7,8 @@ replaces their yellow, which is too faint for lines.
 import textwrap
 from typing import Any, Dict
 
+import matplotlib
+
 BLACK = '#000000'
 ORANGE = '#E69F00'
 SKY_BLUE = '#56B4E9'
@@ -16,6 +18,10 @@ VERMILION = '#D55E00'
 PURPLE = '#CC79A7'
 GREY = '#999999'
 WINE = '#882255'
+
+
+#: decorates what draws names, which are text even if they have a `$`
+literal_text = matplotlib.rc_context({'text.parse_math': False})
 
 
 def line_style(color: str, again: bool) -> Dict[str, Any]:

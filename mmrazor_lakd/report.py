@@ -3,11 +3,16 @@
 import base64
 from html import escape as escape_html
 from pathlib import Path
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+import rich.console
 from markdown_it import MarkdownIt
+from rich.console import ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
+
+from .errors import printable
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem;
@@ -16,6 +21,21 @@ table { border-collapse: collapse; display: block; overflow-x: auto; }
 th, td { padding: 0.3rem 0.7rem; border-bottom: 1px solid #ddd; }
 img { max-width: 100%; }
 """
+
+
+class Console(rich.console.Console):
+    """A console on which names from files can't control the terminal."""
+
+    def render(
+        self,
+        renderable: RenderableType,
+        options: Optional[ConsoleOptions] = None,
+    ) -> Iterator[Segment]:
+        """Replace control characters in all text but rich's own."""
+        for segment in super().render(renderable, options):
+            if not segment.control and not segment.text.isprintable():
+                segment = segment._replace(text=printable(segment.text))
+            yield segment
 
 
 class Section(NamedTuple):
@@ -77,9 +97,14 @@ def markdown_table(section: Section) -> List[str]:
     numbers = len(section.header) - section.texts
     rule = ['---'] * section.texts + ['---:'] * numbers
     return [
-        '| ' + ' | '.join(cell.replace('|', r'\|') for cell in row) + ' |'
+        '| ' + ' | '.join(map(_markdown_cell, row)) + ' |'
         for row in (section.header, rule, *section.rows)
     ]
+
+
+def _markdown_cell(text: str) -> str:
+    """Write a cell that stays in its row."""
+    return ' '.join(text.split('\n')).replace('|', r'\|')
 
 
 def to_html(report: Report, folder: Path) -> str:

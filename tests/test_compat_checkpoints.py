@@ -14,7 +14,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner, load_checkpoint
 from torch.utils.data import DataLoader
 
-import mmrazor_lakd  # noqa: F401
+from mmrazor_lakd.safe_loading import is_protected, load_unprotected
 
 
 class Call:
@@ -101,9 +101,12 @@ def test_checkpoints_of_both_numpys_are_read(core, protected):
     if not protected and core == b'numpy._core':
         # No allow-list here that could rename: NumPy has to know the name.
         pytest.importorskip('numpy._core')
-    found = torch.load(io.BytesIO(written))
-    assert found['log_scalars']['loss'].statistics('mean') == 2.0
-    assert found['runtime_info']['best_score'] == 0.5
+    for found in (
+        torch.load(io.BytesIO(written)),
+        load_unprotected(io.BytesIO(written), 'cpu'),
+    ):
+        assert found['log_scalars']['loss'].statistics('mean') == 2.0
+        assert found['runtime_info']['best_score'] == 0.5
 
 
 def test_a_run_resumes_from_what_it_saved(tmp_path):
@@ -143,13 +146,64 @@ def test_a_run_resumes_from_what_it_saved(tmp_path):
     ],
     ids=['system', 'eval', 'open', 'init', 'tofile', 'fromkeys', 'subprocess'],
 )
-def test_a_malicious_file_is_still_refused(call, tmp_path, protected):
+def test_a_malicious_file_is_still_refused(call, tmp_path):
     victim = tmp_path / 'victim'
     bad = tmp_path / 'bad.pth'
     torch.save(dict(bad=call(victim), **checkpoint()), bad)
     with pytest.raises(pickle.UnpicklingError):
         torch.load(bad, weights_only=True)
-    if protected:
-        with pytest.raises(pickle.UnpicklingError):
-            load_checkpoint(torch.nn.Linear(3, 2), str(bad))
+    with pytest.raises(pickle.UnpicklingError):
+        load_checkpoint(torch.nn.Linear(3, 2), str(bad))
+    with pytest.raises(pickle.UnpicklingError, match='Unsupported class'):
+        load_unprotected(bad, 'cpu')
     assert not victim.exists()
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_without_protection_of_pytorch_the_same_is_read(zipped, tmp_path):
+    """What PyTorch < 2.6 uses, on a Runner's state of all kinds."""
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.BatchNorm1d(3))
+    model.half()
+    optimizer = torch.optim.Adam(model.parameters())
+    model[0](torch.ones(1, 2, dtype=torch.half)).sum().backward()
+    optimizer.step()
+    saved = dict(
+        checkpoint(),
+        state_dict=model.state_dict(),
+        optimizer=optimizer.state_dict(),
+        parameter=model[0].weight,
+        size=torch.Size([1]),
+        dtype=torch.bfloat16,
+    )
+    path = tmp_path / 'epoch_1.pth'
+    torch.save(saved, path, _use_new_zipfile_serialization=zipped)
+    found = load_unprotected(path, 'cpu')
+    for name, value in model.state_dict().items():
+        assert torch.equal(found['state_dict'][name], value), name
+    assert isinstance(found['state_dict'], OrderedDict)
+    momentum = found['optimizer']['state'][0]['exp_avg']
+    assert torch.equal(momentum, optimizer.state_dict()['state'][0]['exp_avg'])
+    assert isinstance(found['parameter'], torch.nn.Parameter)
+    assert (found['size'], found['dtype']) == (torch.Size([1]), torch.bfloat16)
+    assert found['message_hub']['log_scalars']['loss'].current() == 2.5
+
+
+def test_programs_of_torchscript_are_refused(tmp_path):
+    path = tmp_path / 'model.pt'
+    torch.jit.trace(torch.nn.Linear(2, 1), torch.ones(1, 2)).save(str(path))
+    with pytest.raises(pickle.UnpicklingError, match=r'torch\.jit'):
+        load_unprotected(path, 'cpu')
+
+
+@pytest.mark.parametrize(
+    'version, protected',
+    [
+        ('1.13.1', False),
+        ('2.0.1+cu118', False),
+        ('2.5.1', False),
+        ('2.6.0', True),
+        ('2.12.1+cu130', True),
+    ],
+)
+def test_versions_with_protection(version, protected):
+    assert is_protected(version) is protected

@@ -8,7 +8,8 @@ from conftest import ROOT
 
 # From the bottom up, as CONTRIBUTING.md explains them.
 ROOMS = [
-    'version errors numpy_check compat plotting report provenance',
+    'version errors numpy_check safe_loading compat plotting report '
+    'provenance launchers',
     'tracing',
     'losses',
     'connectors',

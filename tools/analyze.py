@@ -17,8 +17,6 @@ import time
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-
 from mmrazor_lakd.analysis.report import write_analysis_report
 from mmrazor_lakd.analysis.run import analyze
 from mmrazor_lakd.checkpoints.networks import load_networks
@@ -32,6 +30,7 @@ from mmrazor_lakd.cli import (
     run_tool,
 )
 from mmrazor_lakd.provenance import describe_commit, describe_machine
+from mmrazor_lakd.report import Console
 
 
 def parse_args() -> argparse.Namespace:

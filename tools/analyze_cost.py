@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from mmrazor_lakd.benchmark.cost.forecast import make_forecast, parse_size
 from mmrazor_lakd.benchmark.cost.jobs import (
@@ -36,6 +35,7 @@ from mmrazor_lakd.cli import (
     positive,
     run_tool,
 )
+from mmrazor_lakd.report import Console
 
 
 def parse_args() -> argparse.Namespace:

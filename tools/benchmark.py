@@ -4,6 +4,7 @@ For example, all methods on digits, and only the first seed of a suite::
 
     python tools/benchmark.py smoke
     python tools/benchmark.py cifar10_small --seeds 0 --jobs 2
+    python tools/benchmark.py cifar10 --cluster slurm
 
 Finished trainings are kept: the same command resumes where it was stopped.
 """
@@ -16,9 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from mmrazor_lakd.benchmark.suite.cluster import CLUSTERS, ClusterLauncher
 from mmrazor_lakd.benchmark.suite.compare import compare
+from mmrazor_lakd.benchmark.suite.launch import LocalLauncher
 from mmrazor_lakd.benchmark.suite.live_view import SuiteView
 from mmrazor_lakd.benchmark.suite.report import write_suite_report
 from mmrazor_lakd.benchmark.suite.results import count_others
@@ -30,11 +31,13 @@ from mmrazor_lakd.benchmark.suite.suite import (
     select,
 )
 from mmrazor_lakd.cli import (
+    ConfigOptions,
     add_cfg_options,
     add_debug_argument,
     check_folder,
     run_tool,
 )
+from mmrazor_lakd.report import Console
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,7 +51,24 @@ def parse_args() -> argparse.Namespace:
         'as docs/lab/suites/cifar10_ablation.py',
     )
     parser.add_argument(
-        '--jobs', type=int, default=1, help='trainings at once (default: 1)'
+        '--jobs',
+        type=int,
+        help='trainings at once (default: 1, and with --cluster slurm all)',
+    )
+    parser.add_argument(
+        '--cluster',
+        choices=CLUSTERS,
+        help='hand the trainings to SLURM as array jobs, or to jobs on this '
+        'machine, in either case through submitit',
+    )
+    parser.add_argument(
+        '--cluster-options',
+        nargs='+',
+        action=ConfigOptions,
+        default={},
+        metavar='KEY=VALUE',
+        help="parameters of submitit's executor, such as timeout_min=600 "
+        'gpus_per_node=1 cpus_per_task=4 slurm_partition=NAME',
     )
     parser.add_argument(
         '--methods',
@@ -95,8 +115,10 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if (args.suite is None) == (args.compare is None):
         parser.error('give either a suite or --compare A B')
-    if args.jobs < 1:
+    if args.jobs is not None and args.jobs < 1:
         parser.error('--jobs must be at least 1')
+    if args.cluster_options and not args.cluster:
+        parser.error('--cluster-options are for --cluster')
     if args.report_only and args.seeds:
         parser.error('--seeds chooses what is trained: not with --report-only')
     return args
@@ -126,8 +148,18 @@ def main(args: argparse.Namespace) -> None:
     if args.report_only and args.methods:
         suite = narrow(suite, args.methods)
     if not args.report_only:
+        launcher, jobs = LocalLauncher(), args.jobs or 1
+        if args.cluster:
+            launcher = ClusterLauncher(
+                args.cluster,
+                work_dir.resolve() / 'cluster',
+                suite.name,
+                args.cluster_options,
+            )
+            if args.cluster == 'slurm':
+                jobs = args.jobs or len(suite.students)
         runner = SuiteRunner(
-            suite, ROOT, work_dir.resolve(), report.resolve(), args.jobs
+            suite, ROOT, work_dir.resolve(), report.resolve(), jobs, launcher
         )
         missing = runner.find_missing(students)
         kept = len(students) - sum(student in missing for student in students)
@@ -137,7 +169,7 @@ def main(args: argparse.Namespace) -> None:
             markup=False,
         )
         try:
-            with SuiteView(missing, args.jobs, console) as view:
+            with SuiteView(missing, jobs, console) as view:
                 failures = runner.run(missing, view)
         except KeyboardInterrupt:
             sys.exit('Stopped; the same command goes on from here.')

@@ -22,7 +22,6 @@ from typing import List, NamedTuple
 import torch
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
@@ -41,6 +40,7 @@ from mmrazor_lakd.config_check import (
 )
 from mmrazor_lakd.config_check.first_iteration import check_batches, explained
 from mmrazor_lakd.errors import SettingError, nearest
+from mmrazor_lakd.report import Console
 
 
 class Measurement(NamedTuple):

@@ -19,7 +19,6 @@ from functools import partial
 from pathlib import Path
 
 from mmengine.logging import MMLogger
-from rich.console import Console
 
 from mmrazor_lakd.cli import (
     add_cfg_options,
@@ -28,6 +27,7 @@ from mmrazor_lakd.cli import (
     positive,
     run_tool,
 )
+from mmrazor_lakd.report import Console
 from mmrazor_lakd.visualization.gallery import make_gallery
 from mmrazor_lakd.visualization.subjects import GallerySettings
 

@@ -16,6 +16,7 @@ from ..plotting import (
     SKY_BLUE,
     VERMILION,
     line_style,
+    literal_text,
     wrap,
 )
 from .module_ends import short_name
@@ -48,6 +49,7 @@ def student_style(number: int) -> Dict[str, Any]:
     )
 
 
+@literal_text
 def draw_matrices(path: Path, matrices: Sequence[Dict[str, Any]]) -> Figure:
     """Draw the CKA of all blocks of each student with all of the teacher's.
 
@@ -129,6 +131,7 @@ def _frame(axis, row: int, column: int) -> None:
         )
 
 
+@literal_text
 def draw_modules(path: Path, modules: Sequence[Dict[str, Any]]) -> Figure:
     """Draw CKA, NDAM correlation and probes over the modules.
 
@@ -214,6 +217,7 @@ def _low_end(lines: Sequence[Sequence[float]], factor: float) -> float:
     return low if low > 0.3 else min(low, -0.02)
 
 
+@literal_text
 def draw_gains(
     path: Path, student: str, gains: Sequence[Dict[str, Any]]
 ) -> Figure:

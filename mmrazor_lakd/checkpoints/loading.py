@@ -49,6 +49,12 @@ def read_checkpoint(path: str, option: str) -> Dict:
             f'of weights; give a checkpoint such as tools/train.py writes.'
         )
     weights = take_weights(checkpoint, name)
+    for key in weights:
+        if not key.isprintable():
+            raise SettingError(
+                f'{name} has a weight whose name {key!r} is not printable; '
+                f'give a checkpoint such as tools/train.py writes.'
+            )
     if checkpoint is weights:
         return dict(state_dict=weights)
     return dict(checkpoint, state_dict=weights)

@@ -10,6 +10,7 @@ from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
 from ..errors import SettingError
+from ..launchers import explain_loss
 from . import add_key, explain
 
 
@@ -81,4 +82,5 @@ def explained(cfg: Config) -> Iterator[FirstIteration]:
     except Exception as error:
         if FirstIteration.done:
             raise
-        raise SettingError(explain(error, cfg)) from error
+        sentence = explain_loss(error) or explain(error, cfg)
+        raise SettingError(sentence) from error

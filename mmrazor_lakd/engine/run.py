@@ -13,6 +13,7 @@ from ..cli import check_folder, hide_upstream_notices, set_mixed_precision
 from ..config_check import check_config
 from ..config_check.first_iteration import check_batches, explained
 from ..errors import SettingError
+from ..launchers import watched_peers
 from .hooks.safe_checkpoint_hook import use_safe_hooks
 
 TRAINED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -63,7 +64,8 @@ def train(
         runner.register_hook(first_iteration)
         hide_upstream_notices()
         check_batches('train_dataloader', runner.train_dataloader)
-        runner.train()
+        with watched_peers():
+            runner.train()
 
 
 def test(
@@ -105,7 +107,8 @@ def test(
             runner.test_evaluator.metrics.append(
                 DumpResults(out_file_path=out)
             )
-        metrics = runner.test()
+        with watched_peers():
+            metrics = runner.test()
     if out and item == 'metrics':
         mmengine.dump(metrics, out)
     return metrics

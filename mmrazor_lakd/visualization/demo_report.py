@@ -12,7 +12,7 @@ from torch import nn
 
 from ..analysis import map_correlation
 from ..analysis.map_figures import plot_ndam_maps
-from ..plotting import BLACK, GREEN, ORANGE, SKY_BLUE
+from ..plotting import BLACK, GREEN, ORANGE, SKY_BLUE, literal_text
 from .ndam_maps import collect_ndam_maps
 
 COLORS = [BLACK, ORANGE, SKY_BLUE, GREEN]
@@ -30,6 +30,7 @@ def load_classifier(config: Path, checkpoint: Path) -> nn.Module:
     return model
 
 
+@literal_text
 def draw_report(
     path: Path,
     titles: Sequence[str],

@@ -16,6 +16,9 @@ import torch
 from conftest import ROOT
 from fork_server import call_tool, start_tool
 
+from mmrazor_lakd import SettingError
+from mmrazor_lakd.benchmark.suite.cluster import ClusterLauncher
+
 SUITE = 'tests/benchmark/tiny_suite.py'
 # Part of it, and so a report with empty cells.
 PART = ('--seeds', 0, '--methods', 'KD', 'LAKD, no cuts')
@@ -124,6 +127,64 @@ def test_result(unbroken):
     teacher = results['teacher']
     assert result['teacher_top1'] is not None
     assert teacher['teacher'] is None and len(teacher['top1']) == 2
+
+
+def test_through_submitit(unbroken, tmp_path):
+    """Jobs on this machine: what --cluster slurm does, but for the queue."""
+    report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    results = read_lines(report)
+    kd = results.pop('KD')
+    write_lines(report, results)
+    asked = (*PART, '--cluster', 'local', '--cluster-options', 'name=digits')
+    code, out, err = run(tmp_path, *asked)
+    assert code == 0, err
+    assert '2 trainings, of which 1 are done' in out
+    pandas.testing.assert_frame_equal(
+        accuracies(tmp_path), accuracies(unbroken[0]), check_exact=True
+    )
+    found = read_lines(report)['KD']
+    same = ('command', 'digest', 'last_losses', 'machine', 'precision')
+    assert all(found[name] == kd[name] for name in same)
+    assert len(list(tmp_path.glob('cluster/*_submitted.pkl'))) == 1
+
+
+def test_job_that_is_killed(unbroken, tmp_path):
+    report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    results = read_lines(report)
+    del results['KD']
+    write_lines(report, results)
+    process = start_tool(
+        *command(tmp_path, *PART, '--cluster', 'local'), env=WIDE
+    )
+    begin = time.time()
+    while time.time() - begin < 120 and not trainings_of(tmp_path):
+        time.sleep(0.1)
+    for path in Path('/proc').glob('[0-9]*/cmdline'):
+        line = path.read_bytes().decode(errors='replace')
+        if 'submitit.core' in line and str(tmp_path) in line:
+            os.kill(int(path.parent.name), signal.SIGKILL)
+    done = process.finish(timeout=300)
+    assert done.returncode == 1, done.stderr
+    assert 'the cluster ended its job ' in done.stdout
+    assert not trainings_of(tmp_path)
+
+
+def test_clusters_that_are_not_there(tmp_path, monkeypatch):
+    asked = ('--cluster', 'slurm')
+    path = str(Path(sys.executable).parent)
+    done = call_tool(*command(tmp_path, *asked), env=dict(WIDE, PATH=path))
+    assert done.returncode == 2
+    assert 'error: --cluster=slurm needs sbatch, ' in done.stderr
+    asked = ('--cluster', 'local', '--cluster-options', 'partitoin=gpu')
+    code, out, err = run(tmp_path, *asked)
+    assert code == 2 and 'Traceback' not in err
+    assert 'error: --cluster-options partitoin: ' in err
+    assert "Parameter 'partitoin' need" in err
+    code, out, err = run(tmp_path, '--cluster-options', 'timeout_min=1')
+    assert code == 2 and '--cluster-options are for --cluster' in err
+    monkeypatch.setitem(sys.modules, 'submitit', None)
+    with pytest.raises(SettingError, match='needs the package submitit, whi'):
+        ClusterLauncher('local', tmp_path, 'name', {})
 
 
 def test_what_is_done_is_kept(unbroken):

@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 
 from PIL import Image
-from rich.console import Console
 
 from mmrazor_lakd.cli import (
     add_debug_argument,
@@ -35,6 +34,7 @@ from mmrazor_lakd.datasets.canvas import (
 )
 from mmrazor_lakd.engine.whole_file_backend import write_whole
 from mmrazor_lakd.errors import SettingError
+from mmrazor_lakd.report import Console
 
 # Beside the background: classes that a small network tells apart early.
 CLASSES = ('airplane', 'automobile', 'frog')

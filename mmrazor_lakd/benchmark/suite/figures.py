@@ -18,6 +18,7 @@ from ...plotting import (
     VERMILION,
     WINE,
     line_style,
+    literal_text,
 )
 from .table import seed_columns
 
@@ -56,6 +57,7 @@ def make_figure(names: Iterable[str]) -> Figure:
     return Figure(figsize=size, layout='constrained')
 
 
+@literal_text
 def draw_accuracies(
     path: Path,
     table: pandas.DataFrame,
@@ -131,6 +133,7 @@ def choose_curves(last: Dict[str, float]) -> List[str]:
     return [method for method in last if method in chosen]
 
 
+@literal_text
 def draw_curves(
     path: Path,
     results: Sequence[Dict[str, Any]],
@@ -198,6 +201,7 @@ def draw_curves(
     figure.savefig(path, dpi=110)
 
 
+@literal_text
 def draw_peak_memory(
     path: Path,
     table: pandas.DataFrame,

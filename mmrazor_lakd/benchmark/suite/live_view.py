@@ -9,8 +9,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from .launch import Process
 from .results import read_accuracies
-from .runner import Process
 from .suite import TEACHER, Training
 
 
@@ -55,21 +55,22 @@ class SuiteView:
                 name, justify='left' if name == 'at work' else 'right'
             )
         speeds = []
-        for process in running:
+        # those at work first: the table may be longer than the screen
+        for process in sorted(running, key=lambda p: p.job.seconds is None):
             training = process.training
             known = read_accuracies(process.work_dir)
             epoch = max(known, default=0)
-            elapsed = time.time() - process.started
+            elapsed = process.job.seconds
             self.left[training.name] = training.epochs - epoch
-            trained = epoch - process.start_epoch
-            speed = elapsed / trained if trained else None
+            trained = epoch - process.prepared.start_epoch
+            speed = elapsed / trained if elapsed and trained else None
             if speed:
                 speeds.append(speed)
             table.add_row(
                 title(training),
                 f'{epoch} of {training.epochs}',
                 f'{known[epoch]:.2f}' if epoch else '',
-                duration(elapsed),
+                'queued' if elapsed is None else duration(elapsed),
                 duration(speed and speed * (training.epochs - epoch)),
             )
         left = duration(self.time_left(speeds))
@@ -91,9 +92,9 @@ class SuiteView:
     def finished(self, process: Process, accuracy: float) -> None:
         """Report that a training is done, with its accuracy."""
         training = process.training
-        seconds = time.time() - process.started
-        trained = training.epochs - process.start_epoch
-        if trained:
+        seconds = process.job.seconds
+        trained = training.epochs - process.prepared.start_epoch
+        if seconds and trained:
             self.seconds.append(seconds / trained)
         self._end(training)
         self._print(

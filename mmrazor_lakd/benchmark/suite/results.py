@@ -115,7 +115,7 @@ def read_json(path: Path) -> Dict[str, Any]:
 def _parse(text: str, place: str) -> Dict[str, Any]:
     try:
         found = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise SettingError(
             f'{place} is damaged ({error}); remove it, and what it held is '
             f'made anew.'

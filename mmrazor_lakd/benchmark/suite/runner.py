@@ -2,19 +2,38 @@
 
 import json
 import shlex
-import subprocess
 import time
-from concurrent import futures
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Protocol, Sequence
+from typing import (
+    Any,
+    Dict,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from ...engine.folder_lock import lock_folder
 from ...errors import SettingError
-from ...provenance import describe_commit, describe_machine
-from ..processes import explain_failure, start_python
-from .comparability import check_precision, check_teachers, precision
+from ...provenance import describe_commit
+from .comparability import (
+    check_precision,
+    check_same_precision,
+    check_teachers,
+    known_precision,
+    precision,
+)
 from .configs import format_options, missing_config, place_config
+from .launch import (
+    SETTINGS_FILE,
+    Launcher,
+    LocalLauncher,
+    Prepared,
+    Process,
+    Start,
+    Watcher,
+)
 from .results import (
     checkpoint_path,
     count_iterations,
@@ -30,14 +49,12 @@ from .results import (
 )
 from .suite import TEACHER, Suite, Training
 from .teachers import Teachers
+from .train import MADE_ON
 
 POLL_SECONDS = 1
-OUTPUT = 'output.log'
-# Records the teacher and the precision with which a training began, and the
-# commits at which it was started.
+# Records the teacher with which a training began, and the commits at which it
+# was started.
 MADE_WITH = 'made_with.json'
-# The settings for its process.
-SETTINGS_FILE = 'settings.json'
 # What a suite needs besides a config's own settings: two checkpoints, since
 # the newest one may be incomplete when a training is killed.
 KEEPING = {
@@ -46,32 +63,6 @@ KEEPING = {
     'default_hooks.checkpoint.save_best': None,
     'train_cfg.val_interval': 1,
 }
-
-
-class Watcher(Protocol):
-    """Shows the progress of a suite."""
-
-    def update(self, running: Sequence['Process'], waiting: int) -> None:
-        """Show the running trainings; called every second."""
-
-    def finished(self, process: 'Process', accuracy: float) -> None:
-        """Show that a training is done."""
-
-    def failed(self, training: Training, reason: str) -> None:
-        """Show that a training has failed."""
-
-
-class Process(NamedTuple):
-    """A running training."""
-
-    training: Training
-    work_dir: Path
-    popen: subprocess.Popen
-    slot: int
-    started: float
-    start_epoch: int
-    starts: List[Dict[str, Any]]
-    command: str
 
 
 class SuiteRunner:
@@ -83,6 +74,8 @@ class SuiteRunner:
         work_dir (Path): Folder for the trainings' logs and checkpoints.
         report (Path): Folder for results and trained teachers.
         jobs (int): Number of trainings that run at once.
+        launcher (Launcher, optional): Starts them. Defaults to processes on
+            this machine.
     """
 
     def __init__(
@@ -92,14 +85,14 @@ class SuiteRunner:
         work_dir: Path,
         report: Path,
         jobs: int,
+        launcher: Optional[Launcher] = None,
     ) -> None:
         self.suite = suite
         self.root = root
         self.work_dir = work_dir
         self.report = report
         self.jobs = jobs
-        self.machine = describe_machine()
-        self.machine['threads'] = suite.settings['threads']
+        self.launcher = launcher or LocalLauncher()
         self.teachers = Teachers(suite, root, report)
 
     def run(
@@ -129,7 +122,8 @@ class SuiteRunner:
                 )
                 locks.enter_context(lock_folder(folder, refusal))
             check_teachers(self.suite, self.report, self.teachers)
-            check_precision(self.suite, self.report, missing)
+            if not self.launcher.is_remote:
+                check_precision(self.suite, self.report, missing)
             self.watcher = watcher
             return self._run(list(missing))
 
@@ -146,49 +140,54 @@ class SuiteRunner:
 
     def _run(self, waiting: List[Training]) -> List[Dict[str, str]]:
         failures: List[Dict[str, str]] = []
-        running: Dict[futures.Future, Process] = {}
-        with futures.ThreadPoolExecutor(self.jobs) as pool:
-            try:
-                while waiting or running:
-                    for process in self._start(waiting, running, failures):
-                        running[pool.submit(process.popen.wait)] = process
-                    self.watcher.update(list(running.values()), len(waiting))
-                    ended, _ = futures.wait(
-                        running, POLL_SECONDS, futures.FIRST_COMPLETED
-                    )
-                    for future in ended:
-                        self._finish(running.pop(future), failures)
-            finally:
-                for process in running.values():
-                    process.popen.terminate()
+        running: List[Process] = []
+        try:
+            while waiting or running:
+                running += self._start(waiting, running, failures)
+                self.watcher.update(running, len(waiting))
+                time.sleep(POLL_SECONDS if running else 0)
+                for process in list(running):
+                    code = process.job.poll()
+                    if code is not None:
+                        running.remove(process)
+                        self._finish(process, code, failures)
+        finally:
+            for process in running:
+                process.job.terminate()
         return failures
 
     def _start(
         self,
         waiting: List[Training],
-        running: Dict[futures.Future, Process],
+        running: Sequence[Process],
         failures: List[Dict[str, str]],
-    ) -> Iterator[Process]:
-        """Start what can be started; the caller adds it to ``running``."""
+    ) -> List[Process]:
+        """Start what can be started, as far as ``jobs`` allows."""
         failed = {failure['name'] for failure in failures}
+        slots = {process.prepared.start.slot for process in running}
+        free = sorted(set(range(self.jobs)) - slots)
+        prepared = []
         for training in list(waiting):
-            if len(running) >= self.jobs:
-                return
+            if not free:
+                break
             teacher = self.suite.teachers.get(training.teacher)
             if not teacher or self.teachers.find(training.teacher):
                 waiting.remove(training)
-                slots = {process.slot for process in running.values()}
-                free = min(set(range(self.jobs)) - slots)
                 try:
-                    yield self._launch(training, free)
+                    prepared.append(self._prepare(training, free[0]))
+                    del free[0]
                 except SettingError as error:
                     self._fail(training, str(error), failures)
             elif teacher.name in failed:
                 waiting.remove(training)
                 self._fail(training, 'its teacher failed', failures)
+        if not prepared:
+            return []
+        jobs = self.launcher.start([one.start for one in prepared])
+        return [Process(*pair) for pair in zip(prepared, jobs)]
 
-    def _launch(self, training: Training, slot: int) -> Process:
-        """Start or resume one training.
+    def _prepare(self, training: Training, slot: int) -> Prepared:
+        """Write down what the process of a training needs.
 
         Raises:
             SettingError: If it began with another teacher or in another
@@ -199,47 +198,50 @@ class SuiteRunner:
         # What the result could not record is refused now, not at the end.
         command = self._recorded_command(training)
         work_dir = self.work_dir / training.name
-        start = find_start_epoch(work_dir)
-        made_with = dict(
-            teacher=self.teachers.hash(training.teacher),
-            precision=precision(training),
-        )
+        start_epoch = find_start_epoch(work_dir)
+        teacher = dict(teacher=self.teachers.hash(training.teacher))
         begun = work_dir / MADE_WITH
-        starts = []
-        if start and begun.is_file():
-            known = read_json(begun)
-            starts = known.pop('starts', [])
-            if known != made_with:
+        commits = []
+        known: Optional[Tuple[str, str]] = None
+        if start_epoch and begun.is_file():
+            found = read_json(begun)
+            commits = found.pop('starts', [])
+            if (work_dir / MADE_ON).is_file():  # not of earlier versions
+                found['precision'] = read_json(work_dir / MADE_ON).get(
+                    'precision'
+                )
+            # On a cluster, the machine that gets the training compares.
+            here = (
+                found.get('precision')
+                if self.launcher.is_remote
+                else precision(training.optim_wrapper)
+            )
+            made_with = dict(teacher, precision=here)
+            if found != made_with:
                 raise SettingError(
-                    f'{work_dir} was begun with {known}, not {made_with}; '
+                    f'{work_dir} was begun with {found}, not {made_with}; '
                     f'remove it, or give another --work-dir.'
                 )
-        checkpoint = checkpoint_path(work_dir, start)
+            if here:
+                known = str(work_dir), here
         settings = dict(
             config=place_config(
                 self.root, training.config, self.work_dir / 'configs'
             ),
             options=self._options(training),
             work_dir=str(work_dir),
-            resume=str(checkpoint) if start else None,
+            precision=known
+            or known_precision(self.suite, self.report, training),
         )
         work_dir.mkdir(parents=True, exist_ok=True)
         given = work_dir / SETTINGS_FILE
         given.write_text(json.dumps(settings, indent=1))
-        starts.append(describe_commit())
-        begun.write_text(json.dumps(dict(made_with, starts=starts)))
-        popen = start_python(
-            ['-m', 'mmrazor_lakd.benchmark.suite.train', str(given)],
-            folder=self.root,
-            log=work_dir / OUTPUT,
-            append=start > 0,
-            threads=self.suite.settings['threads'],
-            slot=slot,
+        commits.append(describe_commit())
+        begun.write_text(json.dumps(dict(teacher, starts=commits)))
+        start = Start(
+            work_dir, self.root, self.suite.settings['threads'], slot
         )
-        return Process(
-            training, work_dir, popen, slot, time.time(), start, starts,
-            command,
-        )  # fmt: skip
+        return Prepared(training, start, start_epoch, commits, command)
 
     def _options(
         self, training: Training, recorded: bool = False
@@ -285,27 +287,38 @@ class SuiteRunner:
         return command
 
     def _finish(
-        self, process: Process, failures: List[Dict[str, str]]
+        self, process: Process, code: int, failures: List[Dict[str, str]]
     ) -> None:
         """Keep the result of a training."""
         training, work_dir = process.training, process.work_dir
-        code = process.popen.returncode
         accuracies = read_accuracies(work_dir)
         wanted = set(range(1, training.epochs + 1))
         if code:
-            reason = explain_failure(code, work_dir / OUTPUT)
+            reason = process.job.explain()
         elif set(accuracies) != wanted:
             reason = 'its logs lack the accuracy of some epochs'
         else:
-            self._keep(process, list(accuracies.values()))
-            self.watcher.finished(process, accuracies[training.epochs])
-            return
+            try:
+                self._keep(process.prepared, list(accuracies.values()))
+            except SettingError as error:
+                reason = str(error)
+            else:
+                self.watcher.finished(process, accuracies[training.epochs])
+                return
         self._fail(training, reason, failures)
 
-    def _keep(self, process: Process, accuracies: List[float]) -> None:
-        """Write a training's result, after a teacher's weights."""
-        training = process.training
-        checkpoint = checkpoint_path(process.work_dir, training.epochs)
+    def _keep(self, prepared: Prepared, accuracies: List[float]) -> None:
+        """Write a training's result, after a teacher's weights.
+
+        Raises:
+            SettingError: If it can't be compared with a result that another
+                machine has brought in meanwhile.
+        """
+        training, work_dir = prepared.training, prepared.start.work_dir
+        made_on = read_json(work_dir / MADE_ON)
+        known = known_precision(self.suite, self.report, training)
+        check_same_precision(known, made_on['precision'])
+        checkpoint = checkpoint_path(work_dir, training.epochs)
         if training.method == TEACHER:
             save_weights(checkpoint, self.teachers.path(training.pair))
         write_result(
@@ -316,24 +329,26 @@ class SuiteRunner:
                 seed=training.seed,
                 config=training.config,
                 digest=training.digest,
-                command=process.command,
+                command=prepared.command,
                 teacher=self.teachers.hash(training.teacher),
-                teacher_top1=read_teacher_accuracy(process.work_dir),
+                teacher_top1=read_teacher_accuracy(work_dir),
                 top1=accuracies,
-                last_losses=read_last_losses(process.work_dir),
+                last_losses=read_last_losses(work_dir),
                 iterations=count_iterations(checkpoint, training.epochs),
-                step_seconds=read_step_seconds(process.work_dir),
+                step_seconds=read_step_seconds(work_dir),
                 jobs=self.jobs,
-                precision=precision(training),
-                machine=self.machine,
+                precision=made_on['precision'],
+                machine=dict(
+                    made_on['machine'], threads=prepared.start.threads
+                ),
                 # one for each start, if it was resumed
                 commit=', then '.join(
                     dict.fromkeys(
-                        start['commit'] or 'unknown'
-                        for start in process.starts
+                        commit['commit'] or 'unknown'
+                        for commit in prepared.commits
                     )
                 ),
-                dirty=any(start['dirty'] for start in process.starts),
+                dirty=any(commit['dirty'] for commit in prepared.commits),
             ),
         )
 
