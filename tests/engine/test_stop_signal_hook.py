@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -88,6 +89,7 @@ def names(folder):
     return {path.name for path in folder.glob('*.pth')}
 
 
+WORKERS = dict(num_workers=2, persistent_workers=True)
 EPOCHS = ['best_acc_epoch_1.pth', 'epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth']
 
 
@@ -137,15 +139,22 @@ def test_workers_outlive_the_signal(tmp_path, unbroken, handlers):
     """Which a terminal and a cluster send to them too."""
 
     def send_all():
-        for process in multiprocessing.active_children():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                os.kill(process.pid, number)
+        workers = multiprocessing.active_children()
+        assert len(workers) == 2
+        for number in ('INT', 'TERM'):
+            pids = [str(worker.pid) for worker in workers]
+            subprocess.run(['kill', f'-{number}', *pids], check=True)
         time.sleep(0.5)
         send(signal.SIGTERM)
 
     with pytest.raises(SystemExit):
-        train(tmp_path, send_all, loader=dict(num_workers=2))
+        train(tmp_path, send_all, loader=WORKERS)
     assert 'stopped_iter_6.pth' in names(tmp_path)
+    # but they don't outlive the training
+    for worker in multiprocessing.active_children():
+        worker.terminate()
+        worker.join(60)
+        assert worker.exitcode is not None
     weights, *_ = train(tmp_path, resume=True)
     assert torch.equal(weights, unbroken[0])
 
