@@ -140,6 +140,8 @@ def import_everything() -> None:
 def be_the_tool(call: Dict, out: int, err: int) -> None:
     """Run the tool in a forked process, to its end."""
     os.setsid()
+    # A shell's & has it ignored, and all that was started from there too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(out, 1)
     os.dup2(err, 2)

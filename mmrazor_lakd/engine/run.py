@@ -1,5 +1,6 @@
 """Train or test what a config describes."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Dict, Optional
 
@@ -14,6 +15,7 @@ from ..config_check import check_config
 from ..config_check.first_iteration import check_batches, explained
 from ..errors import SettingError
 from ..launchers import watched_peers
+from .folder_lock import is_first_process, lock_work_dir
 from .hooks.safe_checkpoint_hook import use_safe_hooks
 
 TRAINED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -58,8 +60,11 @@ def train(
         cfg.auto_scale_lr.enable = True
     check_config(cfg, TRAINED)
     use_safe_hooks(cfg)
-    with explained(cfg) as first_iteration:
+    with explained(cfg) as first_iteration, ExitStack() as locks:
         check_folder('--work-dir', Path(cfg.work_dir))
+        if is_first_process(cfg.get('launcher', 'none')):
+            # before the Runner writes its config there
+            locks.enter_context(lock_work_dir(cfg.work_dir))
         runner = Runner.from_cfg(cfg)
         runner.register_hook(first_iteration)
         hide_upstream_notices()

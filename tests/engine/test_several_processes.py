@@ -119,6 +119,31 @@ def test_two_processes_equal_one_on_cifar10(teacher, tmp_path):
     check_two_equal_one(CIFAR, teacher, tmp_path, 128, 2, options)
 
 
+def test_a_signal_to_one_process_stops_both(teacher, tmp_path):
+    """After the same iteration, which is saved."""
+    options = [
+        f'model.teacher_ckpt={teacher}',
+        'train_dataloader.dataset.indices=416',
+        'default_hooks.logger.interval=1',
+    ]
+    ranks = start_ranks(
+        *('tools/train.py', LAKD, '--launcher', 'pytorch', '--work-dir'),
+        *(tmp_path, '--cfg-options', *options),
+        port=29633,
+    )
+    log = ''
+    while 'Epoch(train)' not in log and ranks[0].is_running():
+        log = ''.join(path.read_text() for path in tmp_path.glob('*/*.log'))
+        time.sleep(0.05)
+    os.kill(ranks[1].pid, signal.SIGTERM)
+    ended = [rank.finish() for rank in ranks]
+    assert [done.returncode for done in ended] == [143, 143], ended
+    assert 'stopped by SIGTERM after iteration' in ended[0].stderr
+    assert 'stopped' not in ended[1].stderr
+    [saved] = tmp_path.glob('stopped_iter_*.pth')
+    assert (tmp_path / 'last_checkpoint').read_text() == str(saved)
+
+
 def test_one_process_of_dist_train_is_train(teacher, tmp_path):
     """Bit by bit, with all of the config as it is shipped."""
     options = [

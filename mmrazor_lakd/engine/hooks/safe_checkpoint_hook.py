@@ -14,7 +14,7 @@ from mmengine.runner.base_loop import BaseLoop
 from ...checkpoints.weights import not_finite
 from ...errors import SettingError
 from ...tracing.modules import unwrap_model
-from ..folder_lock import lock_folder
+from ..folder_lock import lock_work_dir
 from ..whole_file_backend import UNFINISHED, write_whole
 
 # Name of a checkpoint that StopSignalHook asks for.
@@ -100,12 +100,7 @@ class SafeCheckpointHook(CheckpointHook):
     def _lock(self, folder: str) -> None:
         """Lock a folder for this training; only rank 0 writes."""
         if is_main_process():
-            refusal = (
-                f"Another training is at work in '{folder}', and the two "
-                f"would remove each other's checkpoints; wait for it, or "
-                f'give another --work-dir.'
-            )
-            self._locks.enter_context(lock_folder(folder, refusal))
+            self._locks.enter_context(lock_work_dir(folder))
 
     def _save_checkpoint_with_step(self, runner, step, meta) -> None:
         """Save, then point to the file, then remove old checkpoints."""

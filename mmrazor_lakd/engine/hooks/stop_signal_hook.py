@@ -1,5 +1,6 @@
 """Saves a training that is told to stop, by SIGTERM or Ctrl-C."""
 
+import os
 import signal
 import sys
 import threading
@@ -145,21 +146,25 @@ def _saver(runner) -> Optional[SafeCheckpointHook]:
 
 
 def spare_worker(init: Optional[Callable], number: int) -> None:
-    """Initialize a data loader's worker that outlives the first signal.
+    """Initialize a data loader's worker that only its training ends.
 
-    A terminal and a cluster send it to all processes, and the training needs
-    the worker to finish its iteration.
+    A terminal and a cluster send signals to all processes, and the training
+    needs the worker to finish its iteration.
 
     Args:
         init (Callable, optional): The loader's own ``worker_init_fn``.
         number (int): The worker's number.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _heed_the_next)
+    if hasattr(signal, 'sigwaitinfo'):  # not on macOS
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        threading.Thread(target=_heed_parent, daemon=True).start()
     if init is not None:
         init(number)
 
 
-def _heed_the_next(number: int, frame: Any) -> None:
-    """Ignore a signal once."""
-    signal.signal(number, signal.SIG_DFL)
+def _heed_parent() -> None:
+    """End this process when its parent tells it to."""
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)
