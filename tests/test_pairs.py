@@ -215,6 +215,9 @@ def test_published_settings(pair):
     pkt = distiller('pkt', pair).distill_losses.loss_pkt
     assert (sp.loss_weight, pkt.loss_weight) == (3000.0, 30000.0)
 
+    cc = distiller('cc', pair).distill_losses.loss_cc
+    assert (cc.mode, cc.loss_weight) == ('code', 0.02)
+
     hint = distiller('fitnet', pair).distill_losses.loss_hint
     assert hint.loss_weight == 100.0
 

@@ -13,6 +13,11 @@ from .batch_similarity_loss import (
 )
 from .channel_wise_divergence import ChannelWiseDivergence
 from .checks import check_losses, check_map
+from .correlation_congruence_loss import (
+    CorrelationCongruenceLoss,
+    correlations,
+    neighbour_congruence,
+)
 from .crd_loss import ContrastiveLoss, contrastive_loss
 from .decoupled_kd_loss import DecoupledKDLoss, decoupled_kd
 from .hierarchical_context_loss import (
@@ -49,6 +54,7 @@ __all__ = [
     'AttentionTransferLoss',
     'ChannelWiseDivergence',
     'ContrastiveLoss',
+    'CorrelationCongruenceLoss',
     'DecoupledKDLoss',
     'HierarchicalContextLoss',
     'LocalClassifierLoss',
@@ -74,11 +80,13 @@ __all__ = [
     'check_losses',
     'check_map',
     'contrastive_loss',
+    'correlations',
     'decoupled_kd',
     'hierarchical_context',
     'local_feature_loss',
     'ndam_loss',
     'ndam_map',
+    'neighbour_congruence',
     'neuron_selectivity',
     'probabilistic_transfer',
     'relative_distances',

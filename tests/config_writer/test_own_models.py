@@ -92,6 +92,7 @@ MORE = [
     ('mobilenet_v3', 'rkd', {}),
     ('mobilenet_v3', 'pkt', {}),
     ('repvgg', 'sp', {}),
+    ('mobilenet_v3', 'cc', {}),
     ('convnext', 'vid', {}),
     ('mobilenet', 'nst', {}),
     ('repvgg', 'fitnet', {}),

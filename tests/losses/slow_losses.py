@@ -1,5 +1,7 @@
 """The published losses by loops over float64 scalars, from their formulas."""
 
+import math
+
 import torch
 
 
@@ -192,6 +194,44 @@ def pkt(s, t, eps=1e-7):
         for q, p in zip(s_row, t_row):
             total = total + p * torch.log((p + eps) / (q + eps))
     return total / len(s) ** 2
+
+
+def cc(s, t):
+    """RepDistiller's: |s - t| of an image, times that of the next one."""
+    total = 0.0
+    for n in range(len(s) - 1):
+        for d in range(s.shape[1]):
+            first, second = (abs(s[k, d] - t[k, d]) for k in (n, n + 1))
+            total = total + first * second
+    return total / (len(s) - 1)
+
+
+def cc_correlations(points, gamma, order):
+    """Peng et al.: exp(-gamma ||x - y||^2) of unit vectors, its series."""
+    units = [x / torch.sqrt(sum(a**2 for a in x)) for x in points]
+    return [
+        [
+            math.exp(-2 * gamma)
+            * sum(
+                (2 * gamma * cosine) ** p / math.factorial(p)
+                for p in range(order + 1)
+            )
+            for cosine in row
+        ]
+        for row in products(units)
+    ]
+
+
+def cc_of_paper(s, t, gamma, order):
+    """Peng et al., the squared distance of the correlations over N * N."""
+    tables = (cc_correlations(points, gamma, order) for points in (s, t))
+    rows = zip(*tables)
+    return (
+        sum(
+            (a - b) ** 2 for s_row, t_row in rows for a, b in zip(s_row, t_row)
+        )
+        / len(s) ** 2
+    )
 
 
 def nst(s, t):

@@ -14,6 +14,7 @@ from mmrazor_lakd import SettingError
 from mmrazor_lakd.losses import (
     AttentionTransferLoss,
     ContrastiveLoss,
+    CorrelationCongruenceLoss,
     DecoupledKDLoss,
     HierarchicalContextLoss,
     LocalClassifierLoss,
@@ -57,8 +58,8 @@ LOSSES = [
     LocalFeatureLoss, LogitsKDLoss, NDAMLoss, PartialSquareLoss,
     RelationalAngleLoss, RelationalDistanceLoss, StrongerTeacherLoss,
     TeacherMatchingLoss, ProbabilisticTransferLoss, SimilarityPreservingLoss,
-    VariationalInformationLoss, NeuronSelectivityLoss, contrastive,
-    classifier,
+    VariationalInformationLoss, NeuronSelectivityLoss,
+    CorrelationCongruenceLoss, contrastive, classifier,
 ]  # fmt: skip
 
 
@@ -209,6 +210,7 @@ def run(loss, s, t):
         (RelationalAngleLoss, (5, 6)),
         (similarity, (5, 6)),
         (transfer, (5, 6)),
+        (CorrelationCongruenceLoss, (5, 6)),
         (StrongerTeacherLoss, (5, 6)),
         (LogitsKDLoss, (5, 6)),
         (DecoupledKDLoss, (5, 6)),

@@ -9,6 +9,7 @@ import torch
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.losses import (
     AttentionTransferLoss,
+    CorrelationCongruenceLoss,
     DecoupledKDLoss,
     HierarchicalContextLoss,
     LocalFeatureLoss,
@@ -123,6 +124,16 @@ LOSSES = dict(
         ProbabilisticTransferLoss(),
         lambda s, t: 30000 * slow.pkt(s, t),
     ),
+    cc=(
+        (5, 6),
+        CorrelationCongruenceLoss(loss_weight=0.5),
+        lambda s, t: 0.5 * slow.cc(s, t),
+    ),
+    cc_as_in_paper=(
+        (5, 6),
+        CorrelationCongruenceLoss('paper', 0.4, 3, loss_weight=100.0),
+        lambda s, t: 100 * slow.cc_of_paper(s, t, 0.4, 3),
+    ),
     nst=(
         (2, 3, 4, 2),
         NeuronSelectivityLoss(50.0),
@@ -183,7 +194,10 @@ def test_value_and_gradient_are_the_formula(name, seed):
     torch.testing.assert_close(*results, rtol=rtol, atol=1e-9)
 
 
-@pytest.mark.parametrize('name', LOSSES)
+# CC's teacher has an embedding that is trained.
+@pytest.mark.parametrize(
+    'name', [name for name in LOSSES if not name.startswith('cc')]
+)
 def test_the_teacher_gets_no_gradient(name):
     shape, loss, _ = LOSSES[name]
     s, t = pair(shape)
@@ -378,6 +392,28 @@ def test_similarities_by_hand():
     assert loss(s, t).item() == pytest.approx(29.446, abs=1e-3)
 
 
+def test_cc_by_hand():
+    # differences (1, 2), (3, 0), (1, 1): 3 and 3, mean 3
+    s = torch.tensor([[1.0, 0.0], [0.0, 5.0], [1.0, 1.0]])
+    t = torch.tensor([[0.0, 2.0], [3.0, 5.0], [0.0, 0.0]])
+    loss = CorrelationCongruenceLoss(loss_weight=0.5)
+    assert loss(s, t).item() == pytest.approx(1.5)
+    # 2 gamma = 1, order 1: e^-1 (1 + cos); cosines 0 and 1 of the two images:
+    # 2 e^-2 / 4 = 0.0676676
+    loss = CorrelationCongruenceLoss('paper', gamma=0.5, order=1)
+    value = loss(torch.eye(2), torch.ones(2, 2)).item()
+    assert value == pytest.approx(0.0676676, abs=1e-6)
+    # of a high order it is a Gaussian's
+    s, t = pair((5, 6))
+    loss = CorrelationCongruenceLoss('paper', gamma=0.5, order=20)
+    kernels = (
+        torch.exp(-0.5 * torch.cdist(x, x).square())
+        for x in (f / f.norm(dim=1, keepdim=True) for f in (s, t))
+    )
+    expected = torch.nn.functional.mse_loss(*kernels)
+    torch.testing.assert_close(loss(s, t), expected)
+
+
 def test_nst_by_hand():
     # the student's channels (1, 0) and (0, 1): k is 1, 0, 0, 1, mean 1/2; the
     # teacher's (1, 1) / sqrt 2: k is 1; k of both 1/2: 1/2 + 1 - 2/2 = 1/2
@@ -430,6 +466,7 @@ def test_one_image():
         RelationalDistanceLoss(),
         RelationalAngleLoss(),
         SimilarityPreservingLoss(),
+        CorrelationCongruenceLoss(),
     ):
         s, t = pair((1, 6))
         s.requires_grad_()
@@ -462,6 +499,9 @@ def test_dkd_of_confident_models():
         (lambda: DecoupledKDLoss(beta=-1.0), 'beta=-1.0'),
         (lambda: DecoupledKDLoss(standardize='z'), "'z'.* True, 'paper', 'co"),
         (lambda: TeacherMatchingLoss(gamma=0), 'gamma=0'),
+        (lambda: CorrelationCongruenceLoss('mine'), "'code', 'paper'"),
+        (lambda: CorrelationCongruenceLoss(gamma=0), 'gamma=0'),
+        (lambda: CorrelationCongruenceLoss(order=0), 'order=0'),
         (lambda: LogitsKDLoss(standardize='z'), "'z'.* True, 'paper', 'code'"),
         (lambda: AttentionTransferLoss(p=0.5), 'p=0.5'),
         (

@@ -23,7 +23,7 @@ COMPARE_LOGITS = (
     'dkd_standardized',
 )
 #: those that compare the images of a batch with each other
-BATCHES = ('rkd', 'sp', 'pkt')
+BATCHES = ('rkd', 'sp', 'pkt', 'cc')
 #: those that take nothing but maps of blocks
 MAPS = ('lakd', 'fitnet', 'at')
 #: the same, where the networks are classifiers
