@@ -36,11 +36,18 @@ from .neuron_selectivity_loss import (
     neuron_selectivity,
 )
 from .partial_square_loss import PartialSquareLoss
+from .refined_logits_loss import RefinedLogitsLoss, refined_logits
 from .relational_kd_loss import (
     RelationalAngleLoss,
     RelationalDistanceLoss,
     angles,
     relative_distances,
+)
+from .scale_decoupled_loss import (
+    ScaleDecoupledDKDLoss,
+    ScaleDecoupledKDLoss,
+    region_logits,
+    scale_decoupled,
 )
 from .teacher_matching_loss import TeacherMatchingLoss, teacher_matching
 from .variational_information_loss import (
@@ -66,8 +73,11 @@ __all__ = [
     'NeuronSelectivityLoss',
     'PartialSquareLoss',
     'ProbabilisticTransferLoss',
+    'RefinedLogitsLoss',
     'RelationalAngleLoss',
     'RelationalDistanceLoss',
+    'ScaleDecoupledDKDLoss',
+    'ScaleDecoupledKDLoss',
     'SimilarityPreservingLoss',
     'StrongerTeacherLoss',
     'TeacherMatchingLoss',
@@ -89,7 +99,10 @@ __all__ = [
     'neighbour_congruence',
     'neuron_selectivity',
     'probabilistic_transfer',
+    'refined_logits',
+    'region_logits',
     'relative_distances',
+    'scale_decoupled',
     'similarity_preserving',
     'standardize_logits',
     'teacher_matching',

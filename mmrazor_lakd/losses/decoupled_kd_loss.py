@@ -48,14 +48,14 @@ def decoupled_kd(
     s_logits = standardize_logits(s_logits, standardize) / tau
     t_logits = standardize_logits(t_logits, standardize) / tau
     labels = labels.view(-1, 1)
-    s_binary, s_others = _split(s_logits, labels)
-    t_binary, t_others = _split(t_logits, labels)
-    loss = alpha * _divergence(s_binary, t_binary)
-    loss = loss + beta * _divergence(s_others, t_others)
+    s_binary, s_others = split_target(s_logits, labels)
+    t_binary, t_others = split_target(t_logits, labels)
+    loss = alpha * divergence(s_binary, t_binary)
+    loss = loss + beta * divergence(s_others, t_others)
     return tau**2 * loss.mean()
 
 
-def _split(
+def split_target(
     logits: torch.Tensor, labels: torch.Tensor
 ) -> Tuple[torch.Tensor, torch.Tensor]:
     """Return the log-probabilities of (target, not target) and other classes.
@@ -74,9 +74,31 @@ def _split(
     return binary.log_softmax(1), others
 
 
-def _divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+def divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Compute the KL divergence of each row of log-probabilities (N, K)."""
     return (teacher.exp() * (teacher - student)).sum(1)
+
+
+def check_labels(owner: str, labels: torch.Tensor, count: int) -> None:
+    """Raise unless there is one index of a class for each image.
+
+    Args:
+        owner (str): The loss, for the message.
+        labels (torch.Tensor): What should be the indices.
+        count (int): The number of images.
+
+    Raises:
+        SettingError: If a label isn't an index, such as Mixup's soft labels,
+            or an image has several labels.
+    """
+    if labels.numel() != count or labels.is_floating_point():
+        raise SettingError(
+            f'{owner} needs one class index for each of {count} images, but '
+            f'the labels are of shape {tuple(labels.shape)} and '
+            f'{labels.dtype}; train without batch augmentation (Mixup, '
+            f'CutMix), which makes soft labels, and with one label an image, '
+            f"or write type='LogitsKDLoss', which needs no labels."
+        )
 
 
 @MODELS.register_module()
@@ -157,15 +179,7 @@ class DecoupledKDLoss(nn.Module):
         gt_labels: torch.Tensor,
     ) -> torch.Tensor:
         """Compare logits (N, K) under labels (N, ); return a scalar."""
-        if gt_labels.numel() != len(preds_S) or gt_labels.is_floating_point():
-            raise SettingError(
-                f'DecoupledKDLoss needs one class index for each of '
-                f'{len(preds_S)} images, but the labels are of shape '
-                f'{tuple(gt_labels.shape)} and {gt_labels.dtype}; train '
-                f'without batch augmentation (Mixup, CutMix), which makes '
-                f'soft labels, and with one label an image, or write '
-                f"type='LogitsKDLoss', which needs no labels."
-            )
+        check_labels(type(self).__name__, gt_labels, len(preds_S))
         loss = decoupled_kd(
             preds_S,
             preds_T,

@@ -39,6 +39,55 @@ def dkd(s, t, labels, tau, alpha, beta):
     return tau**2 * total / len(s)
 
 
+def rld(s, t, labels, tau, alpha, beta):
+    """Sun et al., the student's target against the teacher's favourite."""
+    total = 0.0
+    for s_row, t_row, label in zip(s, t, labels.tolist()):
+        p_s, p_t = softmax(s_row, tau), softmax(t_row, tau)
+        b_s = [p_s[label], 1 - p_s[label]]
+        b_t = [max(p_t), 1 - max(p_t)]
+        total = total + alpha * divergence(b_t, b_s)
+        below = [k for k in range(len(p_s)) if t_row[k] < t_row[label]]
+        h_s, h_t = ([p[k] for k in below] for p in (p_s, p_t))
+        total = total + beta * divergence(
+            [p / sum(h_t) for p in h_t], [p / sum(h_s) for p in h_s]
+        )
+    return tau**2 * total / len(s)
+
+
+def regions(feature, weight, bias, scales):
+    """The logits of each cell of each grid, its mean times the weight."""
+    number, _, height, width = feature.shape
+    logits = []
+    for side in scales:
+        for i in range(side):
+            for j in range(side):
+                cell = feature[
+                    ...,
+                    i * height // side : (i + 1) * height // side,
+                    j * width // side : (j + 1) * width // side,
+                ]
+                logits.append(cell.mean((2, 3)) @ weight.t() + bias)
+    return [[cell[n] for cell in logits] for n in range(number)]
+
+
+def scale_decoupled(s, t, labels, scales, loss):
+    """Wei et al.: regions that contradict the whole image count twice.
+
+    s and t are of a map, a weight and a bias; loss is that of one region.
+    """
+    total, count = 0.0, 0
+    images = zip(regions(*s, scales), regions(*t, scales), labels.tolist())
+    for s_cells, t_cells, label in images:
+        right = t_cells[0].argmax() == label
+        for s_row, t_row in zip(s_cells, t_cells):
+            weight = 1 if (t_row.argmax() == label) == right else 2
+            value = loss(s_row[None], t_row[None], torch.tensor([label]))
+            total = total + weight * value
+            count += 1
+    return total / count
+
+
 def standardize(logits, freedom=0):
     """Sun et al., algorithm 1: each row less its mean, over its deviation.
 

@@ -24,8 +24,11 @@ from mmrazor_lakd.losses import (
     NeuronSelectivityLoss,
     PartialSquareLoss,
     ProbabilisticTransferLoss,
+    RefinedLogitsLoss,
     RelationalAngleLoss,
     RelationalDistanceLoss,
+    ScaleDecoupledDKDLoss,
+    ScaleDecoupledKDLoss,
     SimilarityPreservingLoss,
     StrongerTeacherLoss,
     TeacherMatchingLoss,
@@ -59,7 +62,8 @@ LOSSES = [
     RelationalAngleLoss, RelationalDistanceLoss, StrongerTeacherLoss,
     TeacherMatchingLoss, ProbabilisticTransferLoss, SimilarityPreservingLoss,
     VariationalInformationLoss, NeuronSelectivityLoss,
-    CorrelationCongruenceLoss, contrastive, classifier,
+    CorrelationCongruenceLoss, RefinedLogitsLoss, ScaleDecoupledKDLoss,
+    ScaleDecoupledDKDLoss, contrastive, classifier,
 ]  # fmt: skip
 
 
@@ -82,6 +86,7 @@ def test_numbers_of_all_kinds_are_taken(loss, weight):
     'loss, name',
     [
         (DecoupledKDLoss, 'tau'),
+        (RefinedLogitsLoss, 'tau'),
         (LogitsKDLoss, 'tau'),
         (StrongerTeacherLoss, 'tau'),
         (TeacherMatchingLoss, 'gamma'),
@@ -190,7 +195,7 @@ def run(loss, s, t):
     if isinstance(loss, ContrastiveLoss):
         loss.sampler.take_labels(torch.arange(40) % 4)
         return loss(s, t, samples)
-    if isinstance(loss, DecoupledKDLoss):
+    if isinstance(loss, (DecoupledKDLoss, RefinedLogitsLoss)):
         return loss(s, t, torch.tensor([1, 0, 3, 2, 1]))
     if isinstance(loss, HierarchicalContextLoss):
         return loss([s], [t])
@@ -215,6 +220,7 @@ def run(loss, s, t):
         (LogitsKDLoss, (5, 6)),
         (DecoupledKDLoss, (5, 6)),
         (TeacherMatchingLoss, (5, 6)),
+        (RefinedLogitsLoss, (5, 6)),
         (contrastive, (5, 6)),
     ],
     ids=lambda make: make[0].__name__,

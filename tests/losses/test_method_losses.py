@@ -17,8 +17,11 @@ from mmrazor_lakd.losses import (
     NeuronSelectivityLoss,
     PartialSquareLoss,
     ProbabilisticTransferLoss,
+    RefinedLogitsLoss,
     RelationalAngleLoss,
     RelationalDistanceLoss,
+    ScaleDecoupledDKDLoss,
+    ScaleDecoupledKDLoss,
     SimilarityPreservingLoss,
     StrongerTeacherLoss,
     TeacherMatchingLoss,
@@ -26,6 +29,11 @@ from mmrazor_lakd.losses import (
 )
 
 LABELS = torch.tensor([1, 0, 3, 2, 1])
+# A classifier of four classes over maps of three channels.
+WEIGHT = torch.tensor(
+    [[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0.5, -1]], dtype=torch.float64
+)
+BIAS = torch.tensor([0.0, 0.25, 0.0, -0.5], dtype=torch.float64)
 VARIANCES = torch.tensor([0.5, 1.0, 5.0]).double()
 MARGINS = [-0.8, -0.3, 0.0]
 
@@ -34,6 +42,11 @@ def margin_loss(s, t):
     """OFD on a teacher's map behind its margins, as MarginConnector's."""
     margins = torch.tensor(MARGINS).to(t).view(1, -1, 1, 1)
     return PartialSquareLoss(loss_weight=0.5)(s, torch.maximum(t, margins))
+
+
+def classified(feature):
+    """A map with the classifier above, in its precision."""
+    return feature, WEIGHT.to(feature), BIAS.to(feature)
 
 
 # name: shape of the inputs, our loss, the slow one
@@ -77,6 +90,40 @@ LOSSES = dict(
             * slow.dkd(
                 slow.standardize(s), slow.standardize(t), LABELS, 2.0, 0.7, 2.0
             )
+        ),
+    ),
+    rld=(
+        (5, 4),
+        lambda s, t: RefinedLogitsLoss(4.0, 0.7, 2.0, 1.5)(s, t, LABELS),
+        lambda s, t: 1.5 * slow.rld(s, t, LABELS, 4.0, 0.7, 2.0),
+    ),
+    kd_scales=(
+        (5, 3, 4, 4),
+        lambda s, t: ScaleDecoupledKDLoss((1, 2, 4), tau=3.0, loss_weight=0.9)(
+            *classified(s), *classified(t), LABELS
+        ),
+        lambda s, t: (
+            0.9
+            * slow.scale_decoupled(
+                classified(s),
+                classified(t),
+                LABELS,
+                (1, 2, 4),
+                lambda s, t, label: slow.kd(s, t, 3.0),
+            )
+        ),
+    ),
+    dkd_scales=(
+        (5, 3, 4, 4),
+        lambda s, t: ScaleDecoupledDKDLoss(tau=4.0, beta=2.0)(
+            *classified(s), *classified(t), LABELS
+        ),
+        lambda s, t: slow.scale_decoupled(
+            classified(s),
+            classified(t),
+            LABELS,
+            (1, 2),
+            lambda s, t, label: slow.dkd(s, t, label, 4.0, 1.0, 2.0),
         ),
     ),
     wttm=(
@@ -300,6 +347,50 @@ def test_dkd_by_hand():
     assert value.item() == pytest.approx(0.172158, abs=1e-6)
 
 
+def test_rld_by_hand():
+    # p_T = (0.4, 0.3, 0.2, 0.1), p_S = 1/4 each, target 1
+    # confidence: (0.4, 0.6) to (1/4, 3/4): 0.4 ln 1.6 + 0.6 ln 0.8 = 0.054116
+    # others, 2 and 3 alone: (2/3, 1/3) to (1/2, 1/2) = 0.056633
+    t = torch.tensor([[4.0, 3.0, 2.0, 1.0]]).log()
+    s = torch.zeros(1, 4, requires_grad=True)
+    loss = RefinedLogitsLoss(tau=1.0, alpha=1.0, beta=2.0)
+    value = loss(s, t, torch.tensor([1]))
+    assert value.item() == pytest.approx(0.167382, abs=1e-6)
+    # nothing is below the last
+    value = loss(s, t, torch.tensor([3]))
+    assert value.item() == pytest.approx(0.054116, abs=1e-6)
+    assert torch.autograd.grad(value, s)[0].isfinite().all()
+    # of a teacher that is right it is DKD
+    value = loss(s, t, torch.tensor([0]))
+    dkd = DecoupledKDLoss(tau=1.0, beta=2.0)(s, t, torch.tensor([0]))
+    torch.testing.assert_close(value, dkd)
+
+
+def test_scales_by_hand():
+    # Two channels are the two logits, of cells (2 ln 3, 0) above and (0, 0) to
+    # the left below, (-2 ln 3, 0) to the right; the whole map has (ln 3 / 2,
+    # 0). T 2, a student of zeros: 0.523248 of the cells but the third, which
+    # has 0. The whole: p = 3^(1/4) / (1 + 3^(1/4)) = 0.568235, 0.431765, KL
+    # 4 (0.568235 ln 1.136470 + 0.431765 ln 0.863530) = 0.037364. The teacher
+    # is right for class 0 but in the fourth cell, which counts twice:
+    # (0.037364 + 4 x 0.523248) / 5 = 0.426071
+    t = torch.zeros(1, 2, 2, 2)
+    t[0, 0] = torch.tensor([[2.0, 2.0], [0.0, -2.0]]) * math.log(3)
+    one = (torch.eye(2), torch.zeros(2))
+    s = torch.zeros(1, 2, 2, 2)
+    loss = ScaleDecoupledKDLoss(tau=2.0)
+    value = loss(s, *one, t, *one, torch.tensor([0]))
+    assert value.item() == pytest.approx(0.426071, abs=1e-6)
+    # class 1: wrong for the whole, right in the fourth cell
+    value = loss(s, *one, t, *one, torch.tensor([1]))
+    assert value.item() == pytest.approx(0.426071, abs=1e-6)
+    # one grid is KD
+    loss = ScaleDecoupledKDLoss((1,), tau=2.0)
+    value = loss(s, *one, t, *one, torch.tensor([1]))
+    kd = LogitsKDLoss(2.0)(s.mean((2, 3)), t.mean((2, 3)))
+    torch.testing.assert_close(value, kd)
+
+
 def test_wttm_by_hand():
     # gamma 1/2: p = (9/10, 1/10), its roots (3, 1) / sqrt 10, U = 4 / sqrt 10
     # = 1.264911, p_T = (3/4, 1/4); KL to (1/2, 1/2) as in KD's: 0.130812
@@ -455,8 +546,9 @@ def test_equal_outputs_cost_nothing():
         if name == 'ofd':  # whose teacher's map is cut off
             s = s.abs()
         # DIST adds 1e-8 to a denominator; WTTM's student has no temperature,
-        # and a certain prediction of VID's has a likelihood above 1
-        if name not in ('wttm', 'ttm', 'vid'):
+        # a certain prediction of VID's has a likelihood above 1, and a
+        # teacher that is wrong isn't equal to RLD's student
+        if name not in ('wttm', 'ttm', 'vid', 'rld'):
             assert loss(s, s).item() == pytest.approx(0, abs=1e-4)
 
 
@@ -481,12 +573,11 @@ def test_dkd_of_confident_models():
     s = torch.tensor([[500.0, 0.0, 1.0]], requires_grad=True)
     t = torch.tensor([[0.0, 500.0, 0.0]])
     for logits, label in ((s.detach(), 0), (t, 0), (t, 1)):
-        value = DecoupledKDLoss(1.0, 1.0, 2.0)(
-            s, logits, torch.tensor([label])
-        )
-        (grad,) = torch.autograd.grad(value, s)
-        assert value.isfinite()
-        assert grad.isfinite().all()
+        for kind in (DecoupledKDLoss, RefinedLogitsLoss):
+            value = kind(1.0, 1.0, 2.0)(s, logits, torch.tensor([label]))
+            (grad,) = torch.autograd.grad(value, s)
+            assert value.isfinite()
+            assert grad.isfinite().all()
     # all of p_T is on class 1, none of p_S: ln p_S of "not 0" is -499 or so
     value = DecoupledKDLoss(1.0, 1.0, 0.0)(s, t, torch.tensor([0]))
     assert value.item() == pytest.approx(500 - math.log(1 + math.e), rel=1e-6)
@@ -499,6 +590,12 @@ def test_dkd_of_confident_models():
         (lambda: DecoupledKDLoss(beta=-1.0), 'beta=-1.0'),
         (lambda: DecoupledKDLoss(standardize='z'), "'z'.* True, 'paper', 'co"),
         (lambda: TeacherMatchingLoss(gamma=0), 'gamma=0'),
+        (lambda: ScaleDecoupledKDLoss((2, 4)), r'scales=\(2, 4\);.*1, 2, 4'),
+        (lambda: ScaleDecoupledDKDLoss(tau=0), 'tau=0'),
+        (
+            lambda: ScaleDecoupledDKDLoss(complementary_weight=-1),
+            'complementary_weight=-1;',
+        ),
         (lambda: CorrelationCongruenceLoss('mine'), "'code', 'paper'"),
         (lambda: CorrelationCongruenceLoss(gamma=0), 'gamma=0'),
         (lambda: CorrelationCongruenceLoss(order=0), 'order=0'),
