@@ -191,6 +191,22 @@ def test_published_settings(pair):
         networks, (2.0, 9.0, beta)
     )
 
+    rld = distiller('rld', pair).distill_losses.loss_rld
+    assert rld.epochs == dkd.epochs
+    assert (rld.loss.tau, rld.loss.alpha) == (dkd.loss.tau, 1.0)
+    assert rld.loss.beta == (beta if imagenet else 8.0)
+
+    scales = (1, 2)
+    if networks in ACROSS or networks == 'resnet50_mobilenetv1':
+        scales = (1, 2, 4)
+    loss = distiller('kd_scales', pair).distill_losses.loss_kd
+    assert (loss.tau, loss.loss_weight, loss.scales) == (4.0, 0.9, scales)
+    decoupled = distiller('dkd_scales', pair).distill_losses.loss_dkd
+    assert decoupled.epochs == dkd.epochs
+    assert decoupled.loss.scales == scales
+    for name in ('tau', 'alpha', 'beta'):
+        assert decoupled.loss[name] == dkd.loss[name]
+
     wttm = distiller('wttm', pair).distill_losses.loss_wttm
     assert (wttm.gamma, wttm.loss_weight) == WTTM[networks]
 
@@ -217,6 +233,8 @@ def test_published_settings(pair):
 
     srrl = distiller('srrl', pair).distill_losses.loss_srrl
     assert (srrl.alpha, srrl.beta, srrl.loss_weight) == (1.0, 1.0, 1.0)
+    cc = distiller('cc', pair).distill_losses.loss_cc
+    assert (cc.mode, cc.loss_weight) == ('code', 0.02)
 
     hint = distiller('fitnet', pair).distill_losses.loss_hint
     assert hint.loss_weight == 100.0

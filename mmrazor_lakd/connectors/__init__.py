@@ -1,5 +1,6 @@
 """Connectors that bring a student's map to the shape of the teacher's."""
 
+from .embedding_connector import EmbeddingConnector
 from .gaussian_connector import GaussianConnector
 from .hint_connector import HintConnector
 from .local_module_connector import LocalModuleConnector, match_size
@@ -7,6 +8,7 @@ from .margin_connector import MarginConnector, expected_negative
 from .review_connector import ReviewConnector
 
 __all__ = [
+    'EmbeddingConnector',
     'GaussianConnector',
     'HintConnector',
     'LocalModuleConnector',

@@ -16,7 +16,14 @@ from mmrazor.models.losses import (
 from torch import nn
 
 from ..errors import SettingError
-from ..losses import DecoupledKDLoss, TeacherMatchingLoss, WarmupLoss
+from ..losses import (
+    DecoupledKDLoss,
+    RefinedLogitsLoss,
+    ScaleDecoupledDKDLoss,
+    ScaleDecoupledKDLoss,
+    TeacherMatchingLoss,
+    WarmupLoss,
+)
 
 LOGIT_LOSSES = (
     DecoupledKDLoss,
@@ -24,6 +31,7 @@ LOGIT_LOSSES = (
     DKDLoss,
     KDSoftCELoss,
     KLDivergence,
+    RefinedLogitsLoss,
     TeacherMatchingLoss,
     WSLD,
 )
@@ -75,8 +83,9 @@ def check_counts(
 def check_class_counts(distiller: nn.Module) -> None:
     """Raise if a stock loss compares unequal numbers of classes.
 
-    They are counted along dimension 1 of the records. Records that go through
-    a connector are skipped, since its output is what is compared.
+    They are counted along dimension 1 of the records, or along 0 of the
+    classifiers' weights, which some losses take in their place. Records that
+    go through a connector are skipped, since its output is what is compared.
 
     Args:
         distiller (nn.Module): A distiller whose recorders have been filled.
@@ -91,7 +100,9 @@ def check_class_counts(distiller: nn.Module) -> None:
         if not isinstance(loss, CLASSWISE_LOSSES):
             continue
         # The student's logits come first, the teacher's second.
-        keys = list(signature(loss.forward).parameters)[:2]
+        keys, dim = list(signature(loss.forward).parameters)[:2], 1
+        if isinstance(loss, (ScaleDecoupledDKDLoss, ScaleDecoupledKDLoss)):
+            keys, dim = ['s_weight', 't_weight'], 0  # of the classifiers
         records = [mapping[key] for key in keys if key in mapping]
         taken = [_taken(distiller, record) for record in records]
         if len(taken) == 2 and all(
@@ -102,7 +113,7 @@ def check_class_counts(distiller: nn.Module) -> None:
             check_counts(
                 f"'{name}' ({type(loss).__name__}) compares {sides[0]} with "
                 f'{sides[1]} class by class',
-                *(tensor.shape[1] for tensor in taken),
+                *(tensor.shape[dim] for tensor in taken),
             )
 
 

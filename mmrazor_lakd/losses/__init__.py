@@ -13,6 +13,11 @@ from .batch_similarity_loss import (
 )
 from .channel_wise_divergence import ChannelWiseDivergence
 from .checks import check_losses, check_map
+from .correlation_congruence_loss import (
+    CorrelationCongruenceLoss,
+    correlations,
+    neighbour_congruence,
+)
 from .crd_loss import ContrastiveLoss, contrastive_loss
 from .decoupled_kd_loss import DecoupledKDLoss, decoupled_kd
 from .hierarchical_context_loss import (
@@ -31,11 +36,18 @@ from .neuron_selectivity_loss import (
     neuron_selectivity,
 )
 from .partial_square_loss import PartialSquareLoss
+from .refined_logits_loss import RefinedLogitsLoss, refined_logits
 from .relational_kd_loss import (
     RelationalAngleLoss,
     RelationalDistanceLoss,
     angles,
     relative_distances,
+)
+from .scale_decoupled_loss import (
+    ScaleDecoupledDKDLoss,
+    ScaleDecoupledKDLoss,
+    region_logits,
+    scale_decoupled,
 )
 from .softmax_regression_loss import (
     SoftmaxRegressionLoss,
@@ -53,6 +65,7 @@ __all__ = [
     'AttentionTransferLoss',
     'ChannelWiseDivergence',
     'ContrastiveLoss',
+    'CorrelationCongruenceLoss',
     'DecoupledKDLoss',
     'HierarchicalContextLoss',
     'LocalClassifierLoss',
@@ -64,8 +77,11 @@ __all__ = [
     'NeuronSelectivityLoss',
     'PartialSquareLoss',
     'ProbabilisticTransferLoss',
+    'RefinedLogitsLoss',
     'RelationalAngleLoss',
     'RelationalDistanceLoss',
+    'ScaleDecoupledDKDLoss',
+    'ScaleDecoupledKDLoss',
     'SimilarityPreservingLoss',
     'SoftmaxRegressionLoss',
     'StrongerTeacherLoss',
@@ -79,14 +95,19 @@ __all__ = [
     'check_losses',
     'check_map',
     'contrastive_loss',
+    'correlations',
     'decoupled_kd',
     'hierarchical_context',
     'local_feature_loss',
     'ndam_loss',
     'ndam_map',
+    'neighbour_congruence',
     'neuron_selectivity',
     'probabilistic_transfer',
+    'refined_logits',
+    'region_logits',
     'relative_distances',
+    'scale_decoupled',
     'similarity_preserving',
     'softmax_regression',
     'standardize_logits',

@@ -120,6 +120,32 @@ def check_labels(loss: nn.Module, labels: torch.Tensor, classes: int) -> None:
         )
 
 
+def check_class_indices(
+    loss: nn.Module, labels: torch.Tensor, images: int, classes: int
+) -> None:
+    """Check that there is one index of a class for each image.
+
+    Args:
+        loss (nn.Module): The loss.
+        labels (torch.Tensor): What should be the indices.
+        images (int): The number of images.
+        classes (int): The number of classes.
+
+    Raises:
+        SettingError: If a label isn't an index, such as Mixup's soft labels,
+            or an image has several labels.
+    """
+    if labels.numel() != images or labels.is_floating_point():
+        raise SettingError(
+            f'{_name(loss)} needs one class index for each of {images} '
+            f'images, but the labels are of shape {tuple(labels.shape)} and '
+            f'{labels.dtype}; train without batch augmentation (Mixup, '
+            f'CutMix), which makes soft labels, and with one label an image, '
+            f"or write type='LogitsKDLoss', which needs no labels."
+        )
+    check_labels(loss, labels, classes)
+
+
 def _name(loss: Union[str, nn.Module]) -> str:
     return loss if isinstance(loss, str) else type(loss).__name__
 

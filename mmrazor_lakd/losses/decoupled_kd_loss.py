@@ -6,8 +6,8 @@ import torch
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..errors import SettingError, check_choice
-from .checks import check_labels, check_settings, check_shapes
+from ..errors import check_choice
+from .checks import check_class_indices, check_settings, check_shapes
 from .logit_standardization import STANDARDIZE, standardize_logits
 from .weighted_square import at_least_float32
 
@@ -48,14 +48,14 @@ def decoupled_kd(
     s_logits = standardize_logits(s_logits, standardize) / tau
     t_logits = standardize_logits(t_logits, standardize) / tau
     labels = labels.view(-1, 1).long()
-    s_binary, s_others = _split(s_logits, labels)
-    t_binary, t_others = _split(t_logits, labels)
-    loss = alpha * _divergence(s_binary, t_binary)
-    loss = loss + beta * _divergence(s_others, t_others)
+    s_binary, s_others = split_target(s_logits, labels)
+    t_binary, t_others = split_target(t_logits, labels)
+    loss = alpha * divergence(s_binary, t_binary)
+    loss = loss + beta * divergence(s_others, t_others)
     return tau**2 * loss.mean()
 
 
-def _split(
+def split_target(
     logits: torch.Tensor, labels: torch.Tensor
 ) -> Tuple[torch.Tensor, torch.Tensor]:
     """Return the log-probabilities of (target, not target) and other classes.
@@ -74,7 +74,7 @@ def _split(
     return binary.log_softmax(1), others
 
 
-def _divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+def divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
     """Compute the KL divergence of each row of log-probabilities (N, K)."""
     return (teacher.exp() * (teacher - student)).sum(1)
 
@@ -158,16 +158,7 @@ class DecoupledKDLoss(nn.Module):
     ) -> torch.Tensor:
         """Compare logits (N, K) under labels (N, ); return a scalar."""
         check_shapes(self, preds_S, preds_T)
-        if gt_labels.numel() != len(preds_S) or gt_labels.is_floating_point():
-            raise SettingError(
-                f'DecoupledKDLoss needs one class index for each of '
-                f'{len(preds_S)} images, but the labels are of shape '
-                f'{tuple(gt_labels.shape)} and {gt_labels.dtype}; train '
-                f'without batch augmentation (Mixup, CutMix), which makes '
-                f'soft labels, and with one label an image, or write '
-                f"type='LogitsKDLoss', which needs no labels."
-            )
-        check_labels(self, gt_labels, preds_S.shape[1])
+        check_class_indices(self, gt_labels, *preds_S.shape)
         loss = decoupled_kd(
             preds_S,
             preds_T,

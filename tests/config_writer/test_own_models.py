@@ -89,10 +89,14 @@ MORE = [
     ('mobilenet', 'kd_standardized', {}),
     ('mobilenet', 'dkd_standardized', {}),
     ('mobilenet', 'wttm', {}),
+    ('mobilenet', 'rld', {}),
+    ('mobilenet', 'kd_scales', {}),
+    ('repvgg', 'dkd_scales', {}),
     ('mobilenet_v3', 'rkd', {}),
     ('mobilenet_v3', 'pkt', {}),
     ('repvgg', 'sp', {}),
     ('repvgg', 'srrl', {}),
+    ('mobilenet_v3', 'cc', {}),
     ('convnext', 'vid', {}),
     ('mobilenet', 'nst', {}),
     ('repvgg', 'fitnet', {}),
@@ -155,9 +159,14 @@ def test_mixed_labels_are_taught_by_kd(project):
     assert cfg.model.architecture.train_cfg.augments.type == 'Mixup'
     words = path.read_text().replace('#', '').split()
     assert 'DKD needs one label an image' in ' '.join(words)
-    for method in ('dkd', 'dkd_standardized'):
+    for method in ('dkd', 'dkd_standardized', 'rld', 'kd_scales'):
         with pytest.raises(SettingError, match='mixes images .*--method kd'):
             write_over(project, name, method)
+
+
+def test_parts_of_an_image_need_a_linear_classifier(project):
+    with pytest.raises(SettingError, match="'head.fc', but the student 'm"):
+        write_over(project, 'mobilenet_v3', 'kd_scales')
 
 
 def test_other_classes_leave_maps_alone(project):

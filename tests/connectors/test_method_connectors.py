@@ -11,6 +11,7 @@ from torch import nn
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.connectors import (
+    EmbeddingConnector,
     GaussianConnector,
     HintConnector,
     LocalModuleConnector,
@@ -108,6 +109,14 @@ def test_a_gaussian_of_the_teachers_map():
     assert connector(torch.randn(2, 3, 4, 4))[0].shape == (2, 5, 4, 4)
     with pytest.raises(SettingError, match='variance=0;'):
         GaussianConnector((3, 4, 4), (5, 8, 8), variance=0)
+
+
+def test_an_embedding_of_pooled_features():
+    connector = EmbeddingConnector(6, 4)
+    feature = torch.randn(3, 6, 1, 1)
+    expected = feature[..., 0, 0] @ connector.linear.weight.t()
+    expected = expected + connector.linear.bias
+    torch.testing.assert_close(connector(feature), expected)
 
 
 def norm_layer(weight, bias):

@@ -38,6 +38,7 @@ LOSSES = [
     on_logits('LogitsKDLoss'),
     on_logits('DKDLoss', labels=True),
     on_logits('DecoupledKDLoss', labels=True),
+    on_logits('RefinedLogitsLoss', labels=True),
     on_logits('TeacherMatchingLoss'),
     on_logits('DISTLoss', 'logits_S', 'logits_T'),
     on_logits('StrongerTeacherLoss', 'logits_S', 'logits_T'),

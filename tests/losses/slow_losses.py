@@ -1,5 +1,7 @@
 """The published losses by loops over float64 scalars, from their formulas."""
 
+import math
+
 import torch
 
 
@@ -35,6 +37,55 @@ def dkd(s, t, labels, tau, alpha, beta):
         total = total + alpha * divergence(b_t, b_s)
         total = total + beta * divergence(h_t, h_s)
     return tau**2 * total / len(s)
+
+
+def rld(s, t, labels, tau, alpha, beta):
+    """Sun et al., the student's target against the teacher's favourite."""
+    total = 0.0
+    for s_row, t_row, label in zip(s, t, labels.tolist()):
+        p_s, p_t = softmax(s_row, tau), softmax(t_row, tau)
+        b_s = [p_s[label], 1 - p_s[label]]
+        b_t = [max(p_t), 1 - max(p_t)]
+        total = total + alpha * divergence(b_t, b_s)
+        below = [k for k in range(len(p_s)) if t_row[k] < t_row[label]]
+        h_s, h_t = ([p[k] for k in below] for p in (p_s, p_t))
+        total = total + beta * divergence(
+            [p / sum(h_t) for p in h_t], [p / sum(h_s) for p in h_s]
+        )
+    return tau**2 * total / len(s)
+
+
+def regions(feature, weight, bias, scales):
+    """The logits of each cell of each grid, its mean times the weight."""
+    number, _, height, width = feature.shape
+    logits = []
+    for side in scales:
+        for i in range(side):
+            for j in range(side):
+                cell = feature[
+                    ...,
+                    i * height // side : (i + 1) * height // side,
+                    j * width // side : (j + 1) * width // side,
+                ]
+                logits.append(cell.mean((2, 3)) @ weight.t() + bias)
+    return [[cell[n] for cell in logits] for n in range(number)]
+
+
+def scale_decoupled(s, t, labels, scales, loss):
+    """Wei et al.: regions that contradict the whole image count twice.
+
+    s and t are of a map, a weight and a bias; loss is that of one region.
+    """
+    total, count = 0.0, 0
+    images = zip(regions(*s, scales), regions(*t, scales), labels.tolist())
+    for s_cells, t_cells, label in images:
+        right = t_cells[0].argmax() == label
+        for s_row, t_row in zip(s_cells, t_cells):
+            weight = 1 if (t_row.argmax() == label) == right else 2
+            value = loss(s_row[None], t_row[None], torch.tensor([label]))
+            total = total + weight * value
+            count += 1
+    return total / count
 
 
 def standardize(logits, freedom=0):
@@ -211,6 +262,44 @@ def srrl(s, t, weight, bias, alpha, beta):
             regression = regression + (s_logit - t_logit) ** 2
     matching = matching / (len(s) * len(s[0]))
     return alpha * matching + beta * regression / (len(s) * len(weight))
+
+
+def cc(s, t):
+    """RepDistiller's: |s - t| of an image, times that of the next one."""
+    total = 0.0
+    for n in range(len(s) - 1):
+        for d in range(s.shape[1]):
+            first, second = (abs(s[k, d] - t[k, d]) for k in (n, n + 1))
+            total = total + first * second
+    return total / (len(s) - 1)
+
+
+def cc_correlations(points, gamma, order):
+    """Peng et al.: exp(-gamma ||x - y||^2) of unit vectors, its series."""
+    units = [x / torch.sqrt(sum(a**2 for a in x)) for x in points]
+    return [
+        [
+            math.exp(-2 * gamma)
+            * sum(
+                (2 * gamma * cosine) ** p / math.factorial(p)
+                for p in range(order + 1)
+            )
+            for cosine in row
+        ]
+        for row in products(units)
+    ]
+
+
+def cc_of_paper(s, t, gamma, order):
+    """Peng et al., the squared distance of the correlations over N * N."""
+    tables = (cc_correlations(points, gamma, order) for points in (s, t))
+    rows = zip(*tables)
+    return (
+        sum(
+            (a - b) ** 2 for s_row, t_row in rows for a, b in zip(s_row, t_row)
+        )
+        / len(s) ** 2
+    )
 
 
 def nst(s, t):

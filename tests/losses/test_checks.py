@@ -14,6 +14,7 @@ from mmrazor_lakd import SettingError
 from mmrazor_lakd.losses import (
     AttentionTransferLoss,
     ContrastiveLoss,
+    CorrelationCongruenceLoss,
     DecoupledKDLoss,
     HierarchicalContextLoss,
     LocalClassifierLoss,
@@ -23,8 +24,11 @@ from mmrazor_lakd.losses import (
     NeuronSelectivityLoss,
     PartialSquareLoss,
     ProbabilisticTransferLoss,
+    RefinedLogitsLoss,
     RelationalAngleLoss,
     RelationalDistanceLoss,
+    ScaleDecoupledDKDLoss,
+    ScaleDecoupledKDLoss,
     SimilarityPreservingLoss,
     SoftmaxRegressionLoss,
     StrongerTeacherLoss,
@@ -59,8 +63,9 @@ LOSSES = [
     RelationalAngleLoss, RelationalDistanceLoss, StrongerTeacherLoss,
     TeacherMatchingLoss, ProbabilisticTransferLoss, SimilarityPreservingLoss,
     SoftmaxRegressionLoss,
-    VariationalInformationLoss, NeuronSelectivityLoss, contrastive,
-    classifier,
+    VariationalInformationLoss, NeuronSelectivityLoss,
+    CorrelationCongruenceLoss, RefinedLogitsLoss, ScaleDecoupledKDLoss,
+    ScaleDecoupledDKDLoss, contrastive, classifier,
 ]  # fmt: skip
 
 
@@ -83,6 +88,7 @@ def test_numbers_of_all_kinds_are_taken(loss, weight):
     'loss, name',
     [
         (DecoupledKDLoss, 'tau'),
+        (RefinedLogitsLoss, 'tau'),
         (LogitsKDLoss, 'tau'),
         (StrongerTeacherLoss, 'tau'),
         (TeacherMatchingLoss, 'gamma'),
@@ -192,7 +198,7 @@ def run(loss, s, t):
     if isinstance(loss, ContrastiveLoss):
         loss.sampler.take_labels(torch.arange(40) % 4)
         return loss(s, t, samples)
-    if isinstance(loss, DecoupledKDLoss):
+    if isinstance(loss, (DecoupledKDLoss, RefinedLogitsLoss)):
         return loss(s, t, torch.tensor([1, 0, 3, 2, 1]))
     if isinstance(loss, HierarchicalContextLoss):
         return loss([s], [t])
@@ -212,10 +218,12 @@ def run(loss, s, t):
         (RelationalAngleLoss, (5, 6)),
         (similarity, (5, 6)),
         (transfer, (5, 6)),
+        (CorrelationCongruenceLoss, (5, 6)),
         (StrongerTeacherLoss, (5, 6)),
         (LogitsKDLoss, (5, 6)),
         (DecoupledKDLoss, (5, 6)),
         (TeacherMatchingLoss, (5, 6)),
+        (RefinedLogitsLoss, (5, 6)),
         (contrastive, (5, 6)),
     ],
     ids=lambda make: make[0].__name__,

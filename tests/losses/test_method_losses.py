@@ -9,6 +9,7 @@ import torch
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.losses import (
     AttentionTransferLoss,
+    CorrelationCongruenceLoss,
     DecoupledKDLoss,
     HierarchicalContextLoss,
     LocalFeatureLoss,
@@ -16,8 +17,11 @@ from mmrazor_lakd.losses import (
     NeuronSelectivityLoss,
     PartialSquareLoss,
     ProbabilisticTransferLoss,
+    RefinedLogitsLoss,
     RelationalAngleLoss,
     RelationalDistanceLoss,
+    ScaleDecoupledDKDLoss,
+    ScaleDecoupledKDLoss,
     SimilarityPreservingLoss,
     SoftmaxRegressionLoss,
     StrongerTeacherLoss,
@@ -26,19 +30,24 @@ from mmrazor_lakd.losses import (
 )
 
 LABELS = torch.tensor([1, 0, 3, 2, 1])
+# A classifier of four classes over maps of three channels.
+WEIGHT = torch.tensor(
+    [[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0.5, -1]], dtype=torch.float64
+)
+BIAS = torch.tensor([0.0, 0.25, 0.0, -0.5], dtype=torch.float64)
 VARIANCES = torch.tensor([0.5, 1.0, 5.0]).double()
 MARGINS = [-0.8, -0.3, 0.0]
-# a classifier of four classes, from maps of three channels
-WEIGHT = torch.tensor(
-    [[0.5, -1.0, 2.0], [1.0, 0.0, -0.5], [0.0, 1.5, 1.0], [-2.0, 0.5, 0.0]]
-)
-BIAS = torch.tensor([0.5, -0.25, 0.0, 1.0])
 
 
 def margin_loss(s, t):
     """OFD on a teacher's map behind its margins, as MarginConnector's."""
     margins = torch.tensor(MARGINS).to(t).view(1, -1, 1, 1)
     return PartialSquareLoss(loss_weight=0.5)(s, torch.maximum(t, margins))
+
+
+def classified(feature):
+    """A map with the classifier above, in its precision."""
+    return feature, WEIGHT.to(feature), BIAS.to(feature)
 
 
 # name: shape of the inputs, our loss, the slow one
@@ -82,6 +91,40 @@ LOSSES = dict(
             * slow.dkd(
                 slow.standardize(s), slow.standardize(t), LABELS, 2.0, 0.7, 2.0
             )
+        ),
+    ),
+    rld=(
+        (5, 4),
+        lambda s, t: RefinedLogitsLoss(4.0, 0.7, 2.0, 1.5)(s, t, LABELS),
+        lambda s, t: 1.5 * slow.rld(s, t, LABELS, 4.0, 0.7, 2.0),
+    ),
+    kd_scales=(
+        (5, 3, 4, 4),
+        lambda s, t: ScaleDecoupledKDLoss((1, 2, 4), tau=3.0, loss_weight=0.9)(
+            *classified(s), *classified(t), LABELS
+        ),
+        lambda s, t: (
+            0.9
+            * slow.scale_decoupled(
+                classified(s),
+                classified(t),
+                LABELS,
+                (1, 2, 4),
+                lambda s, t, label: slow.kd(s, t, 3.0),
+            )
+        ),
+    ),
+    dkd_scales=(
+        (5, 3, 4, 4),
+        lambda s, t: ScaleDecoupledDKDLoss(tau=4.0, beta=2.0)(
+            *classified(s), *classified(t), LABELS
+        ),
+        lambda s, t: slow.scale_decoupled(
+            classified(s),
+            classified(t),
+            LABELS,
+            (1, 2),
+            lambda s, t, label: slow.dkd(s, t, label, 4.0, 1.0, 2.0),
         ),
     ),
     wttm=(
@@ -131,8 +174,20 @@ LOSSES = dict(
     ),
     srrl=(
         (2, 3, 4, 5),
-        lambda s, t: SoftmaxRegressionLoss(0.7, 1.3, 2.0)(s, t, WEIGHT, BIAS),
-        lambda s, t: 2 * slow.srrl(s, t, WEIGHT.double(), BIAS, 0.7, 1.3),
+        lambda s, t: SoftmaxRegressionLoss(0.7, 1.3, 2.0)(
+            s, t, WEIGHT.to(s), BIAS.to(s)
+        ),
+        lambda s, t: 2 * slow.srrl(s, t, WEIGHT, BIAS, 0.7, 1.3),
+    ),
+    cc=(
+        (5, 6),
+        CorrelationCongruenceLoss(loss_weight=0.5),
+        lambda s, t: 0.5 * slow.cc(s, t),
+    ),
+    cc_as_in_paper=(
+        (5, 6),
+        CorrelationCongruenceLoss('paper', 0.4, 3, loss_weight=100.0),
+        lambda s, t: 100 * slow.cc_of_paper(s, t, 0.4, 3),
     ),
     nst=(
         (2, 3, 4, 2),
@@ -194,7 +249,10 @@ def test_value_and_gradient_are_the_formula(name, seed):
     torch.testing.assert_close(*results, rtol=rtol, atol=1e-9)
 
 
-@pytest.mark.parametrize('name', LOSSES)
+# CC's teacher has an embedding that is trained.
+@pytest.mark.parametrize(
+    'name', [name for name in LOSSES if not name.startswith('cc')]
+)
 def test_the_teacher_gets_no_gradient(name):
     shape, loss, _ = LOSSES[name]
     s, t = pair(shape)
@@ -295,6 +353,50 @@ def test_dkd_by_hand():
     # a mean over the images, whatever their number
     value = loss(torch.zeros(7, 3), t.expand(7, 3), torch.zeros(7).long())
     assert value.item() == pytest.approx(0.172158, abs=1e-6)
+
+
+def test_rld_by_hand():
+    # p_T = (0.4, 0.3, 0.2, 0.1), p_S = 1/4 each, target 1
+    # confidence: (0.4, 0.6) to (1/4, 3/4): 0.4 ln 1.6 + 0.6 ln 0.8 = 0.054116
+    # others, 2 and 3 alone: (2/3, 1/3) to (1/2, 1/2) = 0.056633
+    t = torch.tensor([[4.0, 3.0, 2.0, 1.0]]).log()
+    s = torch.zeros(1, 4, requires_grad=True)
+    loss = RefinedLogitsLoss(tau=1.0, alpha=1.0, beta=2.0)
+    value = loss(s, t, torch.tensor([1]))
+    assert value.item() == pytest.approx(0.167382, abs=1e-6)
+    # nothing is below the last
+    value = loss(s, t, torch.tensor([3]))
+    assert value.item() == pytest.approx(0.054116, abs=1e-6)
+    assert torch.autograd.grad(value, s)[0].isfinite().all()
+    # of a teacher that is right it is DKD
+    value = loss(s, t, torch.tensor([0]))
+    dkd = DecoupledKDLoss(tau=1.0, beta=2.0)(s, t, torch.tensor([0]))
+    torch.testing.assert_close(value, dkd)
+
+
+def test_scales_by_hand():
+    # Two channels are the two logits, of cells (2 ln 3, 0) above and (0, 0) to
+    # the left below, (-2 ln 3, 0) to the right; the whole map has (ln 3 / 2,
+    # 0). T 2, a student of zeros: 0.523248 of the cells but the third, which
+    # has 0. The whole: p = 3^(1/4) / (1 + 3^(1/4)) = 0.568235, 0.431765, KL
+    # 4 (0.568235 ln 1.136470 + 0.431765 ln 0.863530) = 0.037364. The teacher
+    # is right for class 0 but in the fourth cell, which counts twice:
+    # (0.037364 + 4 x 0.523248) / 5 = 0.426071
+    t = torch.zeros(1, 2, 2, 2)
+    t[0, 0] = torch.tensor([[2.0, 2.0], [0.0, -2.0]]) * math.log(3)
+    one = (torch.eye(2), torch.zeros(2))
+    s = torch.zeros(1, 2, 2, 2)
+    loss = ScaleDecoupledKDLoss(tau=2.0)
+    value = loss(s, *one, t, *one, torch.tensor([0]))
+    assert value.item() == pytest.approx(0.426071, abs=1e-6)
+    # class 1: wrong for the whole, right in the fourth cell
+    value = loss(s, *one, t, *one, torch.tensor([1]))
+    assert value.item() == pytest.approx(0.426071, abs=1e-6)
+    # one grid is KD
+    loss = ScaleDecoupledKDLoss((1,), tau=2.0)
+    value = loss(s, *one, t, *one, torch.tensor([1]))
+    kd = LogitsKDLoss(2.0)(s.mean((2, 3)), t.mean((2, 3)))
+    torch.testing.assert_close(value, kd)
 
 
 def test_wttm_by_hand():
@@ -400,6 +502,28 @@ def test_srrl_by_hand():
         assert loss(s, t, weight).item() == pytest.approx(expected)
 
 
+def test_cc_by_hand():
+    # differences (1, 2), (3, 0), (1, 1): 3 and 3, mean 3
+    s = torch.tensor([[1.0, 0.0], [0.0, 5.0], [1.0, 1.0]])
+    t = torch.tensor([[0.0, 2.0], [3.0, 5.0], [0.0, 0.0]])
+    loss = CorrelationCongruenceLoss(loss_weight=0.5)
+    assert loss(s, t).item() == pytest.approx(1.5)
+    # 2 gamma = 1, order 1: e^-1 (1 + cos); cosines 0 and 1 of the two images:
+    # 2 e^-2 / 4 = 0.0676676
+    loss = CorrelationCongruenceLoss('paper', gamma=0.5, order=1)
+    value = loss(torch.eye(2), torch.ones(2, 2)).item()
+    assert value == pytest.approx(0.0676676, abs=1e-6)
+    # of a high order it is a Gaussian's
+    s, t = pair((5, 6))
+    loss = CorrelationCongruenceLoss('paper', gamma=0.5, order=20)
+    kernels = (
+        torch.exp(-0.5 * torch.cdist(x, x).square())
+        for x in (f / f.norm(dim=1, keepdim=True) for f in (s, t))
+    )
+    expected = torch.nn.functional.mse_loss(*kernels)
+    torch.testing.assert_close(loss(s, t), expected)
+
+
 def test_nst_by_hand():
     # the student's channels (1, 0) and (0, 1): k is 1, 0, 0, 1, mean 1/2; the
     # teacher's (1, 1) / sqrt 2: k is 1; k of both 1/2: 1/2 + 1 - 2/2 = 1/2
@@ -441,8 +565,9 @@ def test_equal_outputs_cost_nothing():
         if name == 'ofd':  # whose teacher's map is cut off
             s = s.abs()
         # DIST adds 1e-8 to a denominator; WTTM's student has no temperature,
-        # and a certain prediction of VID's has a likelihood above 1
-        if name not in ('wttm', 'ttm', 'vid'):
+        # a certain prediction of VID's has a likelihood above 1, and a
+        # teacher that is wrong isn't equal to RLD's student
+        if name not in ('wttm', 'ttm', 'vid', 'rld'):
             assert loss(s, s).item() == pytest.approx(0, abs=1e-4)
 
 
@@ -452,6 +577,7 @@ def test_one_image():
         RelationalDistanceLoss(),
         RelationalAngleLoss(),
         SimilarityPreservingLoss(),
+        CorrelationCongruenceLoss(),
     ):
         s, t = pair((1, 6))
         s.requires_grad_()
@@ -466,12 +592,11 @@ def test_dkd_of_confident_models():
     s = torch.tensor([[500.0, 0.0, 1.0]], requires_grad=True)
     t = torch.tensor([[0.0, 500.0, 0.0]])
     for logits, label in ((s.detach(), 0), (t, 0), (t, 1)):
-        value = DecoupledKDLoss(1.0, 1.0, 2.0)(
-            s, logits, torch.tensor([label])
-        )
-        (grad,) = torch.autograd.grad(value, s)
-        assert value.isfinite()
-        assert grad.isfinite().all()
+        for kind in (DecoupledKDLoss, RefinedLogitsLoss):
+            value = kind(1.0, 1.0, 2.0)(s, logits, torch.tensor([label]))
+            (grad,) = torch.autograd.grad(value, s)
+            assert value.isfinite()
+            assert grad.isfinite().all()
     # all of p_T is on class 1, none of p_S: ln p_S of "not 0" is -499 or so
     value = DecoupledKDLoss(1.0, 1.0, 0.0)(s, t, torch.tensor([0]))
     assert value.item() == pytest.approx(500 - math.log(1 + math.e), rel=1e-6)
@@ -484,6 +609,15 @@ def test_dkd_of_confident_models():
         (lambda: DecoupledKDLoss(beta=-1.0), 'beta=-1.0'),
         (lambda: DecoupledKDLoss(standardize='z'), "'z'.* True, 'paper', 'co"),
         (lambda: TeacherMatchingLoss(gamma=0), 'gamma=0'),
+        (lambda: ScaleDecoupledKDLoss((2, 4)), r'scales=\(2, 4\);.*1, 2, 4'),
+        (lambda: ScaleDecoupledDKDLoss(tau=0), 'tau=0'),
+        (
+            lambda: ScaleDecoupledDKDLoss(complementary_weight=-1),
+            'complementary_weight=-1;',
+        ),
+        (lambda: CorrelationCongruenceLoss('mine'), "'code', 'paper'"),
+        (lambda: CorrelationCongruenceLoss(gamma=0), 'gamma=0'),
+        (lambda: CorrelationCongruenceLoss(order=0), 'order=0'),
         (lambda: LogitsKDLoss(standardize='z'), "'z'.* True, 'paper', 'code'"),
         (lambda: AttentionTransferLoss(p=0.5), 'p=0.5'),
         (

@@ -28,6 +28,15 @@ method_settings = dict(
         connectors=dict(review=dict(max_mid_channels=256)),
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=8.0))),
     ),
+    kd_scales_distiller=dict(
+        distill_losses=dict(loss_kd=dict(scales=(1, 2, 4)))
+    ),
+    dkd_scales_distiller=dict(
+        distill_losses=dict(loss_dkd=dict(loss=dict(scales=(1, 2, 4))))
+    ),
+    rld_distiller=dict(
+        distill_losses=dict(loss_rld=dict(loss=dict(beta=2.0)))
+    ),
     wttm_distiller=dict(
         distill_losses=dict(loss_wttm=dict(gamma=0.7, loss_weight=3.5))
     ),

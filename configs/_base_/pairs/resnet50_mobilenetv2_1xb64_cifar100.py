@@ -33,6 +33,12 @@ method_settings = dict(
     reviewkd_distiller=dict(
         distill_losses=dict(loss_review=dict(loss=dict(loss_weight=5.0)))
     ),
+    kd_scales_distiller=dict(
+        distill_losses=dict(loss_kd=dict(scales=(1, 2, 4)))
+    ),
+    dkd_scales_distiller=dict(
+        distill_losses=dict(loss_dkd=dict(loss=dict(scales=(1, 2, 4))))
+    ),
     wttm_distiller=dict(
         distill_losses=dict(loss_wttm=dict(gamma=0.2, loss_weight=5.0))
     ),

@@ -39,5 +39,6 @@ warmup = dict(epochs=None, fraction=1 / 12)
 method_settings = dict(
     dkd_distiller=dict(distill_losses=dict(loss_dkd=warmup)),
     reviewkd_distiller=dict(distill_losses=dict(loss_review=warmup)),
+    rld_distiller=dict(distill_losses=dict(loss_rld=warmup)),
 )
 del warmup

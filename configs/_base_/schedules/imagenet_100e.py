@@ -38,6 +38,17 @@ method_settings = dict(
     dkd_standardized_distiller=dict(
         distill_losses=dict(loss_dkd=dict(loss=dict(tau=2.0)))
     ),
+    # CIFAR's T and weights, not KD's of ImageNet
+    kd_scales_distiller=dict(
+        distill_losses=dict(loss_kd=dict(tau=4.0, loss_weight=0.9))
+    ),
+    kd_scales_architecture=dict(head=dict(loss=dict(loss_weight=0.1))),
+    # T 1 and a warm-up of one epoch; beta 0.5 for ResNet34 -> ResNet18
+    rld_distiller=dict(
+        distill_losses=dict(
+            loss_rld=dict(epochs=1, loss=dict(tau=1.0, beta=0.5))
+        )
+    ),
     # as its authors have it, and MMRazor: T 1
     dist_distiller=dict(distill_losses=dict(loss_dist=dict(tau=1.0))),
     # CIFAR's, of more images

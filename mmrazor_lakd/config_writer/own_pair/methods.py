@@ -20,11 +20,16 @@ COMPARE_LOGITS = (
     'dkd',
     'dist',
     'wttm',
+    'rld',
     'kd_standardized',
     'dkd_standardized',
+    'kd_scales',
+    'dkd_scales',
 )
+#: how the names of those begin that need the index of a class
+NEED_LABELS = ('dkd', 'rld', 'kd_scales')
 #: those that compare the images of a batch with each other
-BATCHES = ('rkd', 'sp', 'pkt')
+BATCHES = ('rkd', 'sp', 'pkt', 'cc')
 #: those that take the maps before pooling, and the weights of a classifier
 LAST_MAPS = ('srrl',)
 #: those that take nothing but maps of blocks
@@ -118,7 +123,8 @@ def check_logits(
     """Raise if the networks' logits can't be compared.
 
     Raises:
-        SettingError: If they are of other classes, or DKD has no labels.
+        SettingError: If they are of other classes, DKD has no labels, or a
+            network has no logits of parts of an image.
     """
     check_counts(
         f'--method {method} compares their logits class by class',
@@ -132,7 +138,16 @@ def check_logits(
             f"image, but the head of '{student.source}' takes several; write "
             f'--method lakd.'
         )
-    if method.startswith('dkd') and student.mixes:
+    for network in (student, teacher):
+        usual = network.pooled and network.logits == 'head.fc'
+        if method.endswith('_scales') and not usual:
+            raise SettingError(
+                f'--method {method} takes the logits of parts of an image, '
+                f"for which a network ends with average pooling, 'neck.gap', "
+                f"and one linear layer, 'head.fc', but the {network.role} "
+                f"'{network.source}' doesn't; write --method kd."
+            )
+    if method.startswith(NEED_LABELS) and student.mixes:
         raise SettingError(
             f'--method {method} needs one label an image, but '
             f"'{student.source}' mixes images (Mixup, CutMix); write --method "
