@@ -43,6 +43,27 @@ def contrast(loss, s, t, labels):
     return loss(s, t, samples)
 
 
+def classified(feature):
+    """A map, and a classifier's weight and bias."""
+    weight = torch.linspace(-1, 1, CLASSES * feature.shape[1])
+    return feature, weight.view(CLASSES, -1).to(feature), weight[:CLASSES]
+
+
+def compare_classified(loss, s, t, labels):
+    """Call a loss that takes maps, both classifiers, and labels."""
+    return loss(*classified(s), *classified(t), labels)
+
+
+def judge(loss, s, t, labels):
+    """Call SRRL, which takes maps and the teacher's classifier."""
+    return loss(s, *classified(t))
+
+
+def estimate(loss, s, t, labels):
+    """Call VID, which takes means, and a variance for each channel."""
+    return loss((s, torch.ones(s.shape[1]).to(s)), t)
+
+
 class Call(NamedTuple):
     """How to call a loss.
 
@@ -54,6 +75,7 @@ class Call(NamedTuple):
         needed (dict): The arguments that have no default value.
         labels (bool): Whether it takes labels.
         unequal (bool): Whether student and teacher may differ in shape.
+        sizes (bool): Whether they may in height and width.
     """
 
     student: Tuple[int, ...]
@@ -62,6 +84,7 @@ class Call(NamedTuple):
     needed: Dict = {}
     labels: bool = False
     unequal: bool = False
+    sizes: bool = False
 
 
 LOGITS, FEATURES, MAP = (CLASSES,), (6,), (3, 4, 4)
@@ -73,6 +96,7 @@ CALLS = dict(
         run=contrast,
         needed=dict(num_samples=SAMPLES, num_negatives=5, dim=6),
     ),
+    CorrelationCongruenceLoss=Call(FEATURES),
     DecoupledKDLoss=Call(LOGITS, run=compare_under_labels, labels=True),
     HierarchicalContextLoss=Call(MAP, run=compare_lists),
     LocalClassifierLoss=Call(
@@ -86,13 +110,23 @@ CALLS = dict(
     LocalFeatureLoss=Call(MAP),
     LogitsKDLoss=Call(LOGITS),
     NDAMLoss=Call(MAP),
+    NeuronSelectivityLoss=Call(MAP, unequal=True),
     PartialSquareLoss=Call(MAP),
     ProbabilisticTransferLoss=Call(FEATURES, unequal=True),
+    RefinedLogitsLoss=Call(LOGITS, run=compare_under_labels, labels=True),
     RelationalAngleLoss=Call(FEATURES, unequal=True),
     RelationalDistanceLoss=Call(FEATURES, unequal=True),
+    ScaleDecoupledDKDLoss=Call(
+        MAP, run=compare_classified, labels=True, unequal=True
+    ),
+    ScaleDecoupledKDLoss=Call(
+        MAP, run=compare_classified, labels=True, unequal=True
+    ),
     SimilarityPreservingLoss=Call(MAP, unequal=True),
+    SoftmaxRegressionLoss=Call(MAP, run=judge, sizes=True),
     StrongerTeacherLoss=Call(LOGITS),
     TeacherMatchingLoss=Call(LOGITS),
+    VariationalInformationLoss=Call(MAP, run=estimate, sizes=True),
     WarmupLoss=Call(
         LOGITS, needed=dict(loss=dict(type='LogitsKDLoss'), epochs=20)
     ),

@@ -98,6 +98,26 @@ def check_batches(loss: nn.Module, s: torch.Tensor, t: torch.Tensor) -> None:
         )
 
 
+def check_channels(loss: nn.Module, s: torch.Tensor, t: torch.Tensor) -> None:
+    """Check that two maps are of as many images and channels.
+
+    Args:
+        loss (nn.Module): The loss.
+        s (torch.Tensor): The student's map, (N, C, H, W).
+        t (torch.Tensor): The teacher's map, (N, C, H', W').
+
+    Raises:
+        SettingError: If they aren't.
+    """
+    check_batches(loss, s, t)
+    if s.shape[1] != t.shape[1]:
+        raise SettingError(
+            f'{_name(loss)} compares maps of as many channels, but the '
+            f"student's has {s.shape[1]} and the teacher's {t.shape[1]}; "
+            f"bring the student's there with a connector."
+        )
+
+
 def check_labels(loss: nn.Module, labels: torch.Tensor, classes: int) -> None:
     """Check that labels are indices of classes.
 

@@ -9,7 +9,8 @@ from torch import nn
 
 from ..errors import check_choice, check_number
 from .batch_similarity_loss import gram
-from .checks import check_settings
+from .checks import check_batches, check_settings, check_shapes
+from .lengths import unit_rows
 from .weighted_square import at_least_float32
 
 
@@ -54,7 +55,7 @@ def correlations(
     Returns:
         torch.Tensor: (N, N), in float32 (float64 for float64 embeddings).
     """
-    cosines = gram(F.normalize(at_least_float32(feature), eps=1e-7))
+    cosines = gram(unit_rows(at_least_float32(feature)))
     terms = (
         (2 * gamma * cosines) ** power / math.factorial(power)
         for power in range(order + 1)
@@ -119,7 +120,9 @@ class CorrelationCongruenceLoss(nn.Module):
         self, preds_S: torch.Tensor, preds_T: torch.Tensor
     ) -> torch.Tensor:
         """Compare embeddings (N, D) and (N, D); return a scalar."""
+        check_batches(self, preds_S, preds_T)
         if self.mode == 'code':
+            check_shapes(self, preds_S, preds_T)
             loss = neighbour_congruence(preds_S, preds_T)
         else:
             loss = F.mse_loss(

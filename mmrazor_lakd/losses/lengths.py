@@ -13,12 +13,12 @@ def row_lengths(rows: torch.Tensor) -> torch.Tensor:
     couldn't see.
 
     Args:
-        rows (torch.Tensor): (N, D).
+        rows (torch.Tensor): (..., D).
 
     Returns:
-        torch.Tensor: (N, 1), in the type of ``rows``.
+        torch.Tensor: (..., 1), in the type of ``rows``.
     """
-    lengths = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    lengths = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
     return nan_if_infinite(lengths)
 
 
@@ -28,7 +28,7 @@ def nan_if_infinite(values: torch.Tensor) -> torch.Tensor:
 
 
 def unit_rows(rows: torch.Tensor) -> torch.Tensor:
-    """Divide rows (N, D) by their lengths; a row of zeros stays so.
+    """Divide rows (..., D) by their lengths; a row of zeros stays so.
 
     As :func:`torch.nn.functional.normalize`, but for :func:`row_lengths`.
     """

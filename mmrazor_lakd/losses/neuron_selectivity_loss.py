@@ -1,12 +1,12 @@
 """NST: which places the channels of two maps select."""
 
 import torch
-import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
 from .attention_transfer_loss import pool_larger
-from .checks import check_settings
+from .checks import check_batches, check_settings
+from .lengths import unit_rows
 from .weighted_square import at_least_float32
 
 
@@ -52,7 +52,7 @@ def neuron_selectivity(
         torch.Tensor: A scalar in float32 (float64 for float64 maps).
     """
     student, teacher = (
-        F.normalize(feature.flatten(2), dim=2)
+        unit_rows(feature.flatten(2))
         for feature in pool_larger(
             at_least_float32(s_feature), at_least_float32(t_feature).detach()
         )
@@ -94,4 +94,5 @@ class NeuronSelectivityLoss(nn.Module):
         self, s_feature: torch.Tensor, t_feature: torch.Tensor
     ) -> torch.Tensor:
         """Compare maps (N, C, H, W) and (N, C', H', W'); return a scalar."""
+        check_batches(self, s_feature, t_feature)
         return self.loss_weight * neuron_selectivity(s_feature, t_feature)

@@ -41,7 +41,7 @@ def refined_logits(
     """
     s_logits = at_least_float32(s_logits) / tau
     t_logits = at_least_float32(t_logits).detach() / tau
-    labels = labels.view(-1, 1)
+    labels = labels.view(-1, 1).long()
     confidence = divergence(
         split_target(s_logits, labels)[0],
         split_target(t_logits, t_logits.argmax(1, keepdim=True))[0],

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 
 from ..errors import SettingError, check_number, is_number
-from .checks import check_class_indices
+from .checks import check_batches, check_class_indices, check_shapes
 from .decoupled_kd_loss import DecoupledKDLoss
 from .logits_kd_loss import LogitsKDLoss
 from .weighted_square import at_least_float32
@@ -141,6 +141,8 @@ class _ScaleDecoupled:
         Of each, the map before the pooling (N, C, H, W), and the classifier's
         weight (K, C) and bias (K, ).
         """
+        check_batches(self, s_feature, t_feature)
+        check_shapes(self, s_bias, t_bias)
         check_class_indices(self, gt_labels, len(s_feature), len(s_weight))
         return scale_decoupled(
             self._compare,

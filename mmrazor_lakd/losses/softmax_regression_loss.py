@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
-from .checks import check_settings
+from .checks import check_channels, check_settings
 from .weighted_square import at_least_float32
 
 
@@ -93,6 +93,7 @@ class SoftmaxRegressionLoss(nn.Module):
         bias: Optional[torch.Tensor] = None,
     ) -> torch.Tensor:
         """Compare maps; see :func:`softmax_regression`. Return a scalar."""
+        check_channels(self, s_feature, t_feature)
         matching, regression = softmax_regression(
             s_feature, t_feature, weight, bias
         )

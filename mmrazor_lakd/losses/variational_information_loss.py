@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
-from .checks import check_settings
+from .checks import check_channels, check_settings
 from .weighted_square import at_least_float32
 
 
@@ -79,5 +79,6 @@ class VariationalInformationLoss(nn.Module):
         The connector returns the first two, see
         :func:`variational_information`.
         """
+        check_channels(self, s_feature[0], t_feature)
         loss = variational_information(*s_feature, t_feature)
         return self.loss_weight * loss
