@@ -1,5 +1,6 @@
 """The trainings of the campaign of kills, and what makes two of them equal."""
 
+import copy
 from pathlib import Path
 from typing import Any, Dict, Iterator, NamedTuple
 
@@ -102,7 +103,7 @@ def write_config(training: Training, teacher: Path, path: Path) -> None:
     """Write the config of a training."""
     cfg = Config.fromfile(str(ROOT / 'configs' / training.config))
     cfg.merge_from_dict({**SMALL, 'model.teacher_ckpt': str(teacher)})
-    cfg.merge_from_dict(training.changes)
+    cfg.merge_from_dict(copy.deepcopy(training.changes))  # it pops _delete_
     cfg.dump(str(path))
 
 

@@ -9,6 +9,8 @@ import random
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import List, NamedTuple, Tuple
 
 import pytest
 import torch
+from conftest import ROOT
 from fork_server import start_ranks, start_tool
 from killed_trainings import (
     ITERATIONS,
@@ -295,3 +298,38 @@ def check_end(attempt: Attempt, kill: Kill, place: str) -> None:
     )
     # The iteration at hand, or the next one if the ranks have just agreed.
     assert steps <= int(iteration) <= steps + 2
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_launcher_that_is_stopped(number, unbroken, tmp_path):
+    """By its own process, as clusters do, or from the terminal."""
+    name = 'lakd-ema-two-ranks'
+    config, expected = unbroken(name)
+    folder = tmp_path / 'stopped'
+    launcher = subprocess.Popen(
+        ['tools/dist_train.sh', config, '2', '--work-dir', folder],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            'OMP_NUM_THREADS': '1',
+            'PYTHON': sys.executable,
+            'PYTHONPATH': str(ROOT),
+            'MASTER_PORT': '29634',
+        },
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = ''
+    while 'Epoch(train) [2]' not in log and launcher.poll() is None:
+        log = ''.join(path.read_text() for path in folder.glob('*/*.log'))
+        time.sleep(0.01)
+    send = os.kill if number == signal.SIGTERM else os.killpg
+    send(launcher.pid, number)
+    _, errors = launcher.communicate(timeout=120)
+    assert launcher.returncode
+    assert f'stopped by {signal.Signals(number).name} after' in errors
+    assert len(list(folder.glob('stopped_iter_*.pth'))) == 1
+    for done in Attempt(name, config, folder).finish():
+        assert not done.returncode, (done.stdout + done.stderr)[-3000:]
+    assert not list(differences(folder, expected))
