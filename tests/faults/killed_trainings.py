@@ -11,8 +11,8 @@ from mmpretrain.registry import MODELS
 
 from mmrazor_lakd.benchmark.suite.results import read_accuracies
 
-ITERATIONS = 36
-# 3 epochs of 12 iterations in one process, on scikit-learn's digits. Each
+EPOCH, ITERATIONS = 12, 36
+# 3 epochs of 12 iterations, on scikit-learn's digits. Each
 # iteration is logged, by which the campaign sees how far a training is.
 SMALL = {
     'train_dataloader.batch_size': 16,
