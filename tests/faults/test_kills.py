@@ -100,10 +100,13 @@ def unbroken(tmp_path_factory):
 def _report(request):
     """Say at the end what was killed, and where."""
     yield
-    terminal = request.config.pluginmanager.getplugin('terminalreporter')
-    terminal.write_line(f'\nFAULTS_SEED={SEED}:')
-    for (what, name), count in sorted(RESULTS.items()):
-        terminal.write_line(f'{count:4} {what} {name}')
+    plugins = request.config.pluginmanager
+    terminal = plugins.getplugin('terminalreporter')
+    capture = plugins.getplugin('capturemanager')
+    with capture.global_and_fixture_disabled():
+        terminal.write_line(f'\nFAULTS_SEED={SEED}:')
+        for (what, name), count in sorted(RESULTS.items()):
+            terminal.write_line(f'{count:4} {what} {name}')
 
 
 @pytest.mark.parametrize(
