@@ -1,5 +1,6 @@
 """The trainings of the campaign of kills, and what makes two of them equal."""
 
+import copy
 from pathlib import Path
 from typing import Any, Dict, Iterator, NamedTuple
 
@@ -10,8 +11,8 @@ from mmpretrain.registry import MODELS
 
 from mmrazor_lakd.benchmark.suite.results import read_accuracies
 
-ITERATIONS = 36
-# 3 epochs of 12 iterations in one process, on scikit-learn's digits. Each
+EPOCH, ITERATIONS = 12, 36
+# 3 epochs of 12 iterations, on scikit-learn's digits. Each
 # iteration is logged, by which the campaign sees how far a training is.
 SMALL = {
     'train_dataloader.batch_size': 16,
@@ -102,7 +103,7 @@ def write_config(training: Training, teacher: Path, path: Path) -> None:
     """Write the config of a training."""
     cfg = Config.fromfile(str(ROOT / 'configs' / training.config))
     cfg.merge_from_dict({**SMALL, 'model.teacher_ckpt': str(teacher)})
-    cfg.merge_from_dict(training.changes)
+    cfg.merge_from_dict(copy.deepcopy(training.changes))  # it pops _delete_
     cfg.dump(str(path))
 
 

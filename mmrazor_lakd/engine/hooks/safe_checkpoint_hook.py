@@ -86,6 +86,7 @@ class SafeCheckpointHook(CheckpointHook):
             self._lock(self.out_dir)
             self.file_backend.remove_outdated()
             self._stay_in_folder()
+            self._go_on_from(runner)
             if is_main_process():
                 for place in {runner.work_dir, self.out_dir}:
                     for file in Path(place).glob(f'*{UNFINISHED}'):
@@ -214,6 +215,20 @@ class SafeCheckpointHook(CheckpointHook):
             self.best_ckpt_path = here(self.best_ckpt_path)
         for key, path in getattr(self, 'best_ckpt_path_dict', {}).items():
             self.best_ckpt_path_dict[key] = here(path)
+
+    def _go_on_from(self, runner) -> None:
+        """Let the checkpoint of this folder that is resumed be the last one.
+
+        MMEngine's hook forgets it, and after a validation of it would not
+        save in it that it is the best one.
+        """
+        start = runner._resume and runner._load_from
+        if (
+            start
+            and Path(start).resolve().parent == Path(self.out_dir).resolve()
+        ):
+            self.last_ckpt = start
+            self._saved = (runner.epoch, runner.iter)
 
     def _check_finite(self, runner) -> None:
         """Refuse to save a training that has diverged."""
