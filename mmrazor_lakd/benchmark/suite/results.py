@@ -20,8 +20,8 @@ RESULT_KEYS = (
     'pair', 'method', 'seed', 'digest', 'teacher', 'top1', 'precision'
 )  # fmt: skip
 METRIC = 'accuracy/top1'
-# MMRazor raises Python's limit of recursion to a million: brackets in each other
-# would overflow the decoder's stack before.
+# MMRazor raises Python's limit of recursion to a million: brackets that are
+# nested would overflow the decoder's stack before.
 MOST_BRACKETS = 5000
 
 
