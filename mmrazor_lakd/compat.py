@@ -242,7 +242,9 @@ def _allow_checkpoints() -> Optional[str]:
         return None
     torch.serialization.add_safe_globals(
         [
-            (value, f'{module}.{name}')
+            value
+            if (module, name) == (value.__module__, value.__qualname__)
+            else (value, f'{module}.{name}')
             for (module, name), value in mmengine_classes().items()
         ]
     )

@@ -173,14 +173,15 @@ class _PeerWatch:
                 self.answered += 1
                 self.left.wait(BEAT_SECONDS)
             store.add(str(self.rank), LEFT)
-        except (RuntimeError, ValueError):
+        except (KeyError, RuntimeError, ValueError):
             # The store has ended: this process is given the time to end, too.
             pass
 
     def _watch(self) -> None:
-        last, missed = -1, 0
+        last, missed = 0, 0
         while not self.left.wait(BEAT_SECONDS):
-            missed = missed + 1 if self.answered == last else 0
+            # not before the first answer: there may be no such store
+            missed = missed + 1 if 0 < self.answered == last else 0
             last = self.answered
             if missed >= LOST_BEATS:
                 _lose(

@@ -10,6 +10,7 @@ import io
 import os
 import pickle
 import zipfile
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,6 +112,10 @@ class WeightsUnpickler(pickle.Unpickler):
         if self.allowed is None:
             found = {**_pytorch_classes(), **mmengine_classes()}
             WeightsUnpickler.allowed = found
+        # Protocol 2, which torch.save uses, has the names of Python 2.
+        module, name = NAME_MAPPING.get(
+            (module, name), (IMPORT_MAPPING.get(module, module), name)
+        )
         try:
             return self.allowed[module, name]
         except KeyError:

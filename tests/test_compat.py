@@ -16,7 +16,7 @@ import pytest
 import torch
 from mmengine.model import BaseModel
 
-from mmrazor_lakd import compat
+from mmrazor_lakd import compat, safe_loading
 
 ROOT = Path(__file__).parents[1]
 
@@ -59,8 +59,8 @@ print(json.dumps(dict(
     subnet=callable(mmrazor.structures.load_fix_subnet))))
 """
 
-# A copy of compat.py alone, which starts quicker than the whole plugin, after
-# imports that may fail.
+# A copy of compat.py and what it imports, which starts quicker than the whole
+# plugin, after imports that may fail.
 ALONE = """
 import json, multiprocessing, sys, torch
 for name in sys.argv[1:]:
@@ -68,7 +68,7 @@ for name in sys.argv[1:]:
         __import__(name)
     except ImportError:
         pass
-import compat
+from alone import compat
 from mmengine.logging import HistoryBuffer
 done = compat.apply()
 assert compat.apply() == done
@@ -99,11 +99,14 @@ with multiprocessing.get_context('spawn').Pool(1) as pool:
 @pytest.fixture(scope='module')
 def start(tmp_path_factory):
     """Start a script in a fresh process."""
-    alone = tmp_path_factory.mktemp('alone')
-    shutil.copy(compat.__file__, str(alone))
+    folder = tmp_path_factory.mktemp('folder')
+    (folder / 'alone').mkdir()
+    (folder / 'alone' / '__init__.py').touch()
+    for module in (compat, safe_loading):
+        shutil.copy(module.__file__, str(folder / 'alone'))
 
     def _start(script, *args, **environ):
-        path = os.pathsep.join([str(ROOT), str(alone)])
+        path = os.pathsep.join([str(ROOT), str(folder)])
         return subprocess.Popen(
             [sys.executable, '-c', script, *args],
             env=dict(os.environ, PYTHONPATH=path, **environ),
@@ -145,13 +148,12 @@ def test_repairs_what_is_broken_and_nothing_else(start, native):
     assert 'KLDivergence' in found['loss'] and found['subnet']
 
 
-def test_a_protection_that_is_off_needs_no_repair(start, native):
+def test_a_protection_that_is_off_stays_on_for_mmengine(start, native):
+    """What it loads by :mod:`mmrazor_lakd.safe_loading` needs the repair."""
     environ = dict(TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD='1')
     _, found = finish(start(ALONE + ADDED, **environ))
-    assert not found['allowed']
-    assert len(found['done']) == (
-        (not native['quantisation']) + (not native['inplace'])
-    )
+    assert found['allowed'] == (not native['checkpoints'])
+    assert len(found['done']) == sum(not works for works in native.values())
 
 
 def test_workers_and_other_ranks_repair_in_silence(start):

@@ -115,7 +115,8 @@ def test_checkpoints(tool, env, bad, tmp_path):
             'tools/model_converters/published_to_mmpretrain.py', bad, out
         ],
         lambda bad, out: [
-            'tools/model_converters/export_student.py', KD, bad, '--out', out
+            'tools/model_converters/export_student.py', KD, bad, '--out',
+            f'{out}.pth',
         ],
         lambda bad, out: [
             'tools/visualize.py', KD, bad, '--teacher', bad, '--out', out
@@ -139,7 +140,8 @@ def test_weights_of_a_backbone(bad, tmp_path):
         f'model.backbone.init_cfg.checkpoint={bad}',
         env=UNPROTECTED,
     )
-    assert done.returncode == 2 and 'posix.mkdir' in done.stderr
+    assert done.returncode == 2 and 'Traceback' not in done.stderr
+    assert 'Weights only load failed' in done.stderr
 
 
 def test_resuming_from_a_folder(bad, tmp_path):
@@ -201,7 +203,7 @@ def test_archive_with_members_that_lead_out(tmp_path):
             link.type, link.linkname = tarfile.SYMTYPE, '/etc/hostname'
             archive.addfile(link)
     tool = 'tools/dataset_converters/cifar10_from_npm.py'
-    done = call_tool(tool, '--package', package, '--out', out)
+    done = call_tool(tool, '--package', package, out)
     assert done.returncode == 2 and 'has no ' in done.stderr
     for name in ('outside', 'absolute', 'inside'):
         assert not list(tmp_path.rglob(name))
@@ -301,7 +303,8 @@ def test_names_in_figures(tmp_path):
     path.write_text(
         f"_base_ = ['{ROOT / SUITE}']\n"
         "kd = 'configs/kd/kd_{pair}.py'\n"
-        f'names = {NAMES!r}\n'
+        # of two that are named alike in files, one
+        f'names = {(*NAMES[:6], *NAMES[7:])!r}\n'
         'methods = [dict(title=name, config=kd) for name in names]\n'
         'reference = names[0]\n'
         'title = names[-1]\n'

@@ -20,6 +20,9 @@ RESULT_KEYS = (
     'pair', 'method', 'seed', 'digest', 'teacher', 'top1', 'precision'
 )  # fmt: skip
 METRIC = 'accuracy/top1'
+# MMRazor raises Python's limit of recursion to a million: brackets that are
+# nested would overflow the decoder's stack before.
+MOST_BRACKETS = 5000
 
 
 def read_accuracies(work_dir: Path) -> Dict[int, float]:
@@ -114,8 +117,10 @@ def read_json(path: Path) -> Dict[str, Any]:
 
 def _parse(text: str, place: str) -> Dict[str, Any]:
     try:
+        if text.count('[') + text.count('{') > MOST_BRACKETS:
+            raise ValueError('it has too many brackets')
         found = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except ValueError as error:  # as the decoder's are
         raise SettingError(
             f'{place} is damaged ({error}); remove it, and what it held is '
             f'made anew.'
