@@ -1,6 +1,7 @@
 """The error that users can fix, and helpers for its messages."""
 
 import math
+import sys
 from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, Iterable, Optional, Sequence
@@ -40,12 +41,16 @@ def check_choice(owner: str, name: str, value, choices: Sequence) -> None:
 
 
 def is_number(value, integer: bool = False) -> bool:
-    """Check whether a value is a finite number; a bool is not."""
+    """Check whether a value is a finite number; a bool is not.
+
+    An integer that no float can hold isn't finite either.
+    """
     kind: Any = Integral if integer else Real
+    largest = sys.float_info.max
     return (
         isinstance(value, kind)
         and not isinstance(value, bool)
-        and -math.inf < value < math.inf
+        and -largest <= value <= largest
     )
 
 
@@ -89,6 +94,34 @@ def check_number(
     if example is not None:
         wanted += f', such as {example}'
     raise SettingError(f'{owner} has {name}={value!r}; write {wanted}.')
+
+
+#: no width or number of classes is as large; memory for one might be found,
+#: until the system ends the process
+LARGEST = 2**24
+
+
+def check_size(
+    owner: str,
+    name: str,
+    value,
+    below: int = LARGEST,
+    example: Optional[float] = None,
+) -> None:
+    """Raise if a width or a count isn't an integer of at least 1.
+
+    Args:
+        owner (str): See :func:`check_number`.
+        name (str): The option.
+        value: The user's value.
+        below (int): What no memory holds. Defaults to :data:`LARGEST`.
+        example (float, optional): A value to write instead.
+
+    Raises:
+        SettingError: If it is another value.
+    """
+    check_number(owner, name, value, minimum=1, integer=True, example=example)
+    check_number(owner, name, value, below=below, integer=True)
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> str:

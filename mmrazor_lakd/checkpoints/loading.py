@@ -14,7 +14,9 @@ from ..tracing.modules import unwrap_model
 from .checksum import check_checksum
 from .weights import (
     compare_keys,
+    describe_tensor,
     explain_unreadable,
+    holds_numbers,
     not_finite,
     part_of,
     take_weights,
@@ -105,9 +107,18 @@ def check_state_dict(
     """Raise if weights are not exactly those of a model.
 
     Raises:
-        SettingError: If keys or shapes differ, saying which and how many.
+        SettingError: If keys or shapes differ, saying which and how many, or
+            a weight is of a type that doesn't fit.
     """
-    expected = {k: v.shape for k, v in model.state_dict().items()}
+    own = model.state_dict()
+    expected = {k: v.shape for k, v in own.items()}
+    for key, value in state_dict.items():
+        if key in own and not holds_numbers(value, own[key]):
+            raise SettingError(
+                f"{option}='{path}' holds {key} as {describe_tensor(value)}, "
+                f'where {describe_tensor(own[key])} is expected; save the '
+                f'weights as a network of PyTorch has them.'
+            )
     problems = []
     for kind, keys in compare_keys(expected, state_dict).items():
         if keys:

@@ -134,6 +134,33 @@ def compare_keys(
     }
 
 
+def holds_numbers(found: Tensor, own: Tensor) -> bool:
+    """Check whether a weight could be copied without a loss but of digits.
+
+    Args:
+        found (Tensor): The weight from a file.
+        own (Tensor): The network's.
+
+    Returns:
+        bool: False if it has no data, is sparse or quantized, or holds
+        integers or complex numbers in the place of real ones.
+    """
+    fits = found.is_floating_point() or not own.is_floating_point()
+    return fits and found.layout == torch.strided and not found.is_meta
+
+
+def describe_tensor(tensor: Tensor) -> str:
+    """Describe the kind of a tensor, such as ``a float32 tensor``."""
+    kind = str(tensor.dtype).replace('torch.', '')
+    if tensor.is_meta:
+        kind = 'an empty (meta)'
+    elif tensor.layout != torch.strided:
+        kind = f'a sparse {kind}'
+    else:
+        kind = f'a {kind}'
+    return f'{kind} tensor'
+
+
 def explain_unreadable(name: str, error: Exception) -> SettingError:
     """Explain in one sentence why weights could not be read.
 

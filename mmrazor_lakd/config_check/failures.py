@@ -261,7 +261,9 @@ def _of_type(culprit: Culprit) -> str:
 
 def _name(kind: Any) -> str:
     kind = type(kind) if isinstance(kind, nn.Module) else kind
-    return kind if isinstance(kind, str) else kind.__name__
+    if isinstance(kind, str):
+        return kind
+    return getattr(kind, '__name__', repr(kind))  # the config may have a 5
 
 
 def _explain_build(error: Exception, culprit: Culprit) -> Optional[str]:

@@ -11,6 +11,7 @@ from torch import nn
 
 from ..errors import SettingError
 from .batch_norm import BatchNorm2d
+from .shapes import check_shape
 
 
 @MODELS.register_module()
@@ -38,7 +39,8 @@ class HintConnector(BaseConnector):
             PyTorch's.
 
     Raises:
-        SettingError: If the student's map is smaller, but not half as large.
+        SettingError: If a shape is that of no map, or if the student's map is
+            smaller, but not half as large.
 
     Examples:
         >>> import torch
@@ -55,6 +57,8 @@ class HintConnector(BaseConnector):
         init_cfg: Optional[Union[Dict, List]] = None,
     ) -> None:
         super().__init__(init_cfg)
+        for name, shape in (('in_shape', in_shape), ('out_shape', out_shape)):
+            check_shape('HintConnector', name, shape)
         (width, *size), (t_width, *t_size) = in_shape, out_shape
         if size == [2 * side for side in t_size]:
             conv = nn.Conv2d(width, t_width, 3, stride=2, padding=1)

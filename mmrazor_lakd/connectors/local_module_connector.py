@@ -10,6 +10,7 @@ from mmrazor.models.architectures.connectors.base_connector import (
 from mmrazor.registry import MODELS
 from torch import nn
 
+from ..errors import check_size
 from .batch_norm import BatchNorm2d
 
 
@@ -50,6 +51,9 @@ class LocalModuleConnector(BaseConnector):
         init_cfg (dict | list, optional): Initialisation. Defaults to
             PyTorch's.
 
+    Raises:
+        SettingError: If a width isn't an integer of at least 1.
+
     Examples:
         >>> import torch
         >>> from mmrazor_lakd.connectors import LocalModuleConnector
@@ -65,6 +69,11 @@ class LocalModuleConnector(BaseConnector):
         init_cfg: Optional[Union[Dict, List]] = None,
     ) -> None:
         super().__init__(init_cfg)
+        for name, width in (
+            ('in_channels', in_channels),
+            ('out_channels', out_channels),
+        ):
+            check_size('LocalModuleConnector', name, width)
         self.project = nn.Identity()
         if in_channels != out_channels:
             self.project = nn.Sequential(

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import SettingError
 from ..tracing.modules import forward_hooks
-from .shapes import scaled_size
+from .shapes import check_shape, scaled_size
 
 # A channel that is negative more rarely than this has too few negative values
 # for a mean; its margin is then this many standard deviations.
@@ -116,7 +116,8 @@ class MarginConnector(BaseConnector):
         init_cfg (dict | list, optional): Unused, as there are no parameters.
 
     Raises:
-        SettingError: If the normalisation is unknown or of another width.
+        SettingError: If a shape is that of no map, or the normalisation is
+            unknown or of another width.
 
     Examples:
         >>> connectors = dict(
@@ -137,6 +138,15 @@ class MarginConnector(BaseConnector):
         init_cfg: Optional[Union[Dict, List]] = None,
     ) -> None:
         super().__init__(init_cfg)
+        owner = 'MarginConnector'
+        for name, shape in (('in_shape', in_shape), ('out_shape', out_shape)):
+            check_shape(owner, name, shape)
+        if not isinstance(norm, (str, type(None))):
+            raise SettingError(
+                f'{owner} has norm={norm!r}; write the name of a batch '
+                f"normalisation of the teacher's, norm='backbone.bn1', or "
+                f'leave it out.'
+            )
         self.in_shape = tuple(in_shape)
         self.out_shape = tuple(out_shape)
         self.norm_name = norm

@@ -10,9 +10,9 @@ from mmrazor.models.architectures.connectors.base_connector import (
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..errors import SettingError
+from ..errors import SettingError, check_size
 from .batch_norm import BatchNorm2d
-from .shapes import scaled_size
+from .shapes import check_shape, scaled_size
 
 
 class FusionBlock(nn.Module):
@@ -100,7 +100,8 @@ class ReviewConnector(BaseConnector):
             authors'.
 
     Raises:
-        SettingError: If the numbers of maps differ.
+        SettingError: If a shape is that of no map, or the numbers of maps
+            differ.
 
     Examples:
         >>> loss_forward_mappings = dict(
@@ -126,6 +127,17 @@ class ReviewConnector(BaseConnector):
         init_cfg: Optional[Union[Dict, List]] = None,
     ) -> None:
         super().__init__(init_cfg)
+        owner = 'ReviewConnector'
+        lists = dict(in_shapes=in_shapes, out_shapes=out_shapes)
+        for name, shapes in lists.items():
+            if not isinstance(shapes, (list, tuple)) or not shapes:
+                raise SettingError(
+                    f'{owner} has {name}={shapes!r}; write a list of shapes '
+                    f'(C, H, W), such as [(16, 32, 32), (32, 16, 16)].'
+                )
+            for number, shape in enumerate(shapes):
+                check_shape(owner, f'{name}[{number}]', shape)
+        check_size(owner, 'max_mid_channels', max_mid_channels, example=512)
         if len(in_shapes) != len(out_shapes):
             raise SettingError(
                 f"ReviewConnector pairs the student's maps with the "

@@ -1,6 +1,30 @@
 """Heights and widths to which a connector brings a map."""
 
-from typing import Sequence, Tuple
+from typing import Any, Sequence, Tuple
+
+from ..errors import SettingError, check_size
+
+
+def check_shape(owner: str, name: str, shape: Any) -> None:
+    """Raise if an argument is not the shape of a map.
+
+    Args:
+        owner (str): The connector.
+        name (str): The argument.
+        shape: Its value.
+
+    Raises:
+        SettingError: If it isn't (C, H, W), all of at least 1, as that of
+            tokens isn't.
+    """
+    if not isinstance(shape, (list, tuple)) or len(shape) != 3:
+        raise SettingError(
+            f'{owner} has {name}={shape!r}, but the shape (C, H, W) of a map '
+            f'is expected, such as (64, 8, 8); record a module that gives '
+            f'one.'
+        )
+    for axis, side in zip('CHW', shape):
+        check_size(f"{owner}'s {name}={shape!r}", axis, side)
 
 
 def scaled_size(

@@ -36,6 +36,16 @@ STAGES_KEYS = (
     'teacher_connector',
 )
 LOCAL_KEYS = ('maps', 'rest', 'last')
+#: what the value of a key has to be, beside those that have their own check
+TYPES: Dict[str, Tuple[str, Tuple[type, ...]]] = dict(
+    first=('a whole number', (int,)),
+    last=('a whole number', (int,)),
+    pooled=('True or False', (bool,)),
+    together=('True or False', (bool,)),
+    decay=('a number', (float, int, type(None))),
+    connector=('the name of a connector', (str, type(None))),
+    teacher_connector=('the name of a connector', (str, type(None))),
+)
 
 
 def names_stages(distiller: Dict[str, Any]) -> bool:
@@ -185,11 +195,17 @@ def expand_local_modules(
         SettingError: If a key or the kind of maps is unknown, or the last
             stages have different names.
     """
-    own = {key: entries[key] for key in entries if str(key).isdigit()}
+    own = {key: entries[key] for key in entries if str(key).isdecimal()}
     common = {key: entries[key] for key in entries if key not in own}
     _check_keys('local_modules', common, LOCAL_KEYS)
     maps = entries.get('maps')
     _check_maps('local_modules', 'maps', maps)
+    for key, entry in entries.items():
+        if key != 'maps' and not isinstance(entry, (dict, type(None))):
+            raise SettingError(
+                f'local_modules has {key}={entry!r}; write a dict with keys '
+                f'of a boundary, {key}=dict(isolate=False), for example.'
+            )
     names = _common(student.names, teacher.names)
     if 'last' not in entries:
         names.pop()
@@ -210,7 +226,7 @@ def expand_local_modules(
                 f'local_modules has an entry {key}, but there are '
                 f'{len(listed)} boundaries, counted from 0; name one of them.'
             )
-        listed[int(key)].update(entry)
+        listed[int(key)].update(entry or {})
     return listed
 
 
@@ -223,6 +239,12 @@ def read_stages(stages: Any) -> Dict[str, Any]:
             f"'output', or dict(student='output', teacher='preact')."
         )
     _check_keys('stages', spec, STAGES_KEYS)
+    for key, (words, kinds) in TYPES.items():
+        # True is an int for Python
+        if key in spec and type(spec[key]) not in kinds:
+            raise SettingError(
+                f'stages has {key}={spec[key]!r}, but {words} is expected.'
+            )
     spec = {**{role: spec.get('maps') for role in ROLES}, **spec}
     for role in ROLES:
         _check_maps('stages', role, spec[role])

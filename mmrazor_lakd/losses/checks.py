@@ -26,6 +26,8 @@ LOSS_SETTINGS: Dict[str, Dict[str, Any]] = {
     'mult': dict(above=0, example=1.0),
     'mul_factor': dict(above=0, example=1000.0),
 }
+# A factor whose square times a loss would overflow float32.
+HUGE = 1e18
 # A map whose values differ by less than this fraction of the largest one is
 # constant but for rounding.
 CONSTANT = 1e-5
@@ -53,6 +55,8 @@ def check_settings(loss: nn.Module, owner: str = '') -> None:
                 f'{owner} has {name}={value!r}; write {name}=True or '
                 f'{name}=False.'
             )
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            check_number(owner, name, value, below=HUGE)
 
 
 def check_shapes(

@@ -12,7 +12,7 @@ from mmrazor.registry import MODELS
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from ..errors import SettingError, check_number
+from ..errors import SettingError, check_number, check_size
 from .checks import check_batches, check_settings
 from .lengths import row_lengths
 from .memory_bank import MemoryBank, gather_batch
@@ -219,13 +219,15 @@ class ContrastiveLoss(nn.Module):
             below=num_samples,
             integer=True,
         )
-        check_number(owner, 'dim', dim, minimum=1, integer=True, example=128)
+        check_size(owner, 'num_samples', num_samples, below=2**31)
+        check_size(owner, 'dim', dim, example=128)
         # with a momentum of 1 the banks would keep their initial rows
         check_number(
             owner, 'momentum', momentum, minimum=0, below=1, example=0.5
         )
         if seed is not None:
             check_number(owner, 'seed', seed, minimum=0, integer=True)
+            check_number(owner, 'seed', seed, below=2**63, integer=True)
         self.dim = dim
         self.temperature = temperature
         self.loss_weight = loss_weight

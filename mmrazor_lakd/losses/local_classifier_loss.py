@@ -8,7 +8,7 @@ from mmengine.structures import BaseDataElement
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..errors import SettingError, check_choice, check_number
+from ..errors import SettingError, check_choice, check_size
 from .checks import check_batches, check_labels, check_settings
 from .logits_kd_loss import LogitsKDLoss
 from .ndam_loss import ACTIVATIONS
@@ -175,7 +175,8 @@ class LocalClassifierLoss(nn.Module):
             ('in_channels', in_channels),
             ('num_classes', num_classes),
         ):
-            check_number(owner, name, count, minimum=1, integer=True)
+            check_size(owner, name, count)
+        self.in_channels = in_channels
         self.num_classes = num_classes
         self.conv, self.fc = local_head(head, in_channels, num_classes)
         self.kd = LogitsKDLoss(tau=tau)
@@ -197,6 +198,12 @@ class LocalClassifierLoss(nn.Module):
             data_samples (list): The labels, see :func:`targets_of`.
         """
         check_batches(self, feature, t_logits)
+        if feature.shape[1] != self.in_channels:
+            raise SettingError(
+                f'LocalClassifierLoss has in_channels={self.in_channels}, '
+                f'but the map has {feature.shape[1]} channels; leave '
+                f'in_channels out, and LAKDDistiller finds it.'
+            )
         activated = ACTIVATIONS[self.activation](feature)
         pooled = self.conv(activated).mean((2, 3))
         weight = next(self.fc.parameters())

@@ -7,6 +7,7 @@ import torch
 from mmrazor.registry import MODELS
 from torch import nn
 
+from ..errors import SettingError
 from .warmup import Warmup
 
 
@@ -32,7 +33,7 @@ class WarmupLoss(nn.Module):
 
     Raises:
         SettingError: If not exactly one length is given, or it is not
-            positive, or a fraction is above 1.
+            positive, or a fraction is above 1, or ``loss`` is no config.
 
     Examples:
         >>> loss_dkd = dict(
@@ -48,6 +49,11 @@ class WarmupLoss(nn.Module):
         fraction: Optional[float] = None,
     ) -> None:
         super().__init__()
+        if not isinstance(loss, dict) or 'type' not in loss:
+            raise SettingError(
+                f'WarmupLoss has loss={loss!r}; write the config of a loss, '
+                f"loss=dict(type='DecoupledKDLoss')."
+            )
         lengths = dict(epochs=epochs, iters=iters, fraction=fraction)
         self.warmup = Warmup('WarmupLoss', lengths)
         self.loss = MODELS.build({'_scope_': 'mmrazor', **loss})

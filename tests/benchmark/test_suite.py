@@ -173,6 +173,21 @@ def test_selection(tiny):
         (dict(seeds=3), 'has seeds=3, but a list is expected'),
         (dict(epochs='ten'), "epochs='ten', but a int or NoneType"),
         (dict(epoch=3), "unknown setting 'epoch'; the nearest ones are: epoc"),
+        (dict(seeds=[[0]]), r'has the seed \[0\]; give whole numbers'),
+        (dict(seeds=[True]), 'has the seed True; give whole numbers'),
+        (dict(pairs=[['a_b_c']]), r"has the pair \['a_b_c'\]; give its name"),
+        (dict(pairs=[None]), 'has the pair None; give its name'),
+        (
+            {'methods.1.title': ['LAKD']},
+            r"a method with title=\['LAKD'\], but a str is expected",
+        ),
+        ({'methods.1.config': None}, 'a method with config=None, but a str'),
+        ({'methods.1.options': 5}, 'a method with options=5, but a dict'),
+        (dict(methods=[[1, 2]]), 'has a method with .*; a method has a title'),
+        (
+            {'teacher_checkpoints.resnet20_1xb64_digits': 5},
+            "teacher_checkpoints of 'resnet20_1xb64_digits': 5; give the path",
+        ),
         (dict(seeds=[0, 0]), r'some of its seeds twice: \[0, 0\]'),
         (dict(epochs=0), 'has epochs=0; give 1 or more'),
         (

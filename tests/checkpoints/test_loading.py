@@ -107,6 +107,32 @@ def test_a_teacher_with_nan(tmp_path):
         build_model(lakd(), teacher_ckpt=path)
 
 
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (lambda weight: weight.long(), 'as a int64 tensor'),
+        (lambda weight: weight.to(torch.complex64), 'as a complex64 tensor'),
+        (lambda weight: weight.to_sparse(), 'as a sparse float32 tensor'),
+        (lambda weight: weight.to('meta'), r'as an empty \(meta\) tensor'),
+        (
+            lambda weight: torch.quantize_per_tensor(
+                weight, 0.1, 0, torch.qint8
+            ),
+            'as a qint8 tensor',
+        ),
+    ],
+)
+def test_a_teacher_of_another_type(tmp_path, change, words):
+    """PyTorch would round it, drop its imaginary part, or end in itself."""
+    path = str(tmp_path / 'teacher.pth')
+    weights = built(classifier(14)).state_dict()
+    key = 'backbone.layer1.0.conv1.weight'
+    weights[key] = change(weights[key])
+    torch.save(dict(state_dict=weights), path)
+    with pytest.raises(SettingError, match=f'{key} {words}, where a float32'):
+        build_model(lakd(), teacher_ckpt=path)
+
+
 def test_a_headless_teacher(tmp_path, log):
     whole = built(classifier(14))
     weights = whole.state_dict()

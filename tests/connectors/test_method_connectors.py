@@ -290,6 +290,47 @@ def test_fusion_of_unequal_numbers():
         ReviewConnector([(3, 4, 4), (5, 1, 1)], [(4, 8, 8)])
 
 
+@pytest.mark.parametrize(
+    'shape', [(49, 192), (), (8,), None, 5, 'abc', (8, 4, 0), (8, 4.0, 4),
+              (8, '4', 4), (8, -4, 4), (2**70, 4, 4), (2, 8, 4, 4)]
+)  # fmt: skip
+@pytest.mark.parametrize('side', [0, 1])
+@pytest.mark.parametrize('type', [HintConnector, MarginConnector])
+def test_a_shape_is_that_of_a_map(type, side, shape):
+    """Tokens (L, C), for example, are none."""
+    shapes = [(8, 4, 4)] * 2
+    shapes[side] = shape
+    name = ('in_shape', 'out_shape')[side]
+    with pytest.raises(SettingError, match=f'{type.__name__}.* {name}='):
+        type(*shapes)
+
+
+@pytest.mark.parametrize('shapes', [None, [], 5, 'abc', [(8, 4)], [None]])
+@pytest.mark.parametrize('name', ['in_shapes', 'out_shapes'])
+def test_lists_of_shapes(name, shapes):
+    given = dict(in_shapes=[(8, 4, 4)], out_shapes=[(8, 4, 4)])
+    with pytest.raises(SettingError, match=f'ReviewConnector.* {name}'):
+        ReviewConnector(**dict(given, **{name: shapes}))
+
+
+@pytest.mark.parametrize('width', [0, -1, 2.5, '512', None, 2**70])
+def test_widths_of_connectors(width):
+    with pytest.raises(
+        SettingError, match='max_mid_channels=.*; write an int'
+    ):
+        ReviewConnector([(8, 4, 4)], [(8, 4, 4)], width)
+    with pytest.raises(SettingError, match='in_channels=.*; write an int'):
+        LocalModuleConnector(width, 8)
+    with pytest.raises(SettingError, match='out_channels=.*; write an int'):
+        LocalModuleConnector(8, width)
+
+
+@pytest.mark.parametrize('norm', [5, True, ['bn'], {'bn': 1}])
+def test_the_name_of_a_norm(norm):
+    with pytest.raises(SettingError, match="norm=.*norm='backbone.bn1'"):
+        MarginConnector((1, 4, 4), (1, 4, 4), norm)
+
+
 def test_copies_keep_their_margins():
     connector = MarginConnector((1, 4, 4), (1, 4, 4))
     connector._norm = [norm_layer([1.0], [0.0])]

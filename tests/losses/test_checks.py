@@ -34,6 +34,7 @@ from mmrazor_lakd.losses import (
     StrongerTeacherLoss,
     TeacherMatchingLoss,
     VariationalInformationLoss,
+    WarmupLoss,
     check_losses,
     check_map,
 )
@@ -119,6 +120,64 @@ def test_other_settings(loss, options):
     ((name, value),) = options.items()
     with pytest.raises(SettingError, match=f'{name}={value!r};'):
         loss(**options)
+
+
+@pytest.mark.parametrize('loss', LOSSES)
+@pytest.mark.parametrize('weight', [1e18, 2**63, 1e300, 10**400])
+def test_a_weight_that_overflows(loss, weight):
+    """An integer that no float can hold was PyTorch's OverflowError."""
+    with pytest.raises(SettingError, match='loss_weight=.*; write a finite'):
+        loss(loss_weight=weight)
+
+
+@pytest.mark.parametrize(
+    'loss, name',
+    [
+        (LogitsKDLoss, 'teacher_detach'),
+        (StrongerTeacherLoss, 'teacher_detach'),
+        (TeacherMatchingLoss, 'weighted'),
+    ],
+)
+@pytest.mark.parametrize('value', ['no', 0, None])
+def test_a_switch_is_true_or_false(loss, name, value):
+    """Any text would be True."""
+    with pytest.raises(SettingError, match=f'{name}={value!r}; .*{name}=True'):
+        loss(**{name: value})
+
+
+@pytest.mark.parametrize('loss', [DecoupledKDLoss, LogitsKDLoss])
+@pytest.mark.parametrize('value', [0, 1, 'yes', None, ['paper']])
+def test_a_choice_is_of_the_right_type(loss, value):
+    """0 is equal to False, but was no False."""
+    with pytest.raises(SettingError, match='standardize='):
+        loss(standardize=value)
+
+
+@pytest.mark.parametrize('name', ['in_channels', 'num_classes'])
+@pytest.mark.parametrize('value', [0, -1, 2.5, '3', True, 2**40, 10**400])
+def test_a_width_is_a_whole_number(name, value):
+    given = dict(dict(in_channels=4, num_classes=3), **{name: value})
+    with pytest.raises(SettingError, match=f'{name}={value!r}; write an int'):
+        LocalClassifierLoss(**given)
+
+
+@pytest.mark.parametrize('name', ['num_samples', 'dim', 'seed'])
+def test_sizes_and_seeds_beyond_any_memory(name):
+    given = dict(dict(num_samples=40, num_negatives=12), **{name: 2**70})
+    with pytest.raises(SettingError, match=f'{name}={2**70}; .* below'):
+        ContrastiveLoss(**given)
+
+
+@pytest.mark.parametrize('loss', [5, None, 'DecoupledKDLoss', {}, dict(tau=4)])
+def test_what_is_warmed_up_is_a_config(loss):
+    with pytest.raises(SettingError, match='WarmupLoss has loss=.*type='):
+        WarmupLoss(loss, epochs=20)
+
+
+def test_a_classifier_of_another_width():
+    loss, feature = LocalClassifierLoss(5, 3), torch.ones(2, 4, 3, 3)
+    with pytest.raises(SettingError, match='in_channels=5, but .* 4 channels'):
+        loss(feature, torch.zeros(2, 3), [])
 
 
 def test_an_unknown_reduction():

@@ -16,7 +16,7 @@ from typing import (
 from mmengine.config import Config
 
 from ...config_check import read_config_file
-from ...errors import SettingError, nearest
+from ...errors import SettingError, is_number, nearest
 from .configs import (
     SHARED,
     decisive_part,
@@ -41,7 +41,7 @@ SETTINGS: Dict[str, Any] = dict(
     options=dict,
     threads=int,
 )
-METHOD_KEYS = {'title', 'config', 'options'}
+METHOD_KEYS = dict(title=str, config=str, options=dict)
 TEACHER = 'teacher'
 
 
@@ -211,6 +211,18 @@ def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
     for name in ('pairs', 'seeds', 'methods'):
         if not settings[name]:
             raise SettingError(f'The suite {path} has no {name}; name some.')
+    for seed in settings['seeds']:
+        if not is_number(seed, integer=True) or not (0 <= seed < 2**32):
+            raise SettingError(
+                f'The suite {path} has the seed {seed!r}; give whole numbers '
+                f'of at least 0.'
+            )
+    for pair in settings['pairs']:
+        if not isinstance(pair, str):
+            raise SettingError(
+                f'The suite {path} has the pair {pair!r}; give its name, '
+                f'teacher_student_recipe.'
+            )
     for name in ('pairs', 'seeds'):
         if len(set(settings[name])) < len(settings[name]):
             raise SettingError(
@@ -223,19 +235,21 @@ def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
                 f'The suite {path} has {name}={settings[name]}; give 1 or '
                 f'more.'
             )
-    for seed in settings['seeds']:
-        if not isinstance(seed, int) or not 0 <= seed < 2**32:
-            raise SettingError(
-                f'The suite {path} has the seed {seed!r}; give whole numbers '
-                f'of at least 0.'
-            )
     for method in settings['methods']:
-        keys = sorted(method) if isinstance(method, dict) else [method]
-        if not {'title', 'config'} <= set(keys) <= METHOD_KEYS:
+        keys = list(method) if isinstance(method, dict) else [method]
+        if not isinstance(method, dict) or not (
+            {'title', 'config'} <= set(keys) <= set(METHOD_KEYS)
+        ):
             raise SettingError(
-                f'The suite {path} has a method with {keys}; a '
-                f'method has a title, a config and perhaps options.'
+                f'The suite {path} has a method with {sorted(keys, key=str)}; '
+                f'a method has a title, a config and perhaps options.'
             )
+        for key, value in method.items():
+            if not isinstance(value, METHOD_KEYS[key]):
+                raise SettingError(
+                    f'The suite {path} has a method with {key}={value!r}, '
+                    f'but a {METHOD_KEYS[key].__name__} is expected.'
+                )
     titles = [method['title'] for method in settings['methods']]
     if settings['reference'] not in titles:
         raise SettingError(
@@ -258,7 +272,12 @@ def _check_checkpoints(
 ) -> None:
     """Check that all given teacher checkpoints are used by the suite."""
     known = [name for name, teacher in teachers.items() if teacher]
-    for name in settings['teacher_checkpoints']:
+    for name, given in settings['teacher_checkpoints'].items():
+        if not isinstance(given, (str, type(None))):
+            raise SettingError(
+                f'The suite {path} has teacher_checkpoints of {name!r}: '
+                f'{given!r}; give the path of a checkpoint, or None.'
+            )
         if name not in known:
             raise SettingError(
                 f"The suite {path} has teacher_checkpoints for '{name}', "
