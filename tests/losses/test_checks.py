@@ -33,6 +33,8 @@ from mmrazor_lakd.losses import (
     StrongerTeacherLoss,
     TeacherMatchingLoss,
     VariationalInformationLoss,
+    WassersteinFeatureLoss,
+    WassersteinLogitsLoss,
     check_losses,
     check_map,
 )
@@ -63,7 +65,8 @@ LOSSES = [
     TeacherMatchingLoss, ProbabilisticTransferLoss, SimilarityPreservingLoss,
     VariationalInformationLoss, NeuronSelectivityLoss,
     CorrelationCongruenceLoss, RefinedLogitsLoss, ScaleDecoupledKDLoss,
-    ScaleDecoupledDKDLoss, contrastive, classifier,
+    ScaleDecoupledDKDLoss, WassersteinFeatureLoss, WassersteinLogitsLoss,
+    contrastive, classifier,
 ]  # fmt: skip
 
 
@@ -87,6 +90,7 @@ def test_numbers_of_all_kinds_are_taken(loss, weight):
     [
         (DecoupledKDLoss, 'tau'),
         (RefinedLogitsLoss, 'tau'),
+        (WassersteinLogitsLoss, 'tau'),
         (LogitsKDLoss, 'tau'),
         (StrongerTeacherLoss, 'tau'),
         (TeacherMatchingLoss, 'gamma'),
@@ -209,6 +213,7 @@ def run(loss, s, t):
     [
         (AttentionTransferLoss, (5, 6, 4, 4)),
         (NeuronSelectivityLoss, (5, 6, 4, 4)),
+        (WassersteinFeatureLoss, (5, 6, 4, 4)),
         (PartialSquareLoss, (5, 6, 4, 4)),
         (HierarchicalContextLoss, (5, 6, 4, 4)),
         (RelationalDistanceLoss, (5, 6)),

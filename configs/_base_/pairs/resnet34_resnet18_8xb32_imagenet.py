@@ -36,4 +36,6 @@ published_top1 = dict(
     kd_standardized=71.42,
     dkd_standardized=71.88,
     wttm=72.19,
+    wkd_l=72.49,
+    wkd_f=72.5,
 )

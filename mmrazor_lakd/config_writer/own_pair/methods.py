@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Dict, Tuple
 
 from mmengine.config import Config, ConfigDict
+from torch import nn
 
 from ...distillers.class_counts import check_counts
 from ...errors import SettingError
@@ -20,19 +21,20 @@ COMPARE_LOGITS = (
     'dist',
     'wttm',
     'rld',
+    'wkd_l',
     'kd_standardized',
     'dkd_standardized',
     'kd_scales',
     'dkd_scales',
 )
 #: how the names of those begin that need the index of a class
-NEED_LABELS = ('dkd', 'rld', 'kd_scales')
+NEED_LABELS = ('dkd', 'rld', 'wkd_l', 'kd_scales')
 #: those that compare the images of a batch with each other
 BATCHES = ('rkd', 'sp', 'pkt', 'cc')
 #: those that take nothing but maps of blocks
 MAPS = ('lakd', 'fitnet', 'at')
 #: the same, where the networks are classifiers
-MORE_MAPS = ('vid', 'nst')
+MORE_MAPS = ('vid', 'nst', 'wkd_f')
 #: the methods for each kind of network; for others, those that take maps
 METHODS = {
     CLASSIFIER: (*MAPS, *MORE_MAPS, *COMPARE_LOGITS, *BATCHES, 'crd', *STAGED),
@@ -113,7 +115,7 @@ def check_logits(
 
     Raises:
         SettingError: If they are of other classes, DKD has no labels, or a
-            network has no logits of parts of an image.
+            network's classifier isn't the linear one that a method needs.
     """
     check_counts(
         f'--method {method} compares their logits class by class',
@@ -136,6 +138,13 @@ def check_logits(
                 f"and one linear layer, 'head.fc', but the {network.role} "
                 f"'{network.source}' doesn't; write --method kd."
             )
+    layer = teacher.model.get_submodule(teacher.logits or '')
+    if method == 'wkd_l' and not isinstance(layer, nn.Linear):
+        raise SettingError(
+            f'--method wkd_l takes the distances of classes from a linear '
+            f"classifier, but the logits of '{teacher.source}' are of a "
+            f'{type(layer).__name__}; write --method dkd.'
+        )
     if method.startswith(NEED_LABELS) and student.mixes:
         raise SettingError(
             f'--method {method} needs one label an image, but '
