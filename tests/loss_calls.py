@@ -64,6 +64,12 @@ def estimate(loss, s, t, labels):
     return loss((s, torch.ones(s.shape[1]).to(s)), t)
 
 
+def compare_by_weight(loss, s, t, labels):
+    """Call WKD-L, which takes the teacher's classifier and labels."""
+    weight = torch.linspace(-1, 1, 3 * CLASSES).view(CLASSES, 3).square()
+    return loss(s, t, weight, labels)
+
+
 class Call(NamedTuple):
     """How to call a loss.
 
@@ -130,6 +136,8 @@ CALLS = dict(
     WarmupLoss=Call(
         LOGITS, needed=dict(loss=dict(type='LogitsKDLoss'), epochs=20)
     ),
+    WassersteinFeatureLoss=Call(MAP),
+    WassersteinLogitsLoss=Call(LOGITS, run=compare_by_weight, labels=True),
 )
 
 

@@ -69,6 +69,18 @@ WTTM = {
     'resnet34_resnet18': (0.8, 1.6),
     'resnet50_mobilenetv1': (0.7, 3.5),
 }
+# Of WKD-L: T, sharpening and weight; of WKD-F: weight of the means, grid,
+# start of the decay and weight (the authors' files).
+WKD_L = {
+    'wrn-40-2_shufflenetv1': (6.0, 1.0, 200.0),
+    'resnet34_resnet18': (2.0, 1.0, 30.0),
+    'resnet50_mobilenetv1': (2.0, 2.0, 25.0),
+}
+WKD_F = {
+    'wrn-40-2_shufflenetv1': (3.0, 4, 150 / 240, 0.3),
+    'resnet34_resnet18': (2.0, 4, 0.0, 0.02),
+    'resnet50_mobilenetv1': (2.0, 4, 0.3, 0.005),
+}
 # What NETWORKS calls them, where a config's name is another.
 NAMES = dict(
     mobilenetv1='MobileNetV1',
@@ -207,6 +219,15 @@ def test_published_settings(pair):
     for name in ('tau', 'alpha', 'beta'):
         assert decoupled.loss[name] == dkd.loss[name]
 
+    loss = distiller('wkd_l', pair).distill_losses.loss_wkd
+    assert (loss.tau, loss.sharpen, loss.loss_weight) == WKD_L.get(
+        networks, (8.0, 1.0, 600.0)
+    )
+    assert loss.decay_from == (0.0 if imagenet else 150 / 240)
+    loss = distiller('wkd_f', pair).distill_losses.loss_wkd
+    settings = (loss.mean_weight, loss.grid, loss.decay_from, loss.loss_weight)
+    assert settings == WKD_F.get(networks, (4.0, 1, 150 / 240, 0.08))
+
     wttm = distiller('wttm', pair).distill_losses.loss_wttm
     assert (wttm.gamma, wttm.loss_weight) == WTTM[networks]
 
@@ -269,7 +290,8 @@ def test_maps_are_those_of_the_literature(pair):
     for method in ('vid', 'nst'):
         assert sources(distiller(method, pair)) == both
     assert sources(distiller('fitnet', pair)) == [[f[1]] for f in both]
-    assert sources(distiller('sp', pair)) == [[f[-1]] for f in both]
+    for method in ('sp', 'wkd_f'):
+        assert sources(distiller(method, pair)) == [[f[-1]] for f in both]
     for method in ('srrl',):  # what is pooled
         for recorders in sources(distiller(method, pair)):
             assert recorders[0] == 'neck.gap'

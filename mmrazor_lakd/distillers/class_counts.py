@@ -23,6 +23,7 @@ from ..losses import (
     ScaleDecoupledKDLoss,
     TeacherMatchingLoss,
     WarmupLoss,
+    WassersteinLogitsLoss,
 )
 
 LOGIT_LOSSES = (
@@ -34,6 +35,7 @@ LOGIT_LOSSES = (
     RefinedLogitsLoss,
     TeacherMatchingLoss,
     WSLD,
+    WassersteinLogitsLoss,
 )
 # The last compares a segmentor's logits, or other maps, channel by channel.
 CLASSWISE_LOSSES = (*LOGIT_LOSSES, ChannelWiseDivergence)

@@ -58,8 +58,20 @@ from .variational_information_loss import (
     VariationalInformationLoss,
     variational_information,
 )
-from .warmup import Warmup, warmup_factor
+from .warmup import Warmup, cosine_decay_factor, warmup_factor
 from .warmup_loss import WarmupLoss
+from .wasserstein_feature_loss import (
+    WassersteinFeatureLoss,
+    wasserstein_features,
+)
+from .wasserstein_logits_loss import (
+    WassersteinLogitsLoss,
+    cka_costs,
+    class_costs,
+    sinkhorn_distance,
+    target_cross_entropy,
+    wasserstein_logits,
+)
 
 __all__ = [
     'AttentionTransferLoss',
@@ -89,13 +101,18 @@ __all__ = [
     'VariationalInformationLoss',
     'Warmup',
     'WarmupLoss',
+    'WassersteinFeatureLoss',
+    'WassersteinLogitsLoss',
     'angles',
     'attention_map',
     'attention_transfer',
     'check_losses',
     'check_map',
     'contrastive_loss',
+    'cka_costs',
+    'class_costs',
     'correlations',
+    'cosine_decay_factor',
     'decoupled_kd',
     'hierarchical_context',
     'local_feature_loss',
@@ -110,8 +127,12 @@ __all__ = [
     'scale_decoupled',
     'similarity_preserving',
     'softmax_regression',
+    'sinkhorn_distance',
     'standardize_logits',
+    'target_cross_entropy',
     'teacher_matching',
     'variational_information',
     'warmup_factor',
+    'wasserstein_features',
+    'wasserstein_logits',
 ]

@@ -1,6 +1,6 @@
 """Checks of what a loss is computed with: its settings, a teacher's map."""
 
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any, Dict, Union
 
 import torch
@@ -47,7 +47,7 @@ def check_settings(loss: nn.Module, owner: str = '') -> None:
     for name, bounds in LOSS_SETTINGS.items():
         if hasattr(loss, name):
             check_number(owner, name, getattr(loss, name), **bounds)
-    for name, parameter in signature(type(loss)).parameters.items():
+    for name, parameter in _parameters(type(loss)).items():
         value = getattr(loss, name, False)
         # Any text would count as True, even 'no'.
         if parameter.annotation is bool and not isinstance(value, bool):
@@ -57,6 +57,15 @@ def check_settings(loss: nn.Module, owner: str = '') -> None:
             )
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             check_number(owner, name, value, below=HUGE)
+
+
+def _parameters(cls: type) -> Dict[str, Parameter]:
+    """Return the arguments of a class, those of its bases too (**kwargs)."""
+    found: Dict[str, Parameter] = {}
+    for kind in cls.mro():
+        if '__init__' in vars(kind):
+            found = {**signature(kind.__init__).parameters, **found}
+    return found
 
 
 def check_shapes(

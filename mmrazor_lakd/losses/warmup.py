@@ -1,10 +1,11 @@
-"""A factor that grows from 0 to 1 during training."""
+"""Factors that grow from 0 to 1 during training, or fall to 0."""
 
+import math
 from typing import Dict, Optional
 
 from mmengine.logging import MessageHub
 
-from ..errors import SettingError, is_number
+from ..errors import SettingError, check_number, is_number
 
 LENGTHS = ('epochs', 'iters', 'fraction')
 
@@ -107,3 +108,35 @@ def _is_one_length(given) -> bool:
         and value > 0
         and (name != 'fraction' or value <= 1)
     )
+
+
+def check_decay(owner: str, start: Optional[float]) -> None:
+    """Raise if the start of a decay is not a fraction of the training."""
+    if start is not None:
+        bounds: Dict = dict(minimum=0, below=1, example=0.625)
+        check_number(owner, 'decay_from', start, **bounds)
+
+
+def cosine_decay_factor(progress: Dict[str, int], start: float) -> float:
+    """Compute the factor of a decay along a cosine, from 1 to 0.
+
+    It falls from epoch to epoch, and from iteration to iteration in a training
+    that has one epoch or counts none.
+
+    Args:
+        progress (dict): As for :func:`warmup_factor`.
+        start (float): The fraction of the training after which it falls.
+    """
+    if 'iter' not in progress:
+        return 1.0
+    unit = 'epoch' if progress.get('max_epochs', 1) > 1 else 'iter'
+    done = (progress[unit] + 1) / progress[f'max_{unit}s']
+    return 0.5 + 0.5 * math.cos(math.pi * max(done - start, 0) / (1 - start))
+
+
+def cosine_decay(start: Optional[float]) -> float:
+    """Compute the factor of this iteration; 1 if there is no start."""
+    if start is None:
+        return 1.0
+    info = MessageHub.get_current_instance().runtime_info
+    return cosine_decay_factor(info, start)

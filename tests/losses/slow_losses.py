@@ -88,6 +88,58 @@ def scale_decoupled(s, t, labels, scales, loss):
     return total / count
 
 
+def transport(p, q, costs, regularization, iterations):
+    """Sinkhorn's iterations and the cost of their flow, of two lists."""
+    kernel = [[torch.exp(-c / regularization) for c in row] for row in costs]
+    size = range(len(p))
+    u = [1 / len(p)] * len(p)
+    for _ in range(iterations):
+        v = [q[j] / (sum(kernel[i][j] * u[i] for i in size)) for j in size]
+        u = [p[i] / (sum(kernel[i][j] * v[j] for j in size)) for i in size]
+    return sum(
+        u[i] * kernel[i][j] * v[j] * costs[i][j] for i in size for j in size
+    )
+
+
+def wkd_logits(s, t, labels, costs, tau, weight, iterations=10):
+    """Lv et al., as in their code: the target, and the others' transport."""
+    total = 0.0
+    for s_row, t_row, label in zip(s, t, labels.tolist()):
+        p_s, p_t = softmax(s_row, 1), softmax(t_row, 1)
+        total = total - p_t[label] * torch.log(p_s[label])
+        others = [k for k in range(len(s_row)) if k != label]
+        total = total + weight * transport(
+            softmax(s_row[others], tau),
+            softmax(t_row[others], tau),
+            [[costs[i, j] for j in others] for i in others],
+            0.05,
+            iterations,
+        )
+    return total / len(s)
+
+
+def wkd_features(s, t, weight, grid):
+    """Lv et al.: means and deviations of each channel of each cell."""
+    total, sides = 0.0, [side // grid for side in s.shape[2:]]
+    for s_map, t_map in zip(s.flatten(0, 1), t.flatten(0, 1)):
+        for i in range(grid):
+            for j in range(grid):
+                means, deviations = [], []
+                for feature in (s_map, t_map):
+                    cell = feature[
+                        i * sides[0] : (i + 1) * sides[0],
+                        j * sides[1] : (j + 1) * sides[1],
+                    ].flatten()
+                    mean = sum(cell) / len(cell)
+                    square = sum((x - mean) ** 2 for x in cell)
+                    variance = square / (len(cell) - 1)
+                    means.append(mean)
+                    deviations.append(torch.sqrt(variance + 1e-5))
+                total = total + weight * (means[0] - means[1]) ** 2
+                total = total + (deviations[0] - deviations[1]) ** 2
+    return total / (len(s) * grid**2)
+
+
 def standardize(logits, freedom=0):
     """Sun et al., algorithm 1: each row less its mean, over its deviation.
 

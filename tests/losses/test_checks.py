@@ -35,6 +35,8 @@ from mmrazor_lakd.losses import (
     TeacherMatchingLoss,
     VariationalInformationLoss,
     WarmupLoss,
+    WassersteinFeatureLoss,
+    WassersteinLogitsLoss,
     check_losses,
     check_map,
 )
@@ -66,7 +68,8 @@ LOSSES = [
     SoftmaxRegressionLoss,
     VariationalInformationLoss, NeuronSelectivityLoss,
     CorrelationCongruenceLoss, RefinedLogitsLoss, ScaleDecoupledKDLoss,
-    ScaleDecoupledDKDLoss, contrastive, classifier,
+    ScaleDecoupledDKDLoss, WassersteinFeatureLoss, WassersteinLogitsLoss,
+    contrastive, classifier,
 ]  # fmt: skip
 
 
@@ -90,6 +93,7 @@ def test_numbers_of_all_kinds_are_taken(loss, weight):
     [
         (DecoupledKDLoss, 'tau'),
         (RefinedLogitsLoss, 'tau'),
+        (WassersteinLogitsLoss, 'tau'),
         (LogitsKDLoss, 'tau'),
         (StrongerTeacherLoss, 'tau'),
         (TeacherMatchingLoss, 'gamma'),
@@ -271,6 +275,7 @@ def run(loss, s, t):
     [
         (AttentionTransferLoss, (5, 6, 4, 4)),
         (NeuronSelectivityLoss, (5, 6, 4, 4)),
+        (WassersteinFeatureLoss, (5, 6, 4, 4)),
         (PartialSquareLoss, (5, 6, 4, 4)),
         (HierarchicalContextLoss, (5, 6, 4, 4)),
         (RelationalDistanceLoss, (5, 6)),

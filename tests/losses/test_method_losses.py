@@ -27,6 +27,11 @@ from mmrazor_lakd.losses import (
     StrongerTeacherLoss,
     TeacherMatchingLoss,
     VariationalInformationLoss,
+    WassersteinFeatureLoss,
+    WassersteinLogitsLoss,
+    cka_costs,
+    class_costs,
+    cosine_decay_factor,
 )
 
 LABELS = torch.tensor([1, 0, 3, 2, 1])
@@ -126,6 +131,25 @@ LOSSES = dict(
             (1, 2),
             lambda s, t, label: slow.dkd(s, t, label, 4.0, 1.0, 2.0),
         ),
+    ),
+    wkd_logits=(
+        (5, 4),
+        lambda s, t: WassersteinLogitsLoss(4.0, sharpen=0.0, loss_weight=9.0)(
+            s, t, WEIGHT.to(t), LABELS
+        ),
+        lambda s, t: slow.wkd_logits(
+            s, t, LABELS, class_costs(WEIGHT), 4.0, 9.0
+        ),
+    ),
+    wkd_features=(
+        (2, 3, 4, 6),
+        WassersteinFeatureLoss(4.0, loss_weight=0.08),
+        lambda s, t: 0.08 * slow.wkd_features(s, t, 4.0, 1),
+    ),
+    wkd_features_of_cells=(
+        (2, 3, 4, 6),
+        WassersteinFeatureLoss(3.0, grid=2),
+        lambda s, t: slow.wkd_features(s, t, 3.0, 2),
     ),
     wttm=(
         (5, 4),
@@ -399,6 +423,96 @@ def test_scales_by_hand():
     torch.testing.assert_close(value, kd)
 
 
+def test_wkd_logits_by_hand():
+    # Two classes beside the target, equal ones: their weights are at a cosine
+    # of 1 - ln 2, so that K = ((1, 1/2), (1/2, 1)) at lambda 1; u and v stay
+    # 1/2 and 2/3, the flow between them is 1/6 each way: ln 2 / 3 = 0.231049
+    cosine = 1 - math.log(2)
+    weight = torch.tensor(
+        [[0.0, 1.0], [1.0, 0.0], [cosine, math.sqrt(1 - cosine**2)]]
+    )
+    label = torch.tensor([0])
+    logits = torch.zeros(1, 3)
+    loss = WassersteinLogitsLoss(1.0, 1.0, sharpen=0.0, target_weight=0.0)
+    value = loss(logits, logits, weight, label).item()
+    assert value == pytest.approx(0.231049, abs=1e-6)
+    # the target alone: 1/3 ln 3
+    loss = WassersteinLogitsLoss(loss_weight=0.0)
+    value = loss(logits, logits, weight, label).item()
+    assert value == pytest.approx(math.log(3) / 3, abs=1e-6)
+    # with little entropy, the cost of moving 1/4 by 0.1
+    weight = torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.9, 0.19**0.5]]).double()
+    s, t = torch.zeros(1, 3), torch.tensor([[0.0, math.log(3), 0.0]])
+    loss = WassersteinLogitsLoss(1.0, 0.01, 1000, None, 0.0, 0.0)
+    value = loss(s.double(), t.double(), weight, label).item()
+    assert value == pytest.approx(0.025, rel=1e-2)
+
+
+def test_wkd_costs_from_a_file(tmp_path):
+    s, t = pair((5, 4))
+    plain = WassersteinLogitsLoss()
+    path = tmp_path / 'costs.pth'
+    torch.save(class_costs(WEIGHT), path)
+    loss = WassersteinLogitsLoss(cost_matrix=str(path))
+    value = loss(s, t, 7 * torch.eye(4), LABELS)
+    torch.testing.assert_close(value, plain(s, t, WEIGHT, LABELS))
+    assert not loss.state_dict()
+    with pytest.raises(SettingError, match=r'\(4, 4\) for 6 classes'):
+        loss(torch.zeros(5, 6), torch.zeros(5, 6), torch.eye(6), LABELS)
+    for name in ('absent.pth', 'costs.txt'):
+        (tmp_path / 'costs.txt').write_text('1 0\n0 1\n')
+        with pytest.raises(SettingError, match=f'{name}.*torch.save'):
+            WassersteinLogitsLoss(cost_matrix=str(tmp_path / name))
+
+
+def test_cka_of_classes():
+    """||Y^T X||^2 over the norms of X^T X and Y^T Y, of centred features."""
+    features = torch.randn(
+        3, 7, 4, generator=torch.Generator().manual_seed(0)
+    ).double()
+    costs = cka_costs(features)
+    centred = features - features.mean(1, keepdim=True)
+    for i, x in enumerate(centred):
+        for j, y in enumerate(centred):
+            norms = (x.t() @ x).norm() * (y.t() @ y).norm()
+            expected = 1 - (y.t() @ x).norm() ** 2 / norms
+            torch.testing.assert_close(costs[i, j], expected)
+    # turned, scaled and shifted features are as near as equal ones
+    turn, _ = torch.linalg.qr(features[0][:4])
+    same = torch.stack([features[0], 3 * features[0] @ turn + 1])
+    torch.testing.assert_close(cka_costs(same), torch.zeros(2, 2).double())
+
+
+def test_wkd_features_by_hand():
+    # means 2 and 1, deviations sqrt 2 and 0 (and 1e-5 in the variances):
+    # 3 (2 - 1)^2 + 2 = 5, less 2 sqrt(2e-5)
+    s = torch.tensor([1.0, 3.0]).view(1, 1, 1, 2)
+    t = torch.ones(1, 1, 1, 2)
+    value = WassersteinFeatureLoss(3.0)(s, t).item()
+    assert value == pytest.approx(5 - 2 * math.sqrt(2e-5), abs=1e-4)
+    # cells of one pixel have their value alone: 3 (0 + 4) / 2
+    value = WassersteinFeatureLoss(3.0, grid=2)(
+        s.expand(1, 1, 2, 2), t.expand(1, 1, 2, 2)
+    )
+    assert value.item() == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize(
+    'progress, factor',
+    [
+        (dict(), 1.0),
+        (dict(iter=9, epoch=149, max_epochs=240), 1.0),
+        (dict(iter=9, epoch=194, max_epochs=240), 0.5),
+        (dict(iter=9, epoch=239, max_epochs=240), 0.0),
+        (dict(iter=4, epoch=0, max_epochs=1, max_iters=8), 1.0),
+        (dict(iter=7, epoch=0, max_epochs=1, max_iters=8), 0.0),
+    ],
+)
+def test_a_cosine_decay(progress, factor):
+    value = cosine_decay_factor(progress, 0.625)
+    assert value == pytest.approx(factor, abs=1e-9)
+
+
 def test_wttm_by_hand():
     # gamma 1/2: p = (9/10, 1/10), its roots (3, 1) / sqrt 10, U = 4 / sqrt 10
     # = 1.264911, p_T = (3/4, 1/4); KL to (1/2, 1/2) as in KD's: 0.130812
@@ -566,8 +680,9 @@ def test_equal_outputs_cost_nothing():
             s = s.abs()
         # DIST adds 1e-8 to a denominator; WTTM's student has no temperature,
         # a certain prediction of VID's has a likelihood above 1, and a
-        # teacher that is wrong isn't equal to RLD's student
-        if name not in ('wttm', 'ttm', 'vid', 'rld'):
+        # teacher that is wrong isn't equal to RLD's student; WKD-L has a
+        # cross-entropy, and an entropy
+        if name not in ('wttm', 'ttm', 'vid', 'rld', 'wkd_logits'):
             assert loss(s, s).item() == pytest.approx(0, abs=1e-4)
 
 
@@ -615,6 +730,11 @@ def test_dkd_of_confident_models():
             lambda: ScaleDecoupledDKDLoss(complementary_weight=-1),
             'complementary_weight=-1;',
         ),
+        (lambda: WassersteinLogitsLoss(regularization=0), 'ization=0;'),
+        (lambda: WassersteinLogitsLoss(iterations=0), 'iterations=0;'),
+        (lambda: WassersteinLogitsLoss(decay_from=1.0), 'decay_from=1.0;'),
+        (lambda: WassersteinFeatureLoss(decay_from=-1), 'decay_from=-1;'),
+        (lambda: WassersteinFeatureLoss(grid=0), 'grid=0;'),
         (lambda: CorrelationCongruenceLoss('mine'), "'code', 'paper'"),
         (lambda: CorrelationCongruenceLoss(gamma=0), 'gamma=0'),
         (lambda: CorrelationCongruenceLoss(order=0), 'order=0'),

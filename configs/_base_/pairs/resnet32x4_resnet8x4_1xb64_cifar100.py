@@ -50,4 +50,6 @@ published_top1 = dict(
     vid=73.09,
     nst=73.3,
     cc=72.97,
+    wkd_l=76.53,
+    wkd_f=76.77,
 )

@@ -54,4 +54,6 @@ published_top1 = dict(
     vid=73.38,
     nst=74.12,
     cc=71.14,
+    kd_scales=76.3,
+    dkd_scales=77.3,
 )

@@ -55,4 +55,6 @@ published_top1 = dict(
     vid=73.4,
     nst=74.68,
     cc=71.29,
+    kd_scales=76.67,
+    dkd_scales=78.05,
 )

@@ -37,4 +37,6 @@ published_top1 = dict(
     dkd_standardized=71.88,
     wttm=72.19,
     srrl=71.73,
+    wkd_l=72.49,
+    wkd_f=72.5,
 )

@@ -37,6 +37,12 @@ method_settings = dict(
     rld_distiller=dict(
         distill_losses=dict(loss_rld=dict(loss=dict(beta=2.0)))
     ),
+    wkd_l_distiller=dict(
+        distill_losses=dict(loss_wkd=dict(sharpen=2.0, loss_weight=25.0))
+    ),
+    wkd_f_distiller=dict(
+        distill_losses=dict(loss_wkd=dict(decay_from=0.3, loss_weight=0.005))
+    ),
     wttm_distiller=dict(
         distill_losses=dict(loss_wttm=dict(gamma=0.7, loss_weight=3.5))
     ),
@@ -54,4 +60,8 @@ published_top1 = dict(
     dkd_standardized=72.85,
     wttm=73.09,
     srrl=72.49,
+    kd_scales=72.24,
+    dkd_scales=73.08,
+    wkd_l=73.17,
+    wkd_f=73.12,
 )

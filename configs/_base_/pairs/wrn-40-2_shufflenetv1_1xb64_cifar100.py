@@ -30,6 +30,14 @@ method_settings = dict(
     dkd_scales_distiller=dict(
         distill_losses=dict(loss_dkd=dict(loss=dict(scales=(1, 2, 4))))
     ),
+    wkd_l_distiller=dict(
+        distill_losses=dict(loss_wkd=dict(tau=6.0, loss_weight=200.0))
+    ),
+    wkd_f_distiller=dict(
+        distill_losses=dict(
+            loss_wkd=dict(mean_weight=3.0, grid=4, loss_weight=0.3)
+        )
+    ),
     wttm_distiller=dict(
         distill_losses=dict(loss_wttm=dict(gamma=0.3, loss_weight=3.0))
     ),
@@ -51,4 +59,8 @@ published_top1 = dict(
     vid=73.61,
     nst=74.89,
     cc=71.38,
+    kd_scales=76.65,
+    dkd_scales=77.21,
+    wkd_l=76.72,
+    wkd_f=77.36,
 )

@@ -71,6 +71,21 @@ method_settings = dict(
         ),
         input_size=224,
     ),
+    # T 2; the weight falls from the start; the regressor is CIFAR's, not the
+    # published bottleneck of three convolutions
+    wkd_l_distiller=dict(
+        distill_losses=dict(
+            loss_wkd=dict(tau=2.0, decay_from=0.0, loss_weight=30.0)
+        )
+    ),
+    wkd_f_distiller=dict(
+        distill_losses=dict(
+            loss_wkd=dict(
+                mean_weight=2.0, grid=4, decay_from=0.0, loss_weight=0.02
+            )
+        ),
+        input_size=224,
+    ),
     lakd_distiller=dict(input_size=224),
     lakd_literal_distiller=dict(input_size=224),
     lakd_pooled_distiller=dict(input_size=224),

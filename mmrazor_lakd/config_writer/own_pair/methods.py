@@ -21,13 +21,14 @@ COMPARE_LOGITS = (
     'dist',
     'wttm',
     'rld',
+    'wkd_l',
     'kd_standardized',
     'dkd_standardized',
     'kd_scales',
     'dkd_scales',
 )
 #: how the names of those begin that need the index of a class
-NEED_LABELS = ('dkd', 'rld', 'kd_scales')
+NEED_LABELS = ('dkd', 'rld', 'wkd_l', 'kd_scales')
 #: those that compare the images of a batch with each other
 BATCHES = ('rkd', 'sp', 'pkt', 'cc')
 #: those that take the maps before pooling, and the weights of a classifier
@@ -35,7 +36,7 @@ LAST_MAPS = ('srrl',)
 #: those that take nothing but maps of blocks
 MAPS = ('lakd', 'fitnet', 'at')
 #: the same, where the networks are classifiers
-MORE_MAPS = ('vid', 'nst')
+MORE_MAPS = ('vid', 'nst', 'wkd_f')
 #: the methods for each kind of network; for others, those that take maps
 METHODS = {
     CLASSIFIER: (
@@ -124,7 +125,7 @@ def check_logits(
 
     Raises:
         SettingError: If they are of other classes, DKD has no labels, or a
-            network has no logits of parts of an image.
+            network's classifier isn't the linear one that a method needs.
     """
     check_counts(
         f'--method {method} compares their logits class by class',
@@ -147,6 +148,13 @@ def check_logits(
                 f"and one linear layer, 'head.fc', but the {network.role} "
                 f"'{network.source}' doesn't; write --method kd."
             )
+    layer = teacher.model.get_submodule(teacher.logits or '')
+    if method == 'wkd_l' and not isinstance(layer, nn.Linear):
+        raise SettingError(
+            f'--method wkd_l takes the distances of classes from a linear '
+            f"classifier, but the logits of '{teacher.source}' are of a "
+            f'{type(layer).__name__}; write --method dkd.'
+        )
     if method.startswith(NEED_LABELS) and student.mixes:
         raise SettingError(
             f'--method {method} needs one label an image, but '

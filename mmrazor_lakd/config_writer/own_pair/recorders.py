@@ -71,8 +71,10 @@ def fit_sources(
     for network in (student, teacher):
         recorders = distiller.get(f'{network.role}_recorders') or {}
         for name, recorder in recorders.items():
-            if recorder['source'] == 'head.fc':
-                recorder['source'] = network.logits
+            if recorder['source'] in ('head.fc', 'head.fc.weight'):
+                recorder['source'] = recorder['source'].replace(
+                    'head.fc', str(network.logits)
+                )
             elif recorder['source'] == 'neck.gap' and not pooled:
                 recorder.update(type='ModuleInputs', source=network.logits)
                 inputs.append(name)
