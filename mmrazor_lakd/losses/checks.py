@@ -64,7 +64,7 @@ def _parameters(cls: type) -> Dict[str, Parameter]:
     found: Dict[str, Parameter] = {}
     for kind in cls.mro():
         if '__init__' in vars(kind):
-            found = {**signature(kind.__init__).parameters, **found}
+            found = {**signature(kind).parameters, **found}
     return found
 
 
