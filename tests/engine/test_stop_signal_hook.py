@@ -182,3 +182,12 @@ def test_a_validation_that_was_cut_short(tmp_path, unbroken, handlers, saved):
     first = str(tmp_path / 'epoch_1.pth')  # saved again as the best one
     _, validated, _ = train(tmp_path / 'x', resume=True, load_from=first)
     assert validated[0] == (8, 0)
+
+
+def test_the_best_one_after_a_validation_that_was_cut_short(tmp_path):
+    """It is saved in the checkpoint that was resumed, as without a kill."""
+    train(tmp_path, die, 4, True)
+    train(tmp_path, die, 5, resume=True)
+    assert names(tmp_path) == set(EPOCHS[:2])
+    saved = torch.load(tmp_path / 'epoch_1.pth', weights_only=False)
+    assert saved['message_hub']['runtime_info']['best_score'] == 1
