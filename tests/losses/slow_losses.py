@@ -88,14 +88,20 @@ def scale_decoupled(s, t, labels, scales, loss):
     return total / count
 
 
-def transport(p, q, costs, regularization, iterations):
-    """Sinkhorn's iterations and the cost of their flow, of two lists."""
+def transport(p, q, costs, regularization, iterations, eps=1e-8):
+    """Sinkhorn's iterations and the cost of their flow, of two lists.
+
+    With the eps beside costs and denominators that is in the authors' code.
+    """
+    costs = [[cost + eps for cost in row] for row in costs]
     kernel = [[torch.exp(-c / regularization) for c in row] for row in costs]
     size = range(len(p))
     u = [1 / len(p)] * len(p)
     for _ in range(iterations):
-        v = [q[j] / (sum(kernel[i][j] * u[i] for i in size)) for j in size]
-        u = [p[i] / (sum(kernel[i][j] * v[j] for j in size)) for i in size]
+        sums = [sum(kernel[i][j] * u[i] for i in size) for j in size]
+        v = [q[j] / (sums[j] + eps) for j in size]
+        sums = [sum(kernel[i][j] * v[j] for j in size) for i in size]
+        u = [p[i] / (sums[i] + eps) for i in size]
     return sum(
         u[i] * kernel[i][j] * v[j] * costs[i][j] for i in size for j in size
     )
