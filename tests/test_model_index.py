@@ -148,7 +148,9 @@ def test_the_page_and_the_pairs_have_the_same_figures():
             for line in body.splitlines()
             if line.startswith('|')
         ]
-        methods = [m.lower().replace(', ', '_') for m in rows[0][2:]]
+        methods = [
+            m.lower().replace(', ', '_').replace('-', '') for m in rows[0][2:]
+        ]
         for pair, teacher, *cells in rows[2:]:
             name = f'{pair.lower().replace(" -> ", "_")}_{end}'
             cells = dict(zip(['teacher', *methods], [teacher, *cells]))

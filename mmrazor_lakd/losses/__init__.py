@@ -13,6 +13,11 @@ from .batch_similarity_loss import (
 )
 from .channel_wise_divergence import ChannelWiseDivergence
 from .checks import check_losses, check_map
+from .class_attention_loss import (
+    ClassAttentionLoss,
+    activation_maps,
+    class_attention,
+)
 from .crd_loss import ContrastiveLoss, contrastive_loss
 from .decoupled_kd_loss import DecoupledKDLoss, decoupled_kd
 from .hierarchical_context_loss import (
@@ -44,6 +49,7 @@ from .warmup_loss import WarmupLoss
 __all__ = [
     'AttentionTransferLoss',
     'ChannelWiseDivergence',
+    'ClassAttentionLoss',
     'ContrastiveLoss',
     'DecoupledKDLoss',
     'HierarchicalContextLoss',
@@ -63,11 +69,13 @@ __all__ = [
     'TeacherMatchingLoss',
     'Warmup',
     'WarmupLoss',
+    'activation_maps',
     'angles',
     'attention_map',
     'attention_transfer',
     'check_losses',
     'check_map',
+    'class_attention',
     'contrastive_loss',
     'decoupled_kd',
     'hierarchical_context',

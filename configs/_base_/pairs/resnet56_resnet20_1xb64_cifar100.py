@@ -42,4 +42,5 @@ published_top1 = dict(
     wttm=71.92,
     sp=69.67,
     pkt=70.34,
+    catkd=71.62,
 )
