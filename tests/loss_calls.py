@@ -54,6 +54,11 @@ def compare_classified(loss, s, t, labels):
     return loss(*classified(s), *classified(t), labels)
 
 
+def attend(loss, s, t, labels):
+    """Call CAT-KD, which takes maps and the weights of both classifiers."""
+    return loss(s, t, classified(s)[1], classified(t)[1])
+
+
 def judge(loss, s, t, labels):
     """Call SRRL, which takes maps and the teacher's classifier."""
     return loss(s, *classified(t))
@@ -96,6 +101,7 @@ class Call(NamedTuple):
 LOGITS, FEATURES, MAP = (CLASSES,), (6,), (3, 4, 4)
 CALLS = dict(
     AttentionTransferLoss=Call(MAP, unequal=True),
+    ClassAttentionLoss=Call(MAP, run=attend, unequal=True),
     ChannelWiseDivergence=Call(MAP),
     ContrastiveLoss=Call(
         FEATURES,

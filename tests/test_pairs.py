@@ -81,6 +81,22 @@ WKD_F = {
     'resnet34_resnet18': (2.0, 4, 0.0, 0.02),
     'resnet50_mobilenetv1': (2.0, 4, 0.3, 0.005),
 }
+# Of CAT-KD: beta, resolution and whether maps are normalized (its configs).
+CATKD = {
+    'resnet56_resnet20': (0.7, 2, False),
+    'resnet110_resnet32': (1.8, 2, False),
+    'resnet32x4_resnet8x4': (15.0, 2, False),
+    'wrn-40-2_wrn-16-2': (12.0, 2, False),
+    'wrn-40-2_wrn-40-1': (1.5, 2, False),
+    'vgg13_vgg8': (4.5, 2, False),
+    'resnet32x4_shufflenetv1': (600.0, 4, True),
+    'resnet32x4_shufflenetv2': (600.0, 4, True),
+    'resnet50_mobilenetv2': (40.0, 2, True),
+    'vgg13_mobilenetv2': (15.0, 2, True),
+    'wrn-40-2_shufflenetv1': (80.0, 4, True),
+    'resnet34_resnet18': (0.5, 4, False),
+    'resnet50_mobilenetv1': (10.0, 2, True),
+}
 # What NETWORKS calls them, where a config's name is another.
 NAMES = dict(
     mobilenetv1='MobileNetV1',
@@ -257,6 +273,9 @@ def test_published_settings(pair):
     cc = distiller('cc', pair).distill_losses.loss_cc
     assert (cc.mode, cc.loss_weight) == ('code', 0.02)
 
+    cat = distiller('catkd', pair).distill_losses.loss_cat
+    assert (cat.loss_weight, cat.resolution, cat.normalize) == CATKD[networks]
+
     hint = distiller('fitnet', pair).distill_losses.loss_hint
     assert hint.loss_weight == 100.0
 
@@ -292,7 +311,7 @@ def test_maps_are_those_of_the_literature(pair):
     assert sources(distiller('fitnet', pair)) == [[f[1]] for f in both]
     for method in ('sp', 'wkd_f'):
         assert sources(distiller(method, pair)) == [[f[-1]] for f in both]
-    for method in ('srrl',):  # what is pooled
+    for method in ('srrl', 'catkd'):  # what is pooled
         for recorders in sources(distiller(method, pair)):
             assert recorders[0] == 'neck.gap'
     assert sources(distiller('ofd', pair)) == [preact, preact]

@@ -13,6 +13,11 @@ from .batch_similarity_loss import (
 )
 from .channel_wise_divergence import ChannelWiseDivergence
 from .checks import check_losses, check_map
+from .class_attention_loss import (
+    ClassAttentionLoss,
+    activation_maps,
+    class_attention,
+)
 from .correlation_congruence_loss import (
     CorrelationCongruenceLoss,
     correlations,
@@ -76,6 +81,7 @@ from .wasserstein_logits_loss import (
 __all__ = [
     'AttentionTransferLoss',
     'ChannelWiseDivergence',
+    'ClassAttentionLoss',
     'ContrastiveLoss',
     'CorrelationCongruenceLoss',
     'DecoupledKDLoss',
@@ -103,11 +109,13 @@ __all__ = [
     'WarmupLoss',
     'WassersteinFeatureLoss',
     'WassersteinLogitsLoss',
+    'activation_maps',
     'angles',
     'attention_map',
     'attention_transfer',
     'check_losses',
     'check_map',
+    'class_attention',
     'contrastive_loss',
     'cka_costs',
     'class_costs',

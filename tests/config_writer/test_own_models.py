@@ -101,6 +101,7 @@ MORE = [
     ('mobilenet_v3', 'cc', {}),
     ('convnext', 'vid', {}),
     ('mobilenet', 'nst', {}),
+    ('repvgg', 'catkd', {}),
     ('repvgg', 'fitnet', {}),
     ('resnet18', 'ofd', dict(teacher=LARGER)),
     ('resnet18', 'reviewkd', dict(teacher=LARGER)),
@@ -174,8 +175,9 @@ def test_parts_of_an_image_need_a_linear_classifier(project):
 def test_other_classes_leave_maps_alone(project):
     fewer = "model['head'].update(num_classes=3)\n"
     name = student_with(project, 'fewer', '', fewer)
-    with pytest.raises(SettingError, match='has 4 classes and the student 3'):
-        write_over(project, name, 'kd')
+    for method in ('kd', 'catkd'):
+        with pytest.raises(SettingError, match='4 classes and the student 3'):
+            write_over(project, name, method)
     distiller = Config.fromfile(write_over(project, name)).model.distiller
     assert 'distill_losses' not in distiller and distiller.local_modules
 

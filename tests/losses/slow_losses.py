@@ -395,6 +395,37 @@ def vid(mean, variance, t):
     return total / count
 
 
+def cat(s, t, weight, cells, normalize):
+    """Guo et al., equation 5; cells divide the maps' sides."""
+
+    def cams(feature):
+        _, height, width = feature.shape
+        rows, columns = height // cells, width // cells
+        maps = []
+        for row in weight:
+            cam = sum(w * channel for w, channel in zip(row, feature))
+            cam = [
+                sum(
+                    cam[y * rows + j, x * columns + i]
+                    for j in range(rows)
+                    for i in range(columns)
+                )
+                / (rows * columns)
+                for y in range(cells)
+                for x in range(cells)
+            ]
+            norm = torch.sqrt(sum(value**2 for value in cam))
+            maps += [value / norm if normalize else value for value in cam]
+        return maps
+
+    squares = [
+        (a - b) ** 2
+        for s_map, t_map in zip(s, t)
+        for a, b in zip(cams(s_map), cams(t_map))
+    ]
+    return sum(squares) / len(squares)
+
+
 def square_error(s, t):
     """Mean squared difference of all elements."""
     pairs = list(zip(s.flatten(), t.flatten()))

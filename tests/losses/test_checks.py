@@ -13,6 +13,7 @@ from torch import nn
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.losses import (
     AttentionTransferLoss,
+    ClassAttentionLoss,
     ContrastiveLoss,
     CorrelationCongruenceLoss,
     DecoupledKDLoss,
@@ -69,7 +70,7 @@ LOSSES = [
     VariationalInformationLoss, NeuronSelectivityLoss,
     CorrelationCongruenceLoss, RefinedLogitsLoss, ScaleDecoupledKDLoss,
     ScaleDecoupledDKDLoss, WassersteinFeatureLoss, WassersteinLogitsLoss,
-    contrastive, classifier,
+    ClassAttentionLoss, contrastive, classifier,
 ]  # fmt: skip
 
 
@@ -116,6 +117,8 @@ def test_a_divisor_is_above_0(loss, name, value):
         (StrongerTeacherLoss, dict(intra_loss_weight=math.nan)),
         (DecoupledKDLoss, dict(alpha=math.nan)),
         (SoftmaxRegressionLoss, dict(beta=-1.0)),
+        (ClassAttentionLoss, dict(resolution=0)),
+        (ClassAttentionLoss, dict(resolution=2.0)),
         (contrastive, dict(momentum=math.nan)),
         (NDAMLoss, dict(alpha='half')),
     ],
@@ -263,6 +266,8 @@ def run(loss, s, t):
         return loss(s, t, samples)
     if isinstance(loss, (DecoupledKDLoss, RefinedLogitsLoss)):
         return loss(s, t, torch.tensor([1, 0, 3, 2, 1]))
+    if isinstance(loss, ClassAttentionLoss):
+        return loss(s, t, torch.eye(6), torch.eye(6))
     if isinstance(loss, HierarchicalContextLoss):
         return loss([s], [t])
     return loss(s, t)
@@ -277,6 +282,7 @@ def run(loss, s, t):
         (NeuronSelectivityLoss, (5, 6, 4, 4)),
         (WassersteinFeatureLoss, (5, 6, 4, 4)),
         (PartialSquareLoss, (5, 6, 4, 4)),
+        (ClassAttentionLoss, (5, 6, 4, 4)),
         (HierarchicalContextLoss, (5, 6, 4, 4)),
         (RelationalDistanceLoss, (5, 6)),
         (RelationalAngleLoss, (5, 6)),

@@ -9,6 +9,7 @@ import torch
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.losses import (
     AttentionTransferLoss,
+    ClassAttentionLoss,
     CorrelationCongruenceLoss,
     DecoupledKDLoss,
     HierarchicalContextLoss,
@@ -229,6 +230,18 @@ LOSSES = dict(
             (s, VARIANCES.to(s.dtype)), t
         ),
         lambda s, t: 0.7 * slow.vid(s, VARIANCES, t),
+    ),
+    cat=(
+        (2, 3, 4, 6),
+        lambda s, t: ClassAttentionLoss(2, False, 1.5)(
+            s, t, WEIGHT.to(s), WEIGHT.to(s)
+        ),
+        lambda s, t: 1.5 * slow.cat(s, t, WEIGHT, 2, False),
+    ),
+    cat_normalized=(
+        (2, 3, 4, 4),
+        lambda s, t: ClassAttentionLoss(4)(s, t, WEIGHT.to(s), WEIGHT.to(s)),
+        lambda s, t: slow.cat(s, t, WEIGHT, 4, True),
     ),
     review=(
         (2, 3, 8, 8),
@@ -661,6 +674,33 @@ def test_vid_by_hand():
     t = torch.tensor([1.0, -1.0]).repeat(2, 4).view(1, 2, 2, 4)
     value = loss((mean, torch.tensor([2.0, 1.0])), t)
     assert value.item() == pytest.approx(0.673287, abs=1e-6)
+
+
+def test_cat_by_hand():
+    # of one class, w = (1, 2): the student's map is (1 + 6, 3 - 2) = (7, 1),
+    # the teacher's, of w = (2), (6, 0): ((7 - 6)^2 + (1 - 0)^2) / 2 = 1
+    s = torch.tensor([1.0, 3.0, 3.0, -1.0]).view(1, 2, 1, 2)
+    t = torch.tensor([3.0, 0.0]).view(1, 1, 1, 2)
+    weights = torch.tensor([[1.0, 2.0]]), torch.tensor([[2.0]])
+    # two columns, and each row twice, as the map has one
+    loss = ClassAttentionLoss(2, normalize=False)
+    assert loss(s, t, *weights).item() == pytest.approx(1.0)
+    # pooled to a single cell: 4 and 3
+    loss = ClassAttentionLoss(1, normalize=False, loss_weight=5.0)
+    assert loss(s, t, *weights).item() == pytest.approx(5.0)
+    # unit vectors: (7, 1, 7, 1) / 10 and (1, 0, 1, 0) / sqrt 2, whose product
+    # is 14 / (10 sqrt 2) = 0.989949: 2 (1 - 0.989949) / 4 = 0.005025
+    loss = ClassAttentionLoss(2)
+    assert loss(s, t, *weights).item() == pytest.approx(0.005025, abs=1e-6)
+
+
+def test_cat_teaches_the_students_classifier_alone():
+    s, t = pair((1, 3, 2, 2), dtype=torch.float32)
+    weights = WEIGHT.clone().requires_grad_(), WEIGHT.clone().requires_grad_()
+    ClassAttentionLoss()(s, t, *weights).backward()
+    assert weights[0].grad.abs().sum() > 0 and weights[1].grad is None
+    with pytest.raises(SettingError, match='4 classes and the student 3'):
+        ClassAttentionLoss()(s, t, WEIGHT[:3], WEIGHT)
 
 
 def test_review_by_hand():

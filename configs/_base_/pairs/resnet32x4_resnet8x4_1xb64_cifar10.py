@@ -30,4 +30,5 @@ method_settings = dict(
     wttm_distiller=dict(
         distill_losses=dict(loss_wttm=dict(gamma=0.1, loss_weight=3.0))
     ),
+    catkd_distiller=dict(distill_losses=dict(loss_cat=dict(loss_weight=15.0))),
 )

@@ -42,6 +42,9 @@ method_settings = dict(
     wttm_distiller=dict(
         distill_losses=dict(loss_wttm=dict(gamma=0.2, loss_weight=5.0))
     ),
+    catkd_distiller=dict(
+        distill_losses=dict(loss_cat=dict(normalize=True, loss_weight=40.0))
+    ),
 )
 
 # others' top-1 accuracies in %; docs/en/pairs.md names the sources
@@ -66,4 +69,5 @@ published_top1 = dict(
     cc=65.43,
     kd_scales=69.55,
     dkd_scales=71.36,
+    catkd=71.36,
 )

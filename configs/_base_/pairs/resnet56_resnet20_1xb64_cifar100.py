@@ -45,4 +45,5 @@ published_top1 = dict(
     vid=70.38,
     nst=69.6,
     cc=69.63,
+    catkd=71.62,
 )

@@ -37,4 +37,5 @@ method_settings = dict(
     wttm_distiller=dict(
         distill_losses=dict(loss_wttm=dict(gamma=0.1, loss_weight=2.25))
     ),
+    catkd_distiller=dict(distill_losses=dict(loss_cat=dict(loss_weight=4.5))),
 )

@@ -41,6 +41,11 @@ method_settings = dict(
     wttm_distiller=dict(
         distill_losses=dict(loss_wttm=dict(gamma=0.3, loss_weight=3.0))
     ),
+    catkd_distiller=dict(
+        distill_losses=dict(
+            loss_cat=dict(resolution=4, normalize=True, loss_weight=80.0)
+        )
+    ),
 )
 
 # others' top-1 accuracies in %; docs/en/pairs.md names the sources

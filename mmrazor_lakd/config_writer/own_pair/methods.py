@@ -32,7 +32,7 @@ NEED_LABELS = ('dkd', 'rld', 'wkd_l', 'kd_scales')
 #: those that compare the images of a batch with each other
 BATCHES = ('rkd', 'sp', 'pkt', 'cc')
 #: those that take the maps before pooling, and the weights of a classifier
-LAST_MAPS = ('srrl',)
+LAST_MAPS = ('srrl', 'catkd')
 #: those that take nothing but maps of blocks
 MAPS = ('lakd', 'fitnet', 'at')
 #: the same, where the networks are classifiers
@@ -163,13 +163,16 @@ def check_logits(
         )
 
 
-def check_classifiers(method: str, *networks: OwnNetwork) -> None:
+def check_classifiers(
+    method: str, student: OwnNetwork, teacher: OwnNetwork
+) -> None:
     """Raise if a network has no classifier right after global pooling.
 
     Raises:
-        SettingError: If one has none, naming it.
+        SettingError: If one has none, naming it, or the classes of two that
+            CAT-KD would compare differ in number.
     """
-    for network in networks:
+    for network in (student, teacher):
         classifier = dict(network.model.named_modules()).get('head.fc')
         if not (
             network.pooled
@@ -182,3 +185,9 @@ def check_classifiers(method: str, *networks: OwnNetwork) -> None:
                 f"it (head.fc), but the {network.role} '{network.source}' has "
                 f'others; write --method lakd.'
             )
+    if method == 'catkd':
+        check_counts(
+            f'--method {method} compares a map of each class',
+            student.num_classes,
+            teacher.num_classes,
+        )

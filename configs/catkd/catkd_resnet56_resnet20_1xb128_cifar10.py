@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/pairs/resnet56_resnet20_1xb128_cifar10.py',
+    '../_base_/distillers/catkd.py',
+]
+
+model = dict(distiller=_base_.catkd_distiller)
