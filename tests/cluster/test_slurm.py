@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas
@@ -174,17 +175,22 @@ def test_stopped_and_continued(suite, local):
     check_same(suite, local)
 
 
-def test_job_that_the_cluster_ends(suite):
+def test_job_that_is_killed(suite):
+    """As by a system that has no memory left; SLURM knows its state."""
     process = suite.start()
     suite.wait_for(process, '*-alone-*/epoch_1.pth')
     (job,) = {
         path.read_text() for path in suite.folder.glob('*-alone-*/cluster_job')
     }
-    suite.ask('scancel', '--signal=KILL', job)
+    log = str(suite.folder / 'cluster' / f'{job}_0_log.out')
+    for path in Path('/proc').glob('[0-9]*/fd/1'):
+        with suppress(OSError):
+            if os.readlink(path) == log:
+                os.kill(int(path.parts[2]), signal.SIGKILL)
     out = process.communicate(timeout=600)[0]
     assert process.returncode == 1, out
     assert 'alone, seed 0, resnet20_resnet8_1xb64_digits FAILED: ' in out
-    assert f'the cluster ended its job {job} (' in out
+    assert f'the cluster ended its job {job} (FAILED)' in out
     assert DONE in out
 
 
