@@ -54,6 +54,11 @@ def compare_classified(loss, s, t, labels):
     return loss(*classified(s), *classified(t), labels)
 
 
+def compare_views(loss, s, t, labels):
+    """Call MLKD, which takes two views of each image."""
+    return loss(*(torch.cat([x, x]) for x in (s, t, labels)))
+
+
 def attend(loss, s, t, labels):
     """Call CAT-KD, which takes maps and the weights of both classifiers."""
     return loss(s, t, classified(s)[1], classified(t)[1])
@@ -121,6 +126,7 @@ CALLS = dict(
     ),
     LocalFeatureLoss=Call(MAP),
     LogitsKDLoss=Call(LOGITS),
+    MultiLevelKDLoss=Call(LOGITS, run=compare_views),
     NDAMLoss=Call(MAP),
     NeuronSelectivityLoss=Call(MAP, unequal=True),
     PartialSquareLoss=Call(MAP),

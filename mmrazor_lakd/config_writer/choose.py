@@ -12,6 +12,8 @@ PAIRS = Path('_base_', 'pairs')
 DISTILLERS = Path('_base_', 'distillers')
 #: the parts of an algorithm that a method may set, in the order written
 PARTS = ('architecture', 'distiller')
+#: what else of a training a method may set
+OTHERS = ('train_dataloader',)
 #: the student of a pair without a teacher
 ALONE = 'alone'
 
@@ -25,11 +27,13 @@ class Choice(NamedTuple):
             the entry of ``method_settings`` that changes it.
         parts (dict[str, str]): The variable of each part of the algorithm;
             empty for the student alone.
+        others (dict[str, str]): The variable of each other key of the config.
     """
 
     bases: Tuple[Path, ...]
     changes: Tuple[Tuple[str, str], ...] = ()
     parts: Dict[str, str] = {}
+    others: Dict[str, str] = {}
 
 
 def list_methods(configs: Path) -> List[str]:
@@ -72,11 +76,14 @@ def choose(configs: Path, method: str, pair: str) -> Choice:
     method_file = configs / DISTILLERS / f'{method}.py'
     settings = _read(pair_file).get('method_settings', {})
     distiller = _read(method_file)
-    parts = {
-        part: f'{method}_{part}'
-        for part in PARTS
-        if f'{method}_{part}' in distiller
-    }
+    parts, others = (
+        {
+            key: f'{method}_{key}'
+            for key in keys
+            if f'{method}_{key}' in distiller
+        }
+        for keys in (PARTS, OTHERS)
+    )
     under = [
         name[: -len('_distiller')]
         for name in distiller
@@ -88,7 +95,7 @@ def choose(configs: Path, method: str, pair: str) -> Choice:
         for name in (*under, method)
         if f'{name}_{part}' in settings
     )
-    return Choice((pair_file, method_file), changes, parts)
+    return Choice((pair_file, method_file), changes, parts, others)
 
 
 def _names(folder: Path) -> List[str]:

@@ -39,6 +39,7 @@ def config_text(choice: Choice, folder: Path) -> str:
         lines += ['model = dict(', *(f'    {v},' for v in values), ')']
     else:
         lines.append(line)
+    lines += [f'{key} = _base_.{name}' for key, name in choice.others.items()]
     return '\n'.join(lines) + '\n'
 
 

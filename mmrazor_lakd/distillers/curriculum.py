@@ -64,16 +64,27 @@ class Curriculum:
             ``layer1.preact`` for ``layer1.preact``: whatever follows the
             boundary, such as a ReLU, acts on the mixture. Without a cut, the
             gradient from later modules is multiplied by the student's share.
+        local_phase (dict, optional): Length of the phase in which the modules
+            are local; then the student is trained end to end. None for the
+            whole training. Defaults to None.
     """
 
     def __init__(
-        self, progressive: Optional[Dict], feed: Union[str, Dict]
+        self,
+        progressive: Optional[Dict],
+        feed: Union[str, Dict],
+        local_phase: Optional[Dict] = None,
     ) -> None:
         owner = 'LAKDDistiller'
         self._opening: Optional[Warmup] = None
         if progressive is not None:
             self._opening = Warmup(
                 f'{owner}.progressive', progressive, must_end=True
+            )
+        self._local: Optional[Warmup] = None
+        if local_phase is not None:
+            self._local = Warmup(
+                f'{owner}.local_phase', local_phase, must_end=True
             )
         self._turning: Optional[Warmup] = None
         if isinstance(feed, dict):
@@ -82,6 +93,12 @@ class Curriculum:
             check_choice(owner, 'feed', feed, ('student', 'teacher'))
         # Whether the teacher's map is passed on, alone or in a mixture.
         self.feeds = feed != 'student'
+        # Whether the training ends with the student as a whole.
+        self.has_phases = local_phase is not None
+
+    def is_local(self) -> bool:
+        """Check whether the modules are local in this iteration."""
+        return self._local is None or not self._local.is_over()
 
     def weight(self, index: int, count: int) -> Optional[float]:
         """Compute the weight of a module's loss; None if it is constant."""

@@ -103,6 +103,11 @@ class LAKDDistiller(FeatureDistiller):
             ``'student'``, the student's own map; ``'teacher'``, the
             teacher's; or a mixture that moves from the teacher's to the
             student's. See :class:`Curriculum`. Defaults to ``'student'``.
+        local_phase (dict, optional): Length of the phase in which there are
+            boundaries, with ``dict(fraction=0.5)`` the first half of the
+            training. After it, the student is trained end to end, by its own
+            losses and the ``distill_losses``. See :class:`Curriculum`.
+            Defaults to None: the whole training.
         early_backward (bool): Whether to compute a module's gradients as
             soon as its loss is known, which frees the module's activations.
             The gradients are the same either way. A module keeps its
@@ -149,6 +154,7 @@ class LAKDDistiller(FeatureDistiller):
         classifier_loss: Optional[Dict] = None,
         progressive: Optional[Dict] = None,
         feed: Union[str, Dict] = 'student',
+        local_phase: Optional[Dict] = None,
         early_backward: bool = True,
         half_maps: bool = False,
         **kwargs,
@@ -177,7 +183,7 @@ class LAKDDistiller(FeatureDistiller):
                 half_maps=half_maps,
             ),
         )
-        self.curriculum = Curriculum(progressive, feed)
+        self.curriculum = Curriculum(progressive, feed, local_phase)
         self.early_backward = early_backward
         self.half_maps = half_maps
         if half_maps and self.curriculum.feeds:
@@ -316,6 +322,11 @@ class LAKDDistiller(FeatureDistiller):
         name = f'module{index + 1}'
         teaching = self.teachings[index]
         tensor = map_tensor(output)
+        is_local = self.curriculum.is_local()
+        if self.curriculum.has_phases:
+            step.log('local_phase', float(is_local), tensor.device)
+        if not is_local:
+            return None
         with record_function(f'lakd/{name}.loss'):
             loss = self._module_loss(index, output, step)
         if loss is not None:
@@ -390,8 +401,8 @@ class LAKDDistiller(FeatureDistiller):
         ``module1.loss`` is what module 1 minimises; ``module1.feature``,
         ``module1.attention`` and ``module1.classifier``, of which it is the
         sum, are only logged. So are ``module1.open``, the weight of the sum
-        in a progressive opening, and ``student_share``, if the maps are
-        mixed.
+        in a progressive opening, ``student_share``, if the maps are mixed,
+        and ``local_phase``, 1 until it ends.
         """
         # Asking for losses means that distillation has not been stopped: a
         # forward pass that ended in an error merely looked like it.

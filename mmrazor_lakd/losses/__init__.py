@@ -34,6 +34,7 @@ from .local_feature_loss import LocalFeatureLoss, local_feature_loss
 from .logit_standardization import standardize_logits
 from .logits_kd_loss import LogitsKDLoss, StrongerTeacherLoss
 from .memory_bank import MemoryBank
+from .multi_level_kd_loss import MultiLevelKDLoss, multi_level_kd
 from .ndam_loss import NDAMLoss, ndam_loss, ndam_map
 from .negative_sampler import NegativeSampler
 from .neuron_selectivity_loss import (
@@ -90,6 +91,7 @@ __all__ = [
     'LocalFeatureLoss',
     'LogitsKDLoss',
     'MemoryBank',
+    'MultiLevelKDLoss',
     'NDAMLoss',
     'NegativeSampler',
     'NeuronSelectivityLoss',
@@ -124,6 +126,7 @@ __all__ = [
     'decoupled_kd',
     'hierarchical_context',
     'local_feature_loss',
+    'multi_level_kd',
     'ndam_loss',
     'ndam_map',
     'neighbour_congruence',

@@ -34,18 +34,28 @@ def warmup_factor(
         SettingError: If the length is in epochs, but the training has only
             one.
     """
+    return min(_elapsed(progress, epochs, iters, fraction), 1.0)
+
+
+def _elapsed(
+    progress: Dict[str, int],
+    epochs: Optional[float] = None,
+    iters: Optional[int] = None,
+    fraction: Optional[float] = None,
+) -> float:
+    """Compute which part of the length is over after this step."""
     if 'iter' not in progress:
-        return 1.0
+        return math.inf
     if epochs is None:
         length = iters or fraction * progress['max_iters']
-        return min((progress['iter'] + 1) / length, 1.0)
+        return (progress['iter'] + 1) / length
     if progress.get('max_epochs') == 1 and epochs > 1:
         raise SettingError(
             f'A warm-up of epochs={epochs} counts epochs, but this training '
             f'has one (a loop by iterations counts none); write iters=... or '
             f'fraction=1/12 in its place.'
         )
-    return min((progress['epoch'] + 1) / epochs, 1.0)
+    return (progress['epoch'] + 1) / epochs
 
 
 class Warmup:
@@ -84,6 +94,14 @@ class Warmup:
 
     def factor(self) -> float:
         """Compute the factor of this iteration."""
+        return min(self._elapsed(), 1.0)
+
+    def is_over(self) -> bool:
+        """Check whether the length had ended before this iteration."""
+        return self._elapsed() > 1
+
+    def _elapsed(self) -> float:
+        """Compute which part of the length is over after this iteration."""
         info = MessageHub.get_current_instance().runtime_info
         if self.must_end:
             for name, length in self.lengths.items():
@@ -94,7 +112,7 @@ class Warmup:
                         f'ends after {whole}; write fraction=0.5 for its '
                         f'first half.'
                     )
-        return warmup_factor(info, **self.lengths)
+        return _elapsed(info, **self.lengths)
 
 
 def _is_one_length(given) -> bool:

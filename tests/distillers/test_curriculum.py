@@ -149,6 +149,87 @@ def test_modules_are_fed(build, batch, hub, early, feed, share):
         assert recorder.data_buffer == []
 
 
+def test_blockwise_distillation_is_of_blocks_on_their_own(build, batch, hub):
+    """Each learns a map of the teacher's from the one before it."""
+    entries = [
+        dict(student=name, teacher=name)
+        for name in (f'backbone.layer{stage}.preact' for stage in (1, 2, 3))
+    ]
+    model = build(
+        lakd(
+            entries,
+            attention_loss=None,
+            feed='teacher',
+            local_phase=HALF,
+            **LOGITS_KD,
+        )
+    ).double()
+    images, samples = batch[0].double(), batch[1]
+    net, teacher = copy.deepcopy(model.student), model.teacher
+    for module in net.modules():
+        module._forward_hooks.clear()
+    with torch.no_grad():
+        x = teacher.backbone.stem(images)
+        maps = []
+        for stage in (1, 2, 3):
+            layer = teacher.backbone.get_submodule(f'layer{stage}')
+            maps.append(layer[:-1](x))
+            x = maps[-1].relu()
+        t_logits = teacher.head.fc(x.mean((2, 3)))
+    x, module_losses = net.backbone.stem(images), []
+    for number, t_map in enumerate(maps, 1):
+        block = net.backbone.get_submodule(f'layer{number}')
+        square = ((block[:-1](x) - t_map) ** 2).mean()
+        variance = ((t_map - t_map.mean()) ** 2).mean() + 1e-6
+        module_losses.append(square / variance)
+        x = t_map.relu()
+    logits = net.head.fc(x.mean((2, 3)))
+    labels = torch.cat([sample.gt_label for sample in samples])
+    p_t, p_s = (t_logits / 4).softmax(1), (logits / 4).log_softmax(1)
+    summed = sum(module_losses)
+    summed = summed + torch.nn.functional.cross_entropy(logits, labels)
+    summed = summed + 16 * (p_t * (p_t.log() - p_s)).sum(1).mean()
+    names, parameters = zip(*net.named_parameters())
+    expected = torch.autograd.grad(summed, parameters)
+    losses, actual = gradients(model, batch)
+    assert losses['distill.local_phase'] == 1
+    for number, loss in enumerate(module_losses, 1):
+        ours = losses[f'distill.module{number}.loss']
+        torch.testing.assert_close(ours.detach(), loss.detach())
+    for name, grad in zip(names, expected):
+        torch.testing.assert_close(
+            actual[f'architecture.{name}'], grad, rtol=1e-7, atol=1e-9
+        )
+
+
+@pytest.mark.parametrize(
+    ('length', 'iteration', 'is_local'),
+    [
+        (HALF, 7, True),
+        (HALF, 8, False),
+        (dict(iters=8), 8, False),
+        (dict(epochs=1), 7, True),
+        (dict(epochs=1), 8, False),
+        (dict(fraction=1), 15, True),
+    ],
+)
+def test_a_local_phase_ends(build, batch, hub, length, iteration, is_local):
+    """Then the student learns from logits and labels, as a whole."""
+    hub.update_info_dict(dict(iter=iteration, epoch=iteration // 8))
+    options = dict(feed='teacher', **LOGITS_KD)
+    model = build(lakd(local_phase=length, **options)).double()
+    plain = dict(type='ConfigurableDistiller', **LOGITS_KD)
+    like = build(lakd(**options) if is_local else plain).double()
+    losses, actual = gradients(model, batch)
+    expected_losses, expected = gradients(like, batch)
+    assert losses.pop('distill.local_phase') == is_local
+    close = dict(rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(losses, expected_losses, **close)
+    torch.testing.assert_close(actual, expected, **close)
+    for recorder in model.distiller.teacher_recorders.recorders.values():
+        assert recorder.data_buffer == []
+
+
 def test_evaluation_feeds_the_students_own_maps(build, batch):
     models = [build(lakd(feed=feed)) for feed in ('teacher', 'student')]
     for model in models:
@@ -218,7 +299,7 @@ def test_maps_of_another_size_cannot_be_fed(build):
         build(lakd([entry], feed='teacher'), teacher=teacher)
 
 
-@pytest.mark.parametrize('option', ['feed', 'progressive'])
+@pytest.mark.parametrize('option', ['feed', 'progressive', 'local_phase'])
 def test_one_that_the_training_does_not_end_is_refused(
     build, batch, hub, option
 ):

@@ -173,6 +173,47 @@ def wttm(s, t, gamma, weighted=True):
     return total / len(s)
 
 
+def levels(s, t, tau):
+    """Jin et al.: KL of images, and distances of P P^T and of P^T P."""
+    p_s = torch.stack([torch.stack(softmax(row, tau)) for row in s])
+    p_t = torch.stack([torch.stack(softmax(row, tau)) for row in t])
+    found = [kd(s, t, tau)]
+    for a, b in ((p_s, p_t), (p_s.t(), p_t.t())):
+        total = 0.0
+        for i in range(len(a)):
+            for j in range(len(a)):
+                products = (a[i] * a[j]).sum(), (b[i] * b[j]).sum()
+                total = total + (products[1] - products[0]) ** 2
+        found.append(total / len(a))
+    return found
+
+
+def share_below_median(values):
+    """Which part of some numbers is not above their median."""
+    ordered = sorted(values)
+    low, high = (len(ordered) - 1) // 2, len(ordered) // 2
+    median = (ordered[low] + ordered[high]) / 2
+    return sum(value <= median for value in values) / len(values)
+
+
+def mlkd(s, t, taus, mode):
+    """Of two views, the weak one first: all levels, or what the code sums."""
+    count = len(s) // 2
+    chances = [[p.item() for p in softmax(row, 1)] for row in t[:count]]
+    images = share_below_median([max(row) for row in chances])
+    classes = share_below_median([sum(column) for column in zip(*chances)])
+    total = 0.0
+    for tau in taus:
+        weak = levels(s[:count], t[:count], tau)
+        strong = levels(s[count:], t[count:], tau)
+        if mode == 'paper':
+            total = total + sum(weak) + sum(strong)
+        else:
+            total = total + images * (weak[0] + weak[1]) + classes * weak[2]
+            total = total + (weak[0] if tau in (2, 6) else strong[0])
+    return total
+
+
 def pearson(a, b):
     """Covariance over the product of the standard deviations."""
     mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)

@@ -15,6 +15,7 @@ from mmrazor_lakd.losses import (
     HierarchicalContextLoss,
     LocalFeatureLoss,
     LogitsKDLoss,
+    MultiLevelKDLoss,
     NeuronSelectivityLoss,
     PartialSquareLoss,
     ProbabilisticTransferLoss,
@@ -42,6 +43,7 @@ WEIGHT = torch.tensor(
 )
 BIAS = torch.tensor([0.0, 0.25, 0.0, -0.5], dtype=torch.float64)
 VARIANCES = torch.tensor([0.5, 1.0, 5.0]).double()
+VIEWS = torch.tensor([1, 0, 3, 1, 0, 3])  # of three images
 MARGINS = [-0.8, -0.3, 0.0]
 
 
@@ -161,6 +163,16 @@ LOSSES = dict(
         (5, 4),
         TeacherMatchingLoss(0.3, weighted=False, loss_weight=7.0),
         lambda s, t: 7 * slow.wttm(s, t, 0.3, weighted=False),
+    ),
+    mlkd=(
+        (6, 4),
+        lambda s, t: MultiLevelKDLoss()(s, t, VIEWS),
+        lambda s, t: 0.9 * slow.mlkd(s, t, (2, 3, 4, 5, 6), 'code'),
+    ),
+    mlkd_of_the_paper=(
+        (6, 4),
+        lambda s, t: MultiLevelKDLoss((1.0, 6.0), 'paper', 2.0)(s, t, VIEWS),
+        lambda s, t: 2 * slow.mlkd(s, t, (1, 6), 'paper'),
     ),
     dist=(
         (5, 4),
@@ -544,6 +556,26 @@ def test_wttm_by_hand():
     )
 
 
+def test_mlkd_by_hand():
+    # T 1, one image of two views. Weak: p_T = (3/4, 1/4), p_S = (1/2, 1/2):
+    # KL 0.130812; P P^T: 5/8 and 1/2, (1/8)^2 = 0.015625; P^T P: 9/16, 3/16,
+    # 3/16, 1/16 to 1/4: (25 + 1 + 1 + 9) / 256 / 2 = 0.070313. Strong: p_T is
+    # p_S, 0. The median of one is the one: all images; one class of two.
+    t = torch.tensor([[math.log(3), 0.0], [0.0, 0.0]])
+    s, labels = torch.zeros(2, 2), torch.tensor([1, 1])
+    loss = MultiLevelKDLoss([1.0], 'paper', 1.0)
+    value = loss(s, t, labels).item()
+    assert value == pytest.approx(0.216750, abs=1e-6)
+    loss = MultiLevelKDLoss([1.0], 'code', 1.0)
+    value = loss(s, t, labels).item()
+    assert value == pytest.approx(0.130812 + 0.015625 + 0.035156, abs=1e-6)
+    # The strong view alone differs: of the code, its images at T 1.
+    value = loss(s, t.flip(0), labels).item()
+    assert value == pytest.approx(0.130812, abs=1e-6)
+    loss = MultiLevelKDLoss([2.0, 6.0], 'code', 1.0)
+    assert loss(s, t.flip(0), labels).item() == pytest.approx(0, abs=1e-6)
+
+
 def test_dkd_of_equal_terms_is_kd():
     """KD = TCKD + (1 - p_target of the teacher) NCKD, equation 6."""
     s, t = pair((1, 5))
@@ -778,6 +810,14 @@ def test_dkd_of_confident_models():
         (lambda: CorrelationCongruenceLoss('mine'), "'code', 'paper'"),
         (lambda: CorrelationCongruenceLoss(gamma=0), 'gamma=0'),
         (lambda: CorrelationCongruenceLoss(order=0), 'order=0'),
+        (lambda: MultiLevelKDLoss([4.0, 0]), 'taus=0'),
+        (lambda: MultiLevelKDLoss(mode='both'), "'both'.*'paper', 'code'"),
+        (
+            lambda: MultiLevelKDLoss()(
+                torch.zeros(5, 4), torch.zeros(5, 4), LABELS
+            ),
+            'two views of each image.*mlkd.py',
+        ),
         (lambda: LogitsKDLoss(standardize='z'), "'z'.* True, 'paper', 'code'"),
         (lambda: AttentionTransferLoss(p=0.5), 'p=0.5'),
         (

@@ -43,6 +43,7 @@ published_top1 = dict(
     kd_standardized=74.17,
     dkd_standardized=74.29,
     wttm=74.13,
+    mlkd=74.11,
     sp=72.69,
     pkt=72.61,
     vid=72.61,

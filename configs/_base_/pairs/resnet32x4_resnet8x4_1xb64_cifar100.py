@@ -45,6 +45,7 @@ published_top1 = dict(
     kd_standardized=76.62,
     dkd_standardized=77.01,
     wttm=76.06,
+    mlkd=77.08,
     sp=72.94,
     pkt=73.64,
     srrl=75.39,

@@ -55,6 +55,7 @@ published_top1 = dict(
     kd_standardized=75.56,
     dkd_standardized=77.37,
     wttm=76.55,
+    mlkd=78.44,
     sp=74.56,
     pkt=74.69,
     vid=73.4,

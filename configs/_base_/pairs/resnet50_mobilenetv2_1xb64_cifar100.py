@@ -62,6 +62,7 @@ published_top1 = dict(
     kd_standardized=69.02,
     dkd_standardized=70.45,
     wttm=69.59,
+    mlkd=71.04,
     sp=68.08,
     pkt=66.52,
     vid=67.57,

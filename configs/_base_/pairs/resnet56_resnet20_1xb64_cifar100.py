@@ -40,6 +40,7 @@ published_top1 = dict(
     kd_standardized=71.43,
     dkd_standardized=72.32,
     wttm=71.92,
+    mlkd=72.19,
     sp=69.67,
     pkt=70.34,
     vid=70.38,

@@ -56,6 +56,7 @@ published_top1 = dict(
     kd_standardized=68.61,
     dkd_standardized=69.98,
     wttm=69.16,
+    mlkd=70.57,
     sp=66.3,
     pkt=67.13,
     vid=65.56,

@@ -50,6 +50,7 @@ published_top1 = dict(
     kd_standardized=74.36,
     dkd_standardized=74.81,
     wttm=74.44,
+    mlkd=75.18,
     sp=72.68,
     pkt=72.88,
     vid=71.23,

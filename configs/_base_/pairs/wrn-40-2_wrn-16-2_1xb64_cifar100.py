@@ -48,6 +48,7 @@ published_top1 = dict(
     kd_standardized=76.11,
     dkd_standardized=76.39,
     wttm=76.37,
+    mlkd=76.63,
     sp=73.83,
     pkt=74.54,
     vid=74.11,

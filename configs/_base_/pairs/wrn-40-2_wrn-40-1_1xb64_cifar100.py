@@ -50,6 +50,7 @@ published_top1 = dict(
     kd_standardized=74.37,
     dkd_standardized=74.89,
     wttm=74.58,
+    mlkd=75.35,
     sp=72.43,
     pkt=73.45,
     srrl=74.64,

@@ -89,5 +89,6 @@ method_settings = dict(
     lakd_distiller=dict(input_size=224),
     lakd_literal_distiller=dict(input_size=224),
     lakd_pooled_distiller=dict(input_size=224),
+    blockwise_distiller=dict(input_size=224),
     local_distiller=dict(input_size=224),
 )

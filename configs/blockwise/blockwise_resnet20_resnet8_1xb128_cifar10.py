@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/pairs/resnet20_resnet8_1xb128_cifar10.py',
+    '../_base_/distillers/blockwise.py',
+]
+
+model = dict(
+    architecture=_base_.blockwise_architecture,
+    distiller=_base_.blockwise_distiller,
+)

@@ -1,0 +1,10 @@
+_base_ = [
+    '../_base_/pairs/resnet20_resnet8_1xb128_cifar10.py',
+    '../_base_/distillers/mlkd.py',
+]
+
+model = dict(
+    architecture=_base_.mlkd_architecture,
+    distiller=_base_.mlkd_distiller,
+)
+train_dataloader = _base_.mlkd_train_dataloader
