@@ -13,6 +13,7 @@ ROOMS = [
     'losses',
     'connectors',
     'backbones',
+    'heads',
     'datasets',
     'config_check',
     'cli',

@@ -38,13 +38,18 @@ from .relational_kd_loss import (
     angles,
     relative_distances,
 )
+from .representation_matching_loss import (
+    RepresentationMatchingLoss,
+    representation_matching,
+)
+from .reused_classifier_loss import ReusedClassifierLoss, reused_classifier
 from .softmax_regression_loss import (
     SoftmaxRegressionLoss,
     softmax_regression,
 )
 from .teacher_matching_loss import TeacherMatchingLoss, teacher_matching
 from .warmup import Warmup, warmup_factor
-from .warmup_loss import WarmupLoss
+from .warmup_loss import SteppedLoss, WarmupLoss, step_factor
 
 __all__ = [
     'AttentionTransferLoss',
@@ -63,8 +68,11 @@ __all__ = [
     'ProbabilisticTransferLoss',
     'RelationalAngleLoss',
     'RelationalDistanceLoss',
+    'RepresentationMatchingLoss',
+    'ReusedClassifierLoss',
     'SimilarityPreservingLoss',
     'SoftmaxRegressionLoss',
+    'SteppedLoss',
     'StrongerTeacherLoss',
     'TeacherMatchingLoss',
     'Warmup',
@@ -84,9 +92,12 @@ __all__ = [
     'ndam_map',
     'probabilistic_transfer',
     'relative_distances',
+    'representation_matching',
+    'reused_classifier',
     'similarity_preserving',
     'softmax_regression',
     'standardize_logits',
+    'step_factor',
     'teacher_matching',
     'warmup_factor',
 ]

@@ -25,6 +25,8 @@ from mmrazor_lakd.losses import (
     ProbabilisticTransferLoss,
     RelationalAngleLoss,
     RelationalDistanceLoss,
+    RepresentationMatchingLoss,
+    ReusedClassifierLoss,
     SimilarityPreservingLoss,
     SoftmaxRegressionLoss,
     StrongerTeacherLoss,
@@ -57,7 +59,8 @@ LOSSES = [
     LocalFeatureLoss, LogitsKDLoss, NDAMLoss, PartialSquareLoss,
     RelationalAngleLoss, RelationalDistanceLoss, StrongerTeacherLoss,
     TeacherMatchingLoss, ProbabilisticTransferLoss, SimilarityPreservingLoss,
-    SoftmaxRegressionLoss, ClassAttentionLoss, contrastive, classifier,
+    SoftmaxRegressionLoss, ClassAttentionLoss, ReusedClassifierLoss,
+    RepresentationMatchingLoss, contrastive, classifier,
 ]  # fmt: skip
 
 

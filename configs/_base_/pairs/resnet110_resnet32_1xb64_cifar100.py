@@ -46,4 +46,6 @@ published_top1 = dict(
     sp=72.69,
     pkt=72.61,
     catkd=73.62,
+    simkd=73.92,
+    norm=73.67,
 )

@@ -49,4 +49,6 @@ published_top1 = dict(
     pkt=73.64,
     srrl=75.39,
     catkd=76.91,
+    simkd=78.08,
+    norm=76.49,
 )

@@ -50,4 +50,5 @@ published_top1 = dict(
     sp=73.48,
     pkt=74.1,
     srrl=75.18,
+    norm=77.42,
 )

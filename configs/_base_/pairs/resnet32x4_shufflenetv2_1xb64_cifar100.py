@@ -52,4 +52,6 @@ published_top1 = dict(
     sp=74.56,
     pkt=74.69,
     catkd=78.41,
+    simkd=78.39,
+    norm=78.07,
 )

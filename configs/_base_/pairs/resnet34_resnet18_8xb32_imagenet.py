@@ -41,4 +41,6 @@ published_top1 = dict(
     wttm=72.19,
     srrl=71.73,
     catkd=71.26,
+    simkd=71.59,
+    norm=72.14,
 )

@@ -59,4 +59,6 @@ published_top1 = dict(
     sp=68.08,
     pkt=66.52,
     catkd=71.36,
+    simkd=69.97,
+    norm=70.56,
 )

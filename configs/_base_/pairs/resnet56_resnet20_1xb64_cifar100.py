@@ -43,4 +43,6 @@ published_top1 = dict(
     sp=69.67,
     pkt=70.34,
     catkd=71.62,
+    simkd=71.05,
+    norm=71.35,
 )

@@ -53,4 +53,6 @@ published_top1 = dict(
     sp=66.3,
     pkt=67.13,
     catkd=69.13,
+    simkd=69.44,
+    norm=68.94,
 )

@@ -53,4 +53,6 @@ published_top1 = dict(
     sp=72.68,
     pkt=72.88,
     catkd=74.65,
+    simkd=74.89,
+    norm=73.95,
 )

@@ -47,4 +47,5 @@ published_top1 = dict(
     wttm=75.42,
     sp=74.52,
     pkt=73.89,
+    norm=77.06,
 )

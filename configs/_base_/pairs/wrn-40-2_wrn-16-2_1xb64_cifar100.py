@@ -51,4 +51,6 @@ published_top1 = dict(
     sp=73.83,
     pkt=74.54,
     catkd=75.6,
+    simkd=75.53,
+    norm=75.65,
 )

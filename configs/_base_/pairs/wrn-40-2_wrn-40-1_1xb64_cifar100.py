@@ -54,4 +54,6 @@ published_top1 = dict(
     pkt=73.45,
     srrl=74.64,
     catkd=74.82,
+    simkd=74.53,
+    norm=74.82,
 )
