@@ -33,6 +33,7 @@ from . import (  # noqa: E402
     datasets,
     distillers,
     engine,
+    heads,
     losses,
 )
 from .errors import SettingError  # noqa: E402
@@ -52,5 +53,6 @@ __all__ = [
     'datasets',
     'distillers',
     'engine',
+    'heads',
     'losses',
 ]

@@ -59,6 +59,11 @@ def compare_views(loss, s, t, labels):
     return loss(*(torch.cat([x, x]) for x in (s, t, labels)))
 
 
+def repeat(loss, s, t, labels):
+    """Call NORM, whose student has the teacher's channels several times."""
+    return loss(torch.cat([s, s], 1), t)
+
+
 def attend(loss, s, t, labels):
     """Call CAT-KD, which takes maps and the weights of both classifiers."""
     return loss(s, t, classified(s)[1], classified(t)[1])
@@ -91,7 +96,8 @@ class Call(NamedTuple):
         needed (dict): The arguments that have no default value.
         labels (bool): Whether it takes labels.
         unequal (bool): Whether student and teacher may differ in shape.
-        sizes (bool): Whether they may in height and width.
+        smaller (tuple): Whose height and width may be smaller: the student's,
+            0, or the teacher's, 1.
     """
 
     student: Tuple[int, ...]
@@ -100,7 +106,7 @@ class Call(NamedTuple):
     needed: Dict = {}
     labels: bool = False
     unequal: bool = False
-    sizes: bool = False
+    smaller: Tuple[int, ...] = ()
 
 
 LOGITS, FEATURES, MAP = (CLASSES,), (6,), (3, 4, 4)
@@ -134,6 +140,8 @@ CALLS = dict(
     RefinedLogitsLoss=Call(LOGITS, run=compare_under_labels, labels=True),
     RelationalAngleLoss=Call(FEATURES, unequal=True),
     RelationalDistanceLoss=Call(FEATURES, unequal=True),
+    RepresentationMatchingLoss=Call(MAP, run=repeat, unequal=True),
+    ReusedClassifierLoss=Call(MAP, smaller=(0,)),
     ScaleDecoupledDKDLoss=Call(
         MAP, run=compare_classified, labels=True, unequal=True
     ),
@@ -141,10 +149,13 @@ CALLS = dict(
         MAP, run=compare_classified, labels=True, unequal=True
     ),
     SimilarityPreservingLoss=Call(MAP, unequal=True),
-    SoftmaxRegressionLoss=Call(MAP, run=judge, sizes=True),
+    SoftmaxRegressionLoss=Call(MAP, run=judge, smaller=(0, 1)),
+    SteppedLoss=Call(
+        LOGITS, needed=dict(loss=dict(type='LogitsKDLoss'), steps=[(0, 1.0)])
+    ),
     StrongerTeacherLoss=Call(LOGITS),
     TeacherMatchingLoss=Call(LOGITS),
-    VariationalInformationLoss=Call(MAP, run=estimate, sizes=True),
+    VariationalInformationLoss=Call(MAP, run=estimate, smaller=(0, 1)),
     WarmupLoss=Call(
         LOGITS, needed=dict(loss=dict(type='LogitsKDLoss'), epochs=20)
     ),

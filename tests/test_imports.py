@@ -14,6 +14,7 @@ ROOMS = [
     'losses',
     'connectors',
     'backbones',
+    'heads',
     'datasets',
     'config_check',
     'cli',

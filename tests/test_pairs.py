@@ -276,6 +276,26 @@ def test_published_settings(pair):
     cat = distiller('catkd', pair).distill_losses.loss_cat
     assert (cat.loss_weight, cat.resolution, cat.normalize) == CATKD[networks]
 
+    model = resolve(written('simkd', pair)).model
+    assert model.distiller.distill_losses.loss_simkd.loss_weight == 1.0
+    head = model.architecture.head
+    assert (head.loss.loss_weight, head.factor) == (0.0, 2)
+    assert head.teacher_channels == model.teacher.head.in_channels
+
+    model = resolve(written('norm', pair)).model
+    loss = model.distiller.distill_losses.loss_norm
+    begins = [0, 5, 15, 60, 80] if imagenet else [0, 10, 20, 180, 210]
+    factors = [0.1, 0.5, 0.9 if imagenet else 1.0, 0.5, 0.1]
+    assert [factor for _, factor in loss.steps] == factors
+    assert [begin * (100 if imagenet else 240) for begin, _ in loss.steps] == (
+        begins
+    )
+    head = model.architecture.head
+    assert (loss.loss.loss_weight, head.copies, head.mode) == (1, 8, 'code')
+    weights = dict(resnet34_resnet18=1.0, resnet50_mobilenetv1=0.125)
+    assert head.loss.loss_weight == weights.get(networks, 0.1)
+    assert head.teacher_channels == model.teacher.head.in_channels
+
     hint = distiller('fitnet', pair).distill_losses.loss_hint
     assert hint.loss_weight == 100.0
 
@@ -314,6 +334,14 @@ def test_maps_are_those_of_the_literature(pair):
     for method in ('srrl', 'catkd'):  # what is pooled
         for recorders in sources(distiller(method, pair)):
             assert recorders[0] == 'neck.gap'
+    assert sources(distiller('simkd', pair)) == [
+        ['neck.gap'],
+        ['head.projector'],
+    ]
+    assert sources(distiller('norm', pair)) == [
+        ['neck.gap'],
+        ['head.expand'],
+    ]
     assert sources(distiller('ofd', pair)) == [preact, preact]
     first = preact if data == 'imagenet' else feats[student]
     review = distiller('reviewkd', pair)

@@ -70,6 +70,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
       the user's own config file, and keys beside ``cfg_path`` change the
       network.
     - A record that is overwritten before a loss uses it is an error.
+    - A student's :class:`~mmrazor_lakd.heads.SimKDHead` gets the teacher's
+      classifier.
 
     The teacher's checkpoint is loaded when the Runner initialises the
     weights, as with MMEngine's ``init_cfg=dict(type='Pretrained')``: testing
@@ -207,6 +209,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             raise
         for one in teachers_in(self.teacher):
             warn_of_other_images(one, self.data_preprocessor)
+        head = getattr(self.student, 'head', None)
+        if hasattr(head, 'reuse_classifier'):
+            head.reuse_classifier(self.teacher)
         losses = getattr(self.distiller, 'distill_losses', nn.ModuleDict())
         _check_loss_names(losses)
         check_losses(losses)

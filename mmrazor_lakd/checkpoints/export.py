@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 
 from ..cli import check_folder
 from ..errors import SettingError
+from ..heads import NORMHead
 from .loading import STUDENT_PREFIX, load_network, read_checkpoint
 from .student_config import remaining_parts, student_config
 from .weights import part_of
@@ -59,6 +60,8 @@ def read_student(
         # from a copy, to which models add their defaults
         model = MODELS.build(copy.deepcopy(config.model)).eval()
     load_network(model, state_dict, checkpoint, 'checkpoint', 'student')
+    if isinstance(getattr(model, 'head', None), NORMHead):
+        model = merge_norm(model, config)
     needs = remaining_parts(config, model)
     if needs:
         imports = dict(config.get('custom_imports') or {})
@@ -69,6 +72,36 @@ def read_student(
         }
     dataset = (found.get('meta') or {}).get('dataset_meta') or {}
     return Student(model, config, plain(dataset), needs)
+
+
+def merge_norm(model: nn.Module, config: Config) -> nn.Module:
+    """Merge the layers of NORM into the classifier of a student.
+
+    Args:
+        model (nn.Module): A student with a :class:`NORMHead`, in eval mode.
+        config (Config): Its config, whose neck and head are replaced by those
+            of the plain network.
+
+    Returns:
+        nn.Module: The plain network, with the same logits.
+    """
+    head = config.model.head
+    for name in ('teacher_channels', 'copies', 'mode'):
+        head.pop(name, None)
+    head.type = 'LinearClsHead'
+    config.model.neck = ConfigDict(type='GlobalAveragePooling')
+    with DefaultScope.overwrite_default_scope(config.default_scope):
+        plain = MODELS.build(copy.deepcopy(config.model)).eval()
+    weight, bias = model.head.merged()
+    own = {
+        name: value
+        for name, value in model.state_dict().items()
+        if not name.startswith('head.')
+    }
+    plain.load_state_dict(
+        {**own, 'head.fc.weight': weight, 'head.fc.bias': bias}
+    )
+    return plain
 
 
 def write_student(student: Student, out: Path) -> Path:

@@ -14,6 +14,8 @@ DISTILLERS = Path('_base_', 'distillers')
 PARTS = ('architecture', 'distiller')
 #: what else of a training a method may set
 OTHERS = ('train_dataloader',)
+#: what a student's head takes from the teacher's, if it has such a key
+TEACHER_CHANNELS = 'teacher_channels=_base_.model.teacher.head.in_channels'
 #: the student of a pair without a teacher
 ALONE = 'alone'
 
@@ -24,7 +26,8 @@ class Choice(NamedTuple):
     Attributes:
         bases (tuple[Path]): Base files of the config.
         changes (tuple[tuple[str, str]]): Variables of these files, each with
-            the entry of ``method_settings`` that changes it.
+            what it is updated with: an entry of ``method_settings``, or
+            ``teacher_channels`` from the teacher's head.
         parts (dict[str, str]): The variable of each part of the algorithm;
             empty for the student alone.
         others (dict[str, str]): The variable of each other key of the config.
@@ -90,11 +93,14 @@ def choose(configs: Path, method: str, pair: str) -> Choice:
         if name.endswith('_distiller') and name != f'{method}_distiller'
     ]
     changes = tuple(
-        (variable, f'{name}_{part}')
+        (variable, f'_base_.method_settings.{name}_{part}')
         for part, variable in parts.items()
         for name in (*under, method)
         if f'{name}_{part}' in settings
     )
+    head = distiller.get(f'{method}_architecture', {}).get('head', {})
+    if 'teacher_channels' in head:
+        changes += ((f'{method}_architecture.head', TEACHER_CHANNELS),)
     return Choice((pair_file, method_file), changes, parts, others)
 
 

@@ -22,7 +22,7 @@ def config_text(choice: Choice, folder: Path) -> str:
         lines.append(f"    '{Path(path).as_posix()}',")
     lines += [']', '']
     for variable, setting in choice.changes:
-        line = f'_base_.{variable}.update(_base_.method_settings.{setting})'
+        line = f'_base_.{variable}.update({setting})'
         if len(line) > 79:
             head, _, tail = line.partition('(')
             lines += [f'{head}(', f'    {tail[:-1]}', ')']

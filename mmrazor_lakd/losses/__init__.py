@@ -49,6 +49,11 @@ from .relational_kd_loss import (
     angles,
     relative_distances,
 )
+from .representation_matching_loss import (
+    RepresentationMatchingLoss,
+    representation_matching,
+)
+from .reused_classifier_loss import ReusedClassifierLoss, reused_classifier
 from .scale_decoupled_loss import (
     ScaleDecoupledDKDLoss,
     ScaleDecoupledKDLoss,
@@ -65,7 +70,7 @@ from .variational_information_loss import (
     variational_information,
 )
 from .warmup import Warmup, cosine_decay_factor, warmup_factor
-from .warmup_loss import WarmupLoss
+from .warmup_loss import SteppedLoss, WarmupLoss, step_factor
 from .wasserstein_feature_loss import (
     WassersteinFeatureLoss,
     wasserstein_features,
@@ -102,8 +107,11 @@ __all__ = [
     'RelationalDistanceLoss',
     'ScaleDecoupledDKDLoss',
     'ScaleDecoupledKDLoss',
+    'RepresentationMatchingLoss',
+    'ReusedClassifierLoss',
     'SimilarityPreservingLoss',
     'SoftmaxRegressionLoss',
+    'SteppedLoss',
     'StrongerTeacherLoss',
     'TeacherMatchingLoss',
     'VariationalInformationLoss',
@@ -136,11 +144,14 @@ __all__ = [
     'region_logits',
     'relative_distances',
     'scale_decoupled',
+    'representation_matching',
+    'reused_classifier',
     'similarity_preserving',
     'softmax_regression',
     'sinkhorn_distance',
     'standardize_logits',
     'target_cross_entropy',
+    'step_factor',
     'teacher_matching',
     'variational_information',
     'warmup_factor',

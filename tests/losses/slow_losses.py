@@ -467,6 +467,28 @@ def cat(s, t, weight, cells, normalize):
     return sum(squares) / len(squares)
 
 
+def simkd(s, t):
+    """Chen et al., equation 3; the cells of t's map are those of s's."""
+    rows, columns = (a // b for a, b in zip(t.shape[2:], s.shape[2:]))
+    total = 0.0
+    for n, c, y, x in torch.cartesian_prod(*map(torch.arange, s.shape)):
+        cell = t[n, c, y * rows : (y + 1) * rows]
+        cell = cell[:, x * columns : (x + 1) * columns].flatten()
+        total = total + (s[n, c, y, x] - sum(cell) / len(cell)) ** 2
+    return total / s.numel()
+
+
+def norm(s, t):
+    """Liu et al., summed over the copies; of each cell of t, the largest."""
+    rows, columns = (a // b for a, b in zip(t.shape[2:], s.shape[2:]))
+    total = 0.0
+    for n, c, y, x in torch.cartesian_prod(*map(torch.arange, s.shape)):
+        cell = t[n, c % t.shape[1], y * rows : (y + 1) * rows]
+        cell = cell[:, x * columns : (x + 1) * columns].flatten()
+        total = total + (s[n, c, y, x] - max(cell)) ** 2
+    return total / (s.numel() / (s.shape[1] / t.shape[1]))
+
+
 def square_error(s, t):
     """Mean squared difference of all elements."""
     pairs = list(zip(s.flatten(), t.flatten()))

@@ -28,6 +28,8 @@ from mmrazor_lakd.losses import (
     RefinedLogitsLoss,
     RelationalAngleLoss,
     RelationalDistanceLoss,
+    RepresentationMatchingLoss,
+    ReusedClassifierLoss,
     ScaleDecoupledDKDLoss,
     ScaleDecoupledKDLoss,
     SimilarityPreservingLoss,
@@ -70,7 +72,8 @@ LOSSES = [
     VariationalInformationLoss, NeuronSelectivityLoss,
     CorrelationCongruenceLoss, RefinedLogitsLoss, ScaleDecoupledKDLoss,
     ScaleDecoupledDKDLoss, WassersteinFeatureLoss, WassersteinLogitsLoss,
-    ClassAttentionLoss, contrastive, classifier,
+    ClassAttentionLoss, ReusedClassifierLoss, RepresentationMatchingLoss,
+    contrastive, classifier,
 ]  # fmt: skip
 
 

@@ -22,6 +22,8 @@ from mmrazor_lakd.losses import (
     RefinedLogitsLoss,
     RelationalAngleLoss,
     RelationalDistanceLoss,
+    RepresentationMatchingLoss,
+    ReusedClassifierLoss,
     ScaleDecoupledDKDLoss,
     ScaleDecoupledKDLoss,
     SimilarityPreservingLoss,
@@ -254,6 +256,16 @@ LOSSES = dict(
         (2, 3, 4, 4),
         lambda s, t: ClassAttentionLoss(4)(s, t, WEIGHT.to(s), WEIGHT.to(s)),
         lambda s, t: slow.cat(s, t, WEIGHT, 4, True),
+    ),
+    simkd=(
+        (2, 3, 4, 6),
+        ReusedClassifierLoss(1.5),
+        lambda s, t: 1.5 * slow.simkd(s, t),
+    ),
+    norm=(
+        (2, 3, 4, 6),
+        lambda s, t: RepresentationMatchingLoss(1.5)(s.repeat(1, 2, 1, 1), t),
+        lambda s, t: 1.5 * slow.norm(torch.cat([s, s], 1), t),
     ),
     review=(
         (2, 3, 8, 8),
@@ -733,6 +745,37 @@ def test_cat_teaches_the_students_classifier_alone():
     assert weights[0].grad.abs().sum() > 0 and weights[1].grad is None
     with pytest.raises(SettingError, match='4 classes and the student 3'):
         ClassAttentionLoss()(s, t, WEIGHT[:3], WEIGHT)
+
+
+def test_a_larger_map_is_pooled():
+    s, t = pair((2, 6, 4, 6))
+    s, t = s[..., :2, :3], t[:, :3]
+    for loss, expected in (
+        (ReusedClassifierLoss(), slow.simkd(s[:, :3], t)),
+        (RepresentationMatchingLoss(), slow.norm(s, t)),
+    ):
+        student = s[:, :3] if isinstance(loss, ReusedClassifierLoss) else s
+        torch.testing.assert_close(loss(student, t), expected)
+
+
+def test_simkd_by_hand():
+    # the teacher's 2 x 2 map is pooled to (2, 6): (2 - 1)^2 + (6 - 3)^2 = 10
+    s = torch.tensor([1.0, 3.0]).view(1, 1, 1, 2)
+    t = torch.tensor([1.0, 5.0, 3.0, 7.0]).view(1, 1, 2, 2)
+    assert ReusedClassifierLoss(2.0)(s, t).item() == pytest.approx(10.0)
+    with pytest.raises(SettingError, match='map of 2x2 is larger .* of 1x2'):
+        ReusedClassifierLoss()(t, s)
+
+
+def test_norm_by_hand():
+    # the largest of the teacher's map is 3; parts 1 and 5: 4 + 4 = 8
+    s = torch.tensor([1.0, 5.0]).view(1, 2, 1, 1)
+    t = torch.tensor([3.0, -9.0]).view(1, 1, 1, 2)
+    assert RepresentationMatchingLoss(2.0)(s, t).item() == pytest.approx(16.0)
+    for other in (s[..., :1, :1].expand(1, 2, 2, 2), s):
+        width = 1 if other is not s else 3
+        with pytest.raises(SettingError, match=f'teacher_channels={width} in'):
+            RepresentationMatchingLoss()(other, t.expand(1, width, 1, 2))
 
 
 def test_review_by_hand():

@@ -14,7 +14,13 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmrazor_lakd import SettingError
-from mmrazor_lakd.losses import DecoupledKDLoss, WarmupLoss, warmup_factor
+from mmrazor_lakd.losses import (
+    DecoupledKDLoss,
+    SteppedLoss,
+    WarmupLoss,
+    step_factor,
+    warmup_factor,
+)
 
 HINT = dict(type='LocalFeatureLoss', normalize='none')
 
@@ -49,6 +55,57 @@ def progress(epoch, iteration, max_epochs=240, max_iters=2400):
 )
 def test_factor(lengths, at, expected):
     assert warmup_factor(at, **lengths) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    'epoch, expected', [(0, 0.1), (9, 0.1), (10, 0.5), (19, 0.5), (20, 1.0),
+                        (179, 1.0), (180, 0.5), (210, 0.1), (239, 0.1)]
+)  # fmt: skip
+def test_steps_begin_with_their_epochs(epoch, expected):
+    """NORM's, of 240 epochs with 391 iterations each."""
+    steps = [
+        (0, 0.1),
+        (1 / 24, 0.5),
+        (1 / 12, 1.0),
+        (3 / 4, 0.5),
+        (7 / 8, 0.1),
+    ]
+    for iteration in (epoch * 391, epoch * 391 + 390):
+        at = progress(epoch, iteration, 240, 240 * 391)
+        assert step_factor(at, steps) == expected
+    assert step_factor({}, steps) == 1.0
+
+
+def test_a_stepped_loss():
+    s, t = torch.ones(1, 2, 2, 2), torch.zeros(1, 2, 2, 2)
+    loss = SteppedLoss(HINT, [(0, 0.25), (0.5, 1.0)])
+    assert set(signature(loss.forward).parameters) == set(
+        signature(loss.loss.forward).parameters
+    )
+    hub = MessageHub.get_instance(f'stepped_{time.monotonic_ns()}')
+    assert loss(s, t) == loss.loss(s, t)
+    for iteration, factor in ((0, 0.25), (4, 0.25), (5, 1.0), (9, 1.0)):
+        hub.update_info('iter', iteration)
+        hub.update_info('max_iters', 10)
+        assert loss(s, t) == factor * loss.loss(s, t) > 0
+
+
+@pytest.mark.parametrize(
+    'steps',
+    [
+        None,
+        [],
+        [(0.5, 1.0)],
+        [(0, 1.0), (1, 0.5)],
+        [(0, 1.0), (0.5, 0.5), (0.25, 1.0)],
+        [(0, -1.0)],
+        [(0, 'half')],
+        [0, 1],
+    ],
+)
+def test_wrong_steps(steps):
+    with pytest.raises(SettingError, match='SteppedLoss has steps=.* write'):
+        SteppedLoss(HINT, steps)
 
 
 def test_epochs_where_there_are_none():

@@ -50,4 +50,6 @@ published_top1 = dict(
     nst=71.96,
     cc=71.48,
     catkd=73.62,
+    simkd=73.92,
+    norm=73.67,
 )

@@ -55,4 +55,6 @@ published_top1 = dict(
     wkd_l=76.53,
     wkd_f=76.77,
     catkd=76.91,
+    simkd=78.08,
+    norm=76.49,
 )

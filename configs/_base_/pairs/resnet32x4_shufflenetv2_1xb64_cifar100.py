@@ -64,4 +64,6 @@ published_top1 = dict(
     kd_scales=76.67,
     dkd_scales=78.05,
     catkd=78.41,
+    simkd=78.39,
+    norm=78.07,
 )

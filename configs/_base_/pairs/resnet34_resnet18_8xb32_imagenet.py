@@ -43,4 +43,6 @@ published_top1 = dict(
     wkd_l=72.49,
     wkd_f=72.5,
     catkd=71.26,
+    simkd=71.59,
+    norm=72.14,
 )

@@ -71,4 +71,6 @@ published_top1 = dict(
     kd_scales=69.55,
     dkd_scales=71.36,
     catkd=71.36,
+    simkd=69.97,
+    norm=70.56,
 )

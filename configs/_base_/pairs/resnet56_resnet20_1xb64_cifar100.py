@@ -47,4 +47,6 @@ published_top1 = dict(
     nst=69.6,
     cc=69.63,
     catkd=71.62,
+    simkd=71.05,
+    norm=71.35,
 )

@@ -65,4 +65,6 @@ published_top1 = dict(
     kd_scales=68.79,
     dkd_scales=70.25,
     catkd=69.13,
+    simkd=69.44,
+    norm=68.94,
 )

@@ -57,4 +57,6 @@ published_top1 = dict(
     nst=71.53,
     cc=70.71,
     catkd=74.65,
+    simkd=74.89,
+    norm=73.95,
 )

@@ -68,4 +68,5 @@ published_top1 = dict(
     dkd_scales=77.21,
     wkd_l=76.72,
     wkd_f=77.36,
+    norm=77.06,
 )

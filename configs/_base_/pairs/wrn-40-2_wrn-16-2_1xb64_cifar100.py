@@ -55,4 +55,6 @@ published_top1 = dict(
     nst=73.68,
     cc=73.56,
     catkd=75.6,
+    simkd=75.53,
+    norm=75.65,
 )

@@ -58,4 +58,6 @@ published_top1 = dict(
     nst=72.24,
     cc=72.21,
     catkd=74.82,
+    simkd=74.53,
+    norm=74.82,
 )

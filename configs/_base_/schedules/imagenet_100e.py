@@ -91,4 +91,20 @@ method_settings = dict(
     lakd_pooled_distiller=dict(input_size=224),
     blockwise_distiller=dict(input_size=224),
     local_distiller=dict(input_size=224),
+    # other steps, at epochs 0, 5, 15, 60 and 80 of 100; cross-entropy 1 for
+    # ResNet34 -> ResNet18
+    norm_distiller=dict(
+        distill_losses=dict(
+            loss_norm=dict(
+                steps=[
+                    (0, 0.1),
+                    (0.05, 0.5),
+                    (0.15, 0.9),
+                    (0.6, 0.5),
+                    (0.8, 0.1),
+                ]
+            )
+        )
+    ),
+    norm_architecture=dict(head=dict(loss=dict(loss_weight=1.0))),
 )

@@ -1,0 +1,12 @@
+_base_ = [
+    '../_base_/pairs/resnet20_resnet8_1xb128_cifar10.py',
+    '../_base_/distillers/norm.py',
+]
+
+_base_.norm_architecture.head.update(
+    teacher_channels=_base_.model.teacher.head.in_channels
+)
+model = dict(
+    architecture=_base_.norm_architecture,
+    distiller=_base_.norm_distiller,
+)
