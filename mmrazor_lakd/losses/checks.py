@@ -28,6 +28,8 @@ LOSS_SETTINGS: Dict[str, Dict[str, Any]] = {
 }
 # A factor whose square times a loss would overflow float32.
 HUGE = 1e18
+# Cells along a map's side: more than any map has, and few enough to compute.
+MOST_CELLS = 1024
 # A map whose values differ by less than this fraction of the largest one is
 # constant but for rounding.
 CONSTANT = 1e-5

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..errors import SettingError, check_number
-from .checks import check_batches, check_settings
+from ..errors import SettingError, check_size
+from .checks import MOST_CELLS, check_batches, check_settings
 from .lengths import nan_if_infinite
 from .weighted_square import at_least_float32
 
@@ -116,12 +116,11 @@ class ClassAttentionLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        check_number(
+        check_size(
             type(self).__name__,
             'resolution',
             resolution,
-            minimum=1,
-            integer=True,
+            below=MOST_CELLS,
             example=2,
         )
         self.resolution = resolution

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..errors import check_choice, check_number
+from ..errors import check_choice, check_number, check_size
 from .batch_similarity_loss import gram
 from .checks import check_batches, check_settings, check_shapes
 from .lengths import unit_rows
@@ -109,7 +109,7 @@ class CorrelationCongruenceLoss(nn.Module):
         name = type(self).__name__
         check_choice(name, 'mode', mode, ('code', 'paper'))
         check_number(name, 'gamma', gamma, above=0, example=0.4)
-        check_number(name, 'order', order, minimum=1, integer=True, example=2)
+        check_size(name, 'order', order, below=100, example=2)
         self.mode = mode
         self.gamma = gamma
         self.order = order

@@ -7,7 +7,12 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 
 from ..errors import SettingError, check_number, is_number
-from .checks import check_batches, check_class_indices, check_shapes
+from .checks import (
+    MOST_CELLS,
+    check_batches,
+    check_class_indices,
+    check_shapes,
+)
 from .decoupled_kd_loss import DecoupledKDLoss
 from .logits_kd_loss import LogitsKDLoss
 from .weighted_square import at_least_float32
@@ -109,7 +114,7 @@ class _ScaleDecoupled:
             isinstance(scales, (list, tuple))
             and scales[:1] in ([1], (1,))
             and all(is_number(scale, integer=True) for scale in scales)
-            and min(scales) > 0
+            and 0 < min(scales) <= max(scales) < MOST_CELLS
         ):
             raise SettingError(
                 f'{name} has scales={scales!r}; write the numbers of cells '

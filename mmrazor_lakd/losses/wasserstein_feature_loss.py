@@ -6,8 +6,8 @@ import torch
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..errors import check_number
-from .checks import check_settings, check_shapes
+from ..errors import check_number, check_size
+from .checks import MOST_CELLS, check_settings, check_shapes
 from .warmup import check_decay, cosine_decay
 from .weighted_square import at_least_float32
 
@@ -102,7 +102,7 @@ class WassersteinFeatureLoss(nn.Module):
         super().__init__()
         name = type(self).__name__
         check_number(name, 'mean_weight', mean_weight, minimum=0, example=4.0)
-        check_number(name, 'grid', grid, minimum=1, integer=True, example=1)
+        check_size(name, 'grid', grid, below=MOST_CELLS, example=1)
         check_decay(name, decay_from)
         self.mean_weight = mean_weight
         self.grid = grid

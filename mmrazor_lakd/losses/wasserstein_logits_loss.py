@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
-from ..errors import SettingError, check_number
+from ..errors import SettingError, check_number, check_size
 from .checks import check_class_indices, check_settings, check_shapes
 from .warmup import check_decay, cosine_decay
 from .weighted_square import at_least_float32
@@ -214,13 +214,14 @@ class WassersteinLogitsLoss(nn.Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        for key, value, bounds in (
-            ('regularization', regularization, dict(above=0, example=0.05)),
-            ('iterations', iterations, dict(minimum=1, integer=True)),
-            ('sharpen', sharpen, dict(minimum=0, example=1.0)),
-            ('target_weight', target_weight, dict(minimum=0, example=1.0)),
-        ):
-            check_number(name, key, value, **bounds)
+        check_number(
+            name, 'regularization', regularization, above=0, example=0.05
+        )
+        check_number(name, 'sharpen', sharpen, minimum=0, example=1.0)
+        check_number(
+            name, 'target_weight', target_weight, minimum=0, example=1.0
+        )
+        check_size(name, 'iterations', iterations, below=10_000, example=10)
         check_decay(name, decay_from)
         self.tau = tau
         self.regularization = regularization
