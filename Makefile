@@ -94,7 +94,8 @@ families: venv
 	    tests/families $(ARGS)
 
 faults: venv
-	@'$(VENV)/bin/python' -m pytest -m slow tests/faults $(ARGS)
+	@'$(VENV)/bin/python' -m pytest -m slow \
+	    -n $(TEST_PROCESSES) --dist loadfile tests/faults $(ARGS)
 
 lint: venv
 	@'$(VENV)/bin/python' -m ruff check .

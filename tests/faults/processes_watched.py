@@ -1,8 +1,27 @@
 """What a process holds, read from /proc while it runs."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple, Optional, Sequence
+
+from processes import clean_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(*command, **more):
+    """Start a Python program of the project, on one thread."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / 'tests')])
+    env = dict(clean_environment(), OMP_NUM_THREADS='1', PYTHONPATH=path)
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        **more,
+    )
 
 
 class Held(NamedTuple):

@@ -1,20 +1,14 @@
-"""Much at once, and for long: what a process holds stays the same."""
+"""For long: what a process holds stays the same."""
 
 import json
-import os
-import pty
 import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from processes import clean_environment
-from processes_watched import Held, assert_flat, held
+from processes_watched import Held, assert_flat, held, start
 
-ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 LAKD = 'configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py'
 
@@ -25,18 +19,6 @@ pytestmark = [
         reason='reads what a process holds from /proc',
     ),
 ]
-
-
-def start(*command, **more):
-    """Start a Python program of the project, on one thread."""
-    env = dict(clean_environment(), OMP_NUM_THREADS='1', PYTHONPATH=str(ROOT))
-    return subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        cwd=ROOT,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        **more,
-    )
 
 
 def test_a_thousand_models(tmp_path):
@@ -73,69 +55,3 @@ def test_twenty_thousand_steps(tmp_path):
     last = torch.load(tmp_path / 'epoch_870.pth', weights_only=False)
     assert last['message_hub']['runtime_info']['iter'] == 20010
     assert_flat(samples, mib=20)
-
-
-def test_eight_trainings_at_once(tmp_path):
-    """Each with its own folder, over one data set; all end the same."""
-    folders = [tmp_path / str(number) for number in range(8)]
-    processes = [
-        start(
-            'tools/train.py', LAKD, '--work-dir', folder,
-            '--cfg-options', 'train_cfg.max_epochs=2',
-            'randomness.seed=0', 'model.teacher_ckpt=None',
-            stdout=subprocess.DEVNULL,
-        )
-        for folder in folders
-    ]  # fmt: skip
-    assert [process.wait() for process in processes] == [0] * 8
-    weights = [
-        torch.load(folder / 'epoch_2.pth', weights_only=False)['state_dict']
-        for folder in folders
-    ]
-    for other in weights[1:]:
-        assert other.keys() == weights[0].keys()
-        for name, value in other.items():
-            assert torch.equal(value, weights[0][name]), name
-
-
-def test_two_hundred_trainings(tmp_path):
-    """A suite of them, on a terminal whose view keeps moving."""
-    terminal, its_end = pty.openpty()
-    process = start(
-        'tools/benchmark.py', HERE / 'load_suite.py', '--jobs', 2,
-        '--work-dir', tmp_path,
-        stdout=its_end, stderr=its_end,
-    )  # fmt: skip
-    os.close(its_end)
-    drawn, text = [], bytearray()
-
-    def read():
-        while True:
-            try:
-                text.extend(os.read(terminal, 65536))
-            except OSError:  # the process has ended
-                return
-            drawn.append(time.monotonic())
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    samples, first, last = [], None, None
-    while process.poll() is None:
-        now = held(process.pid)
-        done = len(list(tmp_path.glob('*-seed*/output.log')))
-        if now and 0 < done:
-            first = first or time.monotonic()
-            last = time.monotonic() if done < 200 else last
-            samples.append(now)
-        time.sleep(1)
-    reader.join()
-    assert process.returncode == 0, text[-2000:].decode(errors='replace')
-    results = (tmp_path / 'report' / 'results.jsonl').read_text()
-    assert len(results.splitlines()) == 200
-    moments = [moment for moment in drawn if first <= moment <= last]
-    longest = max(b - a for a, b in zip(moments, moments[1:]))
-    print(f'the longest pause of the view: {longest:.1f} s')
-    assert longest < 10
-    # The report's figures come after the trainings.
-    watched = samples[: round(len(samples) * 0.95)]
-    assert_flat(watched, mib=20)
