@@ -107,8 +107,8 @@ def check_state_dict(
     """Raise if weights are not exactly those of a model.
 
     Raises:
-        SettingError: If keys or shapes differ, saying which and how many, or
-            a weight is of a type that doesn't fit.
+        SettingError: If keys or shapes differ, saying which and how many, a
+            weight is of a type that doesn't fit, or a variance is below 0.
     """
     own = model.state_dict()
     expected = {k: v.shape for k, v in own.items()}
@@ -118,6 +118,13 @@ def check_state_dict(
                 f"{option}='{path}' holds {key} as {describe_tensor(value)}, "
                 f'where {describe_tensor(own[key])} is expected; save the '
                 f'weights as a network of PyTorch has them.'
+            )
+    for key, value in state_dict.items():
+        if key.endswith('running_var') and key in own and (value < 0).any():
+            raise SettingError(
+                f"{option}='{path}' holds {key} with a variance below 0, of "
+                f'which batch normalisation makes NaN; give another '
+                f'checkpoint.'
             )
     problems = []
     for kind, keys in compare_keys(expected, state_dict).items():

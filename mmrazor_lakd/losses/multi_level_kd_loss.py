@@ -142,6 +142,11 @@ class MultiLevelKDLoss(nn.Module):
         super().__init__()
         owner = type(self).__name__
         check_choice(owner, 'mode', mode, MODES)
+        if not isinstance(taus, (list, tuple)) or not taus:
+            raise SettingError(
+                f'{owner} has taus={taus!r}; write a list of temperatures, '
+                f'such as [2.0, 4.0].'
+            )
         for tau in taus:
             check_number(owner, 'taus', tau, above=0, example=4.0)
         self.taus = taus

@@ -133,6 +133,16 @@ def test_a_teacher_of_another_type(tmp_path, change, words):
         build_model(lakd(), teacher_ckpt=path)
 
 
+def test_a_variance_below_zero(tmp_path):
+    path = str(tmp_path / 'teacher.pth')
+    weights = built(classifier(14)).state_dict()
+    weights['backbone.bn1.running_var'][3] = -0.5
+    torch.save(dict(state_dict=weights), path)
+    message = 'bn1.running_var with a variance below 0'
+    with pytest.raises(SettingError, match=message):
+        build_model(lakd(), teacher_ckpt=path)
+
+
 def test_a_headless_teacher(tmp_path, log):
     whole = built(classifier(14))
     weights = whole.state_dict()

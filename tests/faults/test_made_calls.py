@@ -115,7 +115,10 @@ def folder(tmp_path_factory):
         save_checkpoint(dict(state_dict=weights), f'{folder}/{name}.pth')
     named = {f'architecture.{key}': value for key, value in weights.items()}
     save_checkpoint(dict(state_dict=named), f'{folder}/lakd.pth')
-    published = build_network('resnet20').state_dict()
+    published = {
+        name.replace('backbone.', '').replace('head.', ''): value
+        for name, value in build_network('resnet20').state_dict().items()
+    }
     torch.save(published, folder / 'published.pth')
     (folder / 'report').mkdir()
     report = 'pair,method,seed 0\na,KD,90.0\n'

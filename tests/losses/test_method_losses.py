@@ -854,6 +854,7 @@ def test_dkd_of_confident_models():
         (lambda: CorrelationCongruenceLoss(gamma=0), 'gamma=0'),
         (lambda: CorrelationCongruenceLoss(order=0), 'order=0'),
         (lambda: MultiLevelKDLoss([4.0, 0]), 'taus=0'),
+        (lambda: MultiLevelKDLoss(None), 'taus=None'),
         (lambda: MultiLevelKDLoss(mode='both'), "'both'.*'paper', 'code'"),
         (
             lambda: MultiLevelKDLoss()(
