@@ -75,6 +75,7 @@ def explained(cfg: Config) -> Iterator[FirstIteration]:
         SettingError: Instead of any other exception, until an iteration is
             done.
     """
+    FirstIteration.done = False  # of an earlier training in this process
     try:
         yield FirstIteration()
     except SettingError as error:

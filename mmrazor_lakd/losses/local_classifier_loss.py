@@ -99,8 +99,8 @@ class LocalClassifierLoss(nn.Module):
         \quad z = A \, avgpool(relu(F_S)) + b
 
     Global average pooling and one linear layer turn the student's map
-    :math:`F_S` into logits :math:`z`; with ``head='1c2f'`` a convolution, the
-    pooling and two linear layers, see :func:`local_head`. The classifier is
+    :math:`F_S` into logits :math:`z`; with ``layers='1c2f'`` a convolution,
+    the pooling and two linear layers, see :func:`local_head`. The classifier is
     trained with the student, but isn't part of it: it belongs to the
     distiller, like a connector.
 
@@ -126,7 +126,7 @@ class LocalClassifierLoss(nn.Module):
             map after a ReLU; a map before it is classified by what the next
             module gets), ``'abs'`` or ``'none'``. Defaults to ``'relu'``.
         loss_weight (float): Weight of the whole loss. Defaults to 1.0.
-        head (str): ``'0c1f'`` or ``'1c2f'``. Defaults to ``'0c1f'``.
+        layers (str): ``'0c1f'`` or ``'1c2f'``. Defaults to ``'0c1f'``.
 
     Raises:
         SettingError: If a weight is negative or both are 0, if the head is
@@ -150,12 +150,12 @@ class LocalClassifierLoss(nn.Module):
         tau: float = 4.0,
         activation: str = 'relu',
         loss_weight: float = 1.0,
-        head: str = '0c1f',
+        layers: str = '0c1f',
     ) -> None:
         super().__init__()
         owner = type(self).__name__
         check_choice(owner, 'activation', activation, tuple(ACTIVATIONS))
-        check_choice(owner, 'head', head, HEADS)
+        check_choice(owner, 'layers', layers, HEADS)
         self.label_weight = label_weight
         self.kd_weight = kd_weight
         self.loss_weight = loss_weight
@@ -178,7 +178,7 @@ class LocalClassifierLoss(nn.Module):
             check_size(owner, name, count)
         self.in_channels = in_channels
         self.num_classes = num_classes
-        self.conv, self.fc = local_head(head, in_channels, num_classes)
+        self.conv, self.fc = local_head(layers, in_channels, num_classes)
         self.kd = LogitsKDLoss(tau=tau)
         self.activation = activation
         # Then teacher and student must have the same classes.

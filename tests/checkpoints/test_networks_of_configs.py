@@ -59,7 +59,8 @@ def test_there_are_methods():
     assert {'lakd', 'kd', 'fitnet', 'crd', 'reviewkd'} <= set(METHODS)
 
 
-@pytest.mark.parametrize('method', METHODS)
+# Of SimKD and NORM the student has another head than the plain one's weights.
+@pytest.mark.parametrize('method', sorted({*METHODS} - {'simkd', 'norm'}))
 def test_every_methods_student_and_teacher(method, tmp_path):
     path = str(tmp_path / method / f'{method}_{PAIR}.py')
     write_config(choose(ROOT / 'configs', method, PAIR), Path(path))

@@ -128,7 +128,7 @@ def test_one_convolution_and_two_layers():
     feature, t_logits, samples, targets = make_case()
     options = dict(label_weight=1.0, kd_weight=0.5, tau=4.0, loss_weight=2.0)
     torch.manual_seed(0)
-    loss = LocalClassifierLoss(4, 6, head='1c2f', **options).double()
+    loss = LocalClassifierLoss(4, 6, layers='1c2f', **options).double()
     feature.requires_grad_()
     conv, norm, _ = loss.conv
     first, _, second = loss.fc
@@ -169,7 +169,7 @@ def test_a_head_by_hand():
     # after ReLU (1, 0) and (0, 1). Both layers are the identity on the first
     # two of their features: logits (1, 0), (0, 1). Labels 0: ln(1 + 1/e) and
     # ln(1 + e) = 0.313262 and 1.313262, mean 0.813262.
-    loss = LocalClassifierLoss(1, 2, 1.0, 0.0, head='1c2f').double()
+    loss = LocalClassifierLoss(1, 2, 1.0, 0.0, layers='1c2f').double()
     with torch.no_grad():
         loss.conv[0].weight[:, 0, 1, 1] = torch.tensor([2.0, -1.0])
         for linear in (loss.fc[0], loss.fc[2]):
@@ -207,7 +207,10 @@ def test_half_precision_logits_are_compared_in_float32():
         (dict(kd_weight=float('nan')), 'kd_weight=nan'),
         (dict(label_weight=0.0, kd_weight=0.0), 'kd_weight above 0'),
         (dict(activation='gelu'), "no activation='gelu'"),
-        (dict(head='2c1f'), "no head='2c1f'; choose one of '0c1f', '1c2f'"),
+        (
+            dict(layers='2c1f'),
+            "no layers='2c1f'; choose one of '0c1f', '1c2f'",
+        ),
         (dict(num_classes=None), 'write num_classes=10'),
     ],
 )
