@@ -100,8 +100,8 @@ class LocalClassifierLoss(nn.Module):
 
     Global average pooling and one linear layer turn the student's map
     :math:`F_S` into logits :math:`z`; with ``layers='1c2f'`` a convolution,
-    the pooling and two linear layers, see :func:`local_head`. The classifier is
-    trained with the student, but isn't part of it: it belongs to the
+    the pooling and two linear layers, see :func:`local_head`. The classifier
+    is trained with the student, but isn't part of it: it belongs to the
     distiller, like a connector.
 
     An image has one label, or the soft labels of Mixup and CutMix. Several
