@@ -22,7 +22,7 @@ help:
 	@echo 'make refusals every wrong input of docs/en/notes/wrong_inputs.md;'
 	@echo '              with WRITE=1 that page is written anew'
 	@echo 'make faults   the campaigns of docs/en/reliability.md: kills, full disks,'
-	@echo '              made inputs, payloads, several machines, load (an hour)'
+	@echo '              made inputs, payloads, several machines, load'
 	@echo 'make lint     ruff and mypy (make format: what ruff can mend)'
 	@echo 'make docs     the site: docs/en/_build/html/index.html'
 	@echo 'make classic  the configs in the installed tools on torch 1.13'
