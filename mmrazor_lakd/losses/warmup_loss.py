@@ -1,7 +1,7 @@
 """Losses whose weight changes during training."""
 
 from functools import partial, update_wrapper
-from typing import Callable, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 import torch
 from mmengine.logging import MessageHub
@@ -10,6 +10,15 @@ from torch import nn
 
 from ..errors import SettingError, is_number
 from .warmup import Warmup
+
+
+def _check_config(loss: Any, owner: str, example: str) -> None:
+    """Raise if what should be wrapped isn't the config of a loss."""
+    if not isinstance(loss, dict) or 'type' not in loss:
+        raise SettingError(
+            f'{owner} has loss={loss!r}; write the config of a loss, '
+            f"loss=dict(type='{example}')."
+        )
 
 
 @MODELS.register_module()
@@ -50,11 +59,7 @@ class WarmupLoss(nn.Module):
         fraction: Optional[float] = None,
     ) -> None:
         super().__init__()
-        if not isinstance(loss, dict) or 'type' not in loss:
-            raise SettingError(
-                f'WarmupLoss has loss={loss!r}; write the config of a loss, '
-                f"loss=dict(type='DecoupledKDLoss')."
-            )
+        _check_config(loss, 'WarmupLoss', 'DecoupledKDLoss')
         lengths = dict(epochs=epochs, iters=iters, fraction=fraction)
         self.warmup = Warmup('WarmupLoss', lengths)
         self.loss = MODELS.build({'_scope_': 'mmrazor', **loss})
@@ -124,11 +129,7 @@ class SteppedLoss(WarmupLoss):
         self, loss: Dict, steps: Sequence[Tuple[float, float]]
     ) -> None:
         nn.Module.__init__(self)
-        if not isinstance(loss, dict) or 'type' not in loss:
-            raise SettingError(
-                f'SteppedLoss has loss={loss!r}; write the config of a loss, '
-                f"loss=dict(type='RepresentationMatchingLoss')."
-            )
+        _check_config(loss, 'SteppedLoss', 'RepresentationMatchingLoss')
         if not _are_steps(steps):
             raise SettingError(
                 f'SteppedLoss has steps={steps!r}; write a list of (fraction '
