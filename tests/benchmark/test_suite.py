@@ -5,7 +5,7 @@ from conftest import ROOT
 from filelock import FileLock
 
 from mmrazor_lakd.benchmark.cost.jobs import parse_options
-from mmrazor_lakd.benchmark.suite.configs import format_options
+from mmrazor_lakd.benchmark.suite.configs import SHARED, format_options
 from mmrazor_lakd.benchmark.suite.runner import SuiteRunner
 from mmrazor_lakd.benchmark.suite.suite import find_suite, load_suite, select
 from mmrazor_lakd.errors import SettingError
@@ -125,6 +125,18 @@ def test_what_a_method_changes_itself_may_differ():
     assert suite.students[1].options.items() >= lr.items()
 
 
+def test_a_method_with_data_of_its_own_says_so():
+    methods = load_suite(TINY, ROOT).settings['methods']
+    other = dict(methods[1], title='KD, two views')
+    other['config'] = 'configs/mlkd/mlkd_resnet20_resnet8_1xb128_cifar10.py'
+    message = "KD, two views has another data_preprocessor.*'differs'"
+    with pytest.raises(SettingError, match=message):
+        load_suite(TINY, ROOT, {'methods': [*methods, other]})
+    other['differs'] = list(SHARED)
+    suite = load_suite(TINY, ROOT, {'methods': [*methods, other]})
+    assert suite.students[len(methods)].method == 'KD, two views'
+
+
 def test_options_on_the_command_line():
     name = 'optim_wrapper.optimizer.lr'
     nested = load_suite(TINY, ROOT, {f'options.{name}': 0.5})
@@ -183,6 +195,10 @@ def test_selection(tiny):
         ),
         ({'methods.1.config': None}, 'a method with config=None, but a str'),
         ({'methods.1.options': 5}, 'a method with options=5, but a dict'),
+        (
+            {'methods.1.differs': ['data']},
+            "a method whose 'data' differs; give some of: data_preprocessor",
+        ),
         (dict(methods=[[1, 2]]), 'has a method with .*; a method has a title'),
         (
             {'teacher_checkpoints.resnet20_1xb64_digits': 5},

@@ -28,5 +28,9 @@ methods = _base_.methods + [
     dict(title='blockwise', config='configs/blockwise/blockwise_{pair}.py'),
     dict(title='SimKD, another head', config='configs/simkd/simkd_{pair}.py'),
     dict(title='NORM, another head', config='configs/norm/norm_{pair}.py'),
-    dict(title='MLKD, two views', config='configs/mlkd/mlkd_{pair}.py'),
+    dict(
+        title='MLKD, two views',
+        config='configs/mlkd/mlkd_{pair}.py',
+        differs=['train_dataloader'],
+    ),
 ]

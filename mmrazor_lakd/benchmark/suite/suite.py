@@ -41,7 +41,8 @@ SETTINGS: Dict[str, Any] = dict(
     options=dict,
     threads=int,
 )
-METHOD_KEYS = dict(title=str, config=str, options=dict)
+#: of a method; 'differs' names the parts of its own that its config has
+METHOD_KEYS = dict(title=str, config=str, options=dict, differs=list)
 TEACHER = 'teacher'
 
 
@@ -155,7 +156,8 @@ def load_suite(
                 epochs=settings['epochs'],
                 teacher=teacher,
             )
-            _check_shared(trainings[0], cfg, own, shared)
+            own_parts = method.get('differs', ())
+            _check_shared(trainings[0], cfg, own, own_parts, shared)
             students += trainings
     _check_checkpoints(path, settings, teachers)
     students.sort(key=lambda t: settings['seeds'].index(t.seed))
@@ -166,6 +168,7 @@ def _check_shared(
     training: Training,
     cfg: Config,
     own: Dict[str, Any],
+    differs: Sequence[str],
     shared: Dict[str, Any],
 ) -> None:
     """Check that methods differ in nothing but the distillation.
@@ -174,20 +177,22 @@ def _check_shared(
         training (Training): A training of the method.
         cfg (Config): Its config.
         own (dict): The method's options; what they change may differ.
+        differs (Sequence[str]): The parts that its config has of its own.
         shared (dict): The parts of the pair's previous methods, by name; the
             method's are added.
     """
     changed = {name.split('.')[0] for name in own}
     for name in SHARED:
-        if name in changed:
+        if name in changed or name in differs:
             continue
         part = decisive_part(cfg, name)
         if shared.setdefault(name, part) != part:
             raise SettingError(
                 f"The config '{training.config}' of {training.method} has "
                 f'another {name} than the other methods of {training.pair}: '
-                f'{part} and not {shared[name]}; give it the same, or write '
-                f"what shall differ into the method's options."
+                f'{part} and not {shared[name]}; give it the same, write what '
+                f"shall differ into the method's options, or, if the method "
+                f"is another one without it, name it in 'differs'."
             )
 
 
@@ -242,13 +247,20 @@ def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
         ):
             raise SettingError(
                 f'The suite {path} has a method with {sorted(keys, key=str)}; '
-                f'a method has a title, a config and perhaps options.'
+                f'a method has a title, a config and perhaps options and '
+                f'differs.'
             )
         for key, value in method.items():
             if not isinstance(value, METHOD_KEYS[key]):
                 raise SettingError(
                     f'The suite {path} has a method with {key}={value!r}, '
                     f'but a {METHOD_KEYS[key].__name__} is expected.'
+                )
+        for name in method.get('differs', ()):
+            if name not in SHARED:
+                raise SettingError(
+                    f"The suite {path} has a method whose '{name}' differs; "
+                    f'give some of: {", ".join(SHARED)}.'
                 )
     titles = [method['title'] for method in settings['methods']]
     if settings['reference'] not in titles:
