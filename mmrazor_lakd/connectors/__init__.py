@@ -1,5 +1,6 @@
 """Connectors that bring a student's map to the shape of the teacher's."""
 
+from .bridge_connector import BridgeConnector
 from .embedding_connector import EmbeddingConnector
 from .gaussian_connector import GaussianConnector
 from .hint_connector import HintConnector
@@ -8,6 +9,7 @@ from .margin_connector import MarginConnector, expected_negative
 from .review_connector import ReviewConnector
 
 __all__ = [
+    'BridgeConnector',
     'EmbeddingConnector',
     'GaussianConnector',
     'HintConnector',

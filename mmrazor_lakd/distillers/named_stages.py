@@ -251,6 +251,22 @@ def read_stages(stages: Any) -> Dict[str, Any]:
     return spec
 
 
+def pair_stages(
+    maps: Dict[str, str], student: Stages, teacher: Stages
+) -> List[Tuple[str, str]]:
+    """List the modules that give the maps of the stages that both have.
+
+    Args:
+        maps (dict): ``'preact'`` or ``'output'``, for each role.
+        student (Stages): Stages of the student.
+        teacher (Stages): Stages of the teacher.
+
+    Raises:
+        SettingError: If the last stages have different names.
+    """
+    return list(_sources(maps, ['maps'], student, teacher).values())
+
+
 def _check_maps(where: str, key: str, value: Any) -> None:
     """Raise if a kind of map is unknown."""
     if value not in MAPS:

@@ -31,4 +31,7 @@ method_settings = dict(
         distill_losses=dict(loss_wttm=dict(gamma=0.1, loss_weight=3.0))
     ),
     catkd_distiller=dict(distill_losses=dict(loss_cat=dict(loss_weight=15.0))),
+    fcfd_distiller=dict(
+        feature_loss=dict(loss=dict(loss_weight=5.0)),
+    ),
 )

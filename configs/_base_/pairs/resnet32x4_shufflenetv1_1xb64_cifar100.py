@@ -38,6 +38,12 @@ method_settings = dict(
             loss_cat=dict(resolution=4, normalize=True, loss_weight=600.0)
         )
     ),
+    fcfd_distiller=dict(
+        maps=dict(student='preact', teacher='output'),
+        feature_loss=dict(loss=dict(loss_weight=5.0)),
+        logits_loss=dict(tau=8.0),
+        distill_losses=dict(loss_kd=dict(tau=8.0)),
+    ),
 )
 
 # others' top-1 accuracies in %; docs/en/pairs.md names the sources

@@ -50,6 +50,9 @@ method_settings = dict(
         distill_losses=dict(loss_cat=dict(normalize=True, loss_weight=10.0))
     ),
     norm_architecture=dict(head=dict(loss=dict(loss_weight=0.125))),
+    fcfd_distiller=dict(
+        feature_loss=dict(loss=dict(loss_weight=5.0)),
+    ),
 )
 
 # others' top-1 accuracies in %; docs/en/pairs.md names the sources

@@ -45,6 +45,11 @@ method_settings = dict(
     catkd_distiller=dict(
         distill_losses=dict(loss_cat=dict(normalize=True, loss_weight=40.0))
     ),
+    fcfd_distiller=dict(
+        feature_loss=dict(loss=dict(loss_weight=5.0)),
+        logits_loss=dict(tau=8.0),
+        distill_losses=dict(loss_kd=dict(tau=8.0)),
+    ),
 )
 
 # others' top-1 accuracies in %; docs/en/pairs.md names the sources

@@ -41,6 +41,10 @@ method_settings = dict(
     catkd_distiller=dict(
         distill_losses=dict(loss_cat=dict(normalize=True, loss_weight=15.0))
     ),
+    fcfd_distiller=dict(
+        maps='preact',
+        feature_loss=dict(loss=dict(loss_weight=5.0)),
+    ),
 )
 
 # others' top-1 accuracies in %; docs/en/pairs.md names the sources

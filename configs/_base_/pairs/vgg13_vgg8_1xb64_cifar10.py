@@ -38,4 +38,8 @@ method_settings = dict(
         distill_losses=dict(loss_wttm=dict(gamma=0.1, loss_weight=2.25))
     ),
     catkd_distiller=dict(distill_losses=dict(loss_cat=dict(loss_weight=4.5))),
+    fcfd_distiller=dict(
+        maps='preact',
+        feature_loss=dict(loss=dict(loss_weight=5.0)),
+    ),
 )

@@ -46,6 +46,10 @@ method_settings = dict(
             loss_cat=dict(resolution=4, normalize=True, loss_weight=80.0)
         )
     ),
+    fcfd_distiller=dict(
+        maps='preact',
+        feature_loss=dict(loss=dict(loss_weight=5.0)),
+    ),
 )
 
 # others' top-1 accuracies in %; docs/en/pairs.md names the sources

@@ -36,4 +36,9 @@ method_settings = dict(
         distill_losses=dict(loss_wttm=dict(gamma=0.1, loss_weight=4.0))
     ),
     catkd_distiller=dict(distill_losses=dict(loss_cat=dict(loss_weight=12.0))),
+    fcfd_distiller=dict(
+        maps='preact',
+        feature_loss=dict(loss=dict(loss_weight=5.0)),
+        logits_loss=dict(loss_weight=0.2),
+    ),
 )

@@ -39,6 +39,7 @@ warmup = dict(epochs=None, fraction=1 / 12)
 method_settings = dict(
     dkd_distiller=dict(distill_losses=dict(loss_dkd=warmup)),
     reviewkd_distiller=dict(distill_losses=dict(loss_review=warmup)),
+    fcfd_distiller=dict(feature_loss=warmup),
     rld_distiller=dict(distill_losses=dict(loss_rld=warmup)),
 )
 del warmup

@@ -86,6 +86,13 @@ method_settings = dict(
         ),
         input_size=224,
     ),
+    # T 1 and a warm-up of 5 epochs; weight 0.02 for ResNet34 -> ResNet18
+    fcfd_distiller=dict(
+        feature_loss=dict(epochs=5),
+        logits_loss=dict(tau=1.0),
+        distill_losses=dict(loss_kd=dict(tau=1.0)),
+        input_size=224,
+    ),
     lakd_distiller=dict(input_size=224),
     lakd_literal_distiller=dict(input_size=224),
     lakd_pooled_distiller=dict(input_size=224),

@@ -24,6 +24,7 @@ methods = _base_.methods + [
     dict(title='CC', config='configs/cc/cc_{pair}.py'),
     dict(title='SRRL', config='configs/srrl/srrl_{pair}.py'),
     dict(title='CAT-KD', config='configs/catkd/catkd_{pair}.py'),
+    dict(title='FCFD', config='configs/fcfd/fcfd_{pair}.py'),
     dict(title='local learning', config='configs/local/local_{pair}.py'),
     dict(title='blockwise', config='configs/blockwise/blockwise_{pair}.py'),
     dict(title='SimKD, another head', config='configs/simkd/simkd_{pair}.py'),

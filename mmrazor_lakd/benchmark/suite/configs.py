@@ -101,11 +101,18 @@ def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
                 for epoch in scheduler['milestones']
             ]
     distiller = cfg.model.get('distiller') or {}
-    for name, loss in (distiller.get('distill_losses') or {}).items():
-        if loss['type'] == 'WarmupLoss' and loss.get('epochs'):
-            name = f'model.distiller.distill_losses.{name}'
-            options[f'{name}.epochs'] = None
-            options[f'{name}.fraction'] = loss['epochs'] / planned
+    losses = {
+        f'distill_losses.{name}': loss
+        for name, loss in (distiller.get('distill_losses') or {}).items()
+    }
+    for name, loss in {**distiller, **losses}.items():
+        if not isinstance(loss, dict):
+            continue
+        if loss.get('type') == 'WarmupLoss' and loss.get('epochs'):
+            options[f'model.distiller.{name}.epochs'] = None
+            options[f'model.distiller.{name}.fraction'] = (
+                loss['epochs'] / planned
+            )
     return options
 
 

@@ -1,0 +1,94 @@
+"""The paths of FCFD: one network's map, the other's later stages."""
+
+from typing import Callable, Iterable, List, NamedTuple, Sequence, Tuple
+
+import torch
+from torch import nn
+
+
+class Path(NamedTuple):
+    """A path from one network's stages into the other's.
+
+    Attributes:
+        into (str): Whose later stages it runs, ``'student'`` or
+            ``'teacher'``.
+        stage (int): Whose map of the other network they get, from 0.
+    """
+
+    into: str
+    stage: int
+
+    @property
+    def source(self) -> str:
+        """str: Whose map it begins with."""
+        return 'student' if self.into == 'teacher' else 'teacher'
+
+    @property
+    def bridge(self) -> str:
+        """str: The name of its bridge."""
+        return f'{self.source}{self.stage + 1}'
+
+
+def list_paths(stages: int, through: str) -> List[Path]:
+    """List the paths between two networks of equally many stages.
+
+    The last map has no path, since no stage follows it.
+
+    Args:
+        stages (int): The number of stages.
+        through (str): ``'teacher'``, ``'student'`` or ``'both'``.
+    """
+    roles = ('teacher', 'student') if through == 'both' else (through,)
+    return [Path(role, k) for role in roles for k in range(stages - 1)]
+
+
+def run_later_stages(
+    model: nn.Module, sources: Sequence[str], index: int, feature: torch.Tensor
+) -> Tuple[List[torch.Tensor], torch.Tensor]:
+    """Run a classifier from one of its maps on.
+
+    The modules are looked up at each call, since training may replace some
+    (:class:`~mmrazor_lakd.algorithms.FrozenTeacherDistill` folds a teacher's
+    batch normalisation).
+
+    Args:
+        model (nn.Module): A classifier of MMPretrain whose backbone runs its
+            stages one after the other, and a stage its items.
+        sources (Sequence[str]): The modules that give its maps, in order.
+        index (int): Which of these maps ``feature`` stands for, from 0.
+        feature (torch.Tensor): What goes on in its place, (N, C, H, W).
+
+    Returns:
+        tuple[list[torch.Tensor], torch.Tensor]: The maps after it, and the
+        logits (N, K).
+    """
+    segments = _segments(model.backbone, sources)
+    maps = []
+    for modules in segments[index + 1 :]:
+        for module in modules:
+            feature = module(feature)
+        maps.append(feature)
+    features = (maps.pop(),)  # the last segment ends with the backbone
+    if getattr(model, 'neck', None) is not None:
+        features = model.neck(features)
+    return maps, model.head(features)
+
+
+def _segments(
+    backbone: nn.Module, sources: Sequence[str]
+) -> List[List[Callable]]:
+    """List what a backbone runs up to each map, and after the last one."""
+    segments: List[List[Callable]] = [[]]
+    # Some have another layer after the stages whose maps are distilled.
+    for name in getattr(backbone, 'stages', backbone.map_stages.names):
+        stage = getattr(backbone, name)
+        items: Iterable[Tuple[str, Callable]] = [('', stage)]
+        if isinstance(stage, nn.Sequential):
+            items = stage.named_children()
+        for item, module in items:
+            segments[-1].append(module)
+            if f'backbone.{name}.{item}' in sources:
+                segments.append([])
+        if f'backbone.{name}' in sources:
+            segments.append([])
+    return segments
