@@ -53,6 +53,17 @@ STANDARDIZED_DKD = {
     'resnet50_mobilenetv2': (2.0, 15.0, 2.0),
     'vgg13_mobilenetv2': (3.0, 9.0, 2.0),
 }
+# Of FCFD: T and the paths' weight, where they aren't 4 and 1; the pairs whose
+# maps have the weight 0.02, not 5 (the authors' configs).
+FCFD = {
+    'wrn-40-2_wrn-16-2': (4.0, 0.2),
+    'resnet32x4_shufflenetv1': (8.0, 1.0),
+    'resnet32x4_shufflenetv2': (8.0, 1.0),
+    'resnet50_mobilenetv2': (8.0, 1.0),
+    'resnet34_resnet18': (1.0, 1.0),
+    'resnet50_mobilenetv1': (1.0, 1.0),
+}
+NARROW = ('resnet56_resnet20', 'resnet110_resnet32', 'resnet34_resnet18')
 # Of WTTM: gamma and beta (the paper's tables 8 to 10).
 WTTM = {
     'resnet56_resnet20': (0.3, 1.5),
@@ -268,6 +279,15 @@ def test_published_settings(pair):
     pkt = distiller('pkt', pair).distill_losses.loss_pkt
     assert (sp.loss_weight, pkt.loss_weight) == (3000.0, 30000.0)
 
+    fcfd = distiller('fcfd', pair)
+    loss = fcfd.feature_loss
+    assert loss.epochs == (5 if imagenet else 20)
+    tau, path_weight = FCFD.get(networks, (4.0, 1.0))
+    assert loss.loss.loss_weight == (0.02 if networks in NARROW else 5.0)
+    assert fcfd.logits_loss.tau == fcfd.distill_losses.loss_kd.tau == tau
+    assert fcfd.logits_loss.loss_weight == path_weight
+    assert (fcfd.extra_paths, fcfd.through) == (2, 'both')
+
     srrl = distiller('srrl', pair).distill_losses.loss_srrl
     assert (srrl.alpha, srrl.beta, srrl.loss_weight) == (1.0, 1.0, 1.0)
     cc = distiller('cc', pair).distill_losses.loss_cc
@@ -338,6 +358,13 @@ def test_maps_are_those_of_the_literature(pair):
         ['neck.gap'],
         ['head.projector'],
     ]
+    fcfd = distiller('fcfd', pair)
+    for role, name in (('teacher', teacher), ('student', student)):
+        before = name.startswith(('vgg', 'wrn', 'shufflenetv1')) or (
+            name == 'mobilenetv2' and teacher == 'vgg13'  # the same there
+        )
+        maps = fcfd.maps if isinstance(fcfd.maps, str) else fcfd.maps[role]
+        assert maps == ('preact' if before else 'output')
     assert sources(distiller('norm', pair)) == [
         ['neck.gap'],
         ['head.expand'],

@@ -3,9 +3,14 @@
 import pytest
 from conftest import ROOT
 from filelock import FileLock
+from mmengine.config import Config
 
 from mmrazor_lakd.benchmark.cost.jobs import parse_options
-from mmrazor_lakd.benchmark.suite.configs import SHARED, format_options
+from mmrazor_lakd.benchmark.suite.configs import (
+    SHARED,
+    fit_budget,
+    format_options,
+)
 from mmrazor_lakd.benchmark.suite.runner import SuiteRunner
 from mmrazor_lakd.benchmark.suite.suite import find_suite, load_suite, select
 from mmrazor_lakd.errors import SettingError
@@ -115,6 +120,22 @@ def test_warm_ups_move_with_the_budget():
     assert teacher.optim_wrapper == 'Bfloat16OptimWrapper'
     assert teacher.epochs == 15
     assert 'param_scheduler.milestones' not in teacher.options
+
+
+def test_warm_ups_of_a_distillers_own_losses_move():
+    distiller = Config.fromfile(ROOT / 'configs/_base_/distillers/fcfd.py')
+    cfg = Config(
+        dict(
+            train_cfg=dict(max_epochs=240),
+            model=dict(distiller=distiller.fcfd_distiller.to_dict()),
+        )
+    )
+    loss = 'model.distiller.feature_loss'
+    assert fit_budget(cfg, 24) == {
+        'train_cfg.max_epochs': 24,
+        f'{loss}.epochs': None,
+        f'{loss}.fraction': 20 / 240,
+    }
 
 
 def test_what_a_method_changes_itself_may_differ():

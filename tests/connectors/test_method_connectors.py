@@ -1,4 +1,4 @@
-"""FitNet's regressor, VID's Gaussian, OFD's margins, ReviewKD's fusion."""
+"""Connectors of FitNet, FCFD, VID, OFD and ReviewKD."""
 
 import copy
 import math
@@ -11,6 +11,7 @@ from torch import nn
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.connectors import (
+    BridgeConnector,
     EmbeddingConnector,
     GaussianConnector,
     HintConnector,
@@ -39,6 +40,35 @@ def test_hints_reach_the_shape_of_the_teacher(s_shape, t_shape, kernel):
     output = connector(torch.randn(2, *s_shape))
     assert output.shape == (2, *t_shape)
     assert output.min() == 0  # behind a ReLU
+
+
+@pytest.mark.parametrize(
+    ('in_shape', 'out_shape', 'kernel', 'bias'),
+    [
+        ((3, 4, 6), (5, 4, 6), (3, 3), False),
+        ((3, 8, 4), (5, 4, 2), (3, 3), True),
+        ((3, 2, 4), (5, 4, 8), (4, 4), True),
+    ],
+)
+@pytest.mark.parametrize('activate', [False, True])
+def test_bridges(in_shape, out_shape, kernel, bias, activate):
+    bridge = BridgeConnector(in_shape, out_shape, activate)
+    conv, norm, *relu = bridge.layers
+    assert conv.kernel_size == kernel and (conv.bias is not None) == bias
+    feature = torch.randn(2, *in_shape)
+    expected = norm(conv(feature))
+    if activate:
+        expected = torch.where(expected > 0, expected, 0.1 * expected)
+    output = bridge(feature)
+    assert output.shape == (2, *out_shape)
+    torch.testing.assert_close(output, expected)
+
+
+def test_bridges_between_other_sizes():
+    with pytest.raises(SettingError, match='8x8 to .* not to 3x3; choose'):
+        BridgeConnector((3, 8, 8), (3, 3, 3))
+    with pytest.raises(SettingError, match="activate='no'; choose one of"):
+        BridgeConnector((3, 8, 8), (3, 8, 8), 'no')
 
 
 def test_hints_of_equal_shapes_are_a_convolution_norm_and_relu():
@@ -295,7 +325,9 @@ def test_fusion_of_unequal_numbers():
               (8, '4', 4), (8, -4, 4), (2**70, 4, 4), (2, 8, 4, 4)]
 )  # fmt: skip
 @pytest.mark.parametrize('side', [0, 1])
-@pytest.mark.parametrize('type', [HintConnector, MarginConnector])
+@pytest.mark.parametrize(
+    'type', [BridgeConnector, HintConnector, MarginConnector]
+)
 def test_a_shape_is_that_of_a_map(type, side, shape):
     """Tokens (L, C), for example, are none."""
     shapes = [(8, 4, 4)] * 2
