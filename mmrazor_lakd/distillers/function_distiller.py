@@ -13,7 +13,6 @@ from ..errors import SettingError, check_choice, check_number
 from ..losses import check_losses
 from ..losses.negative_sampler import mix_torch_seed
 from ..losses.weighted_square import at_least_float32
-from ..tracing.compare import same_maps
 from ..tracing.dry_run import find_pass
 from ..tracing.modules import eval_mode
 from ..tracing.passes import run_model
@@ -22,7 +21,13 @@ from .activation_checkpointing import kept_statistics
 from .builders import build_part
 from .class_counts import check_counts
 from .feature_distiller import FeatureDistiller
-from .function_paths import Path, list_paths, run_later_stages
+from .function_paths import (
+    Path,
+    check_declared,
+    check_stages,
+    list_paths,
+    run_later_stages,
+)
 from .named_stages import MAPS, ROLES, pair_stages, stages_of_both
 
 
@@ -140,7 +145,7 @@ class FunctionConsistentDistiller(FeatureDistiller):
         # In a plain dict: both belong to the algorithm.
         self._networks = dict(student=student, teacher=model)
         for role, network in self._networks.items():
-            self._check_stages(role, getattr(network, 'backbone', None))
+            check_declared(type(self).__name__, role, network)
         pairs = pair_stages(self.maps, *stages_of_both(student, model))
         self._sources = dict(zip(ROLES, map(list, zip(*pairs))))
         self._paths = list_paths(len(pairs), self.through)
@@ -177,17 +182,6 @@ class FunctionConsistentDistiller(FeatureDistiller):
             }
         )
 
-    def _check_stages(self, role: str, backbone: Any) -> None:
-        """Raise if a network declares no stages."""
-        if not hasattr(backbone, 'map_stages'):
-            raise SettingError(
-                f'{type(self).__name__} runs the later stages of both '
-                f"networks, but the {role}'s backbone "
-                f'({type(backbone).__name__}) declares none; use one of '
-                f'mmrazor_lakd.backbones, or a method that takes names of '
-                f'modules, such as FitNet.'
-            )
-
     def _is_activated(self, path: Path) -> bool:
         """Check whether a path's later stages expect a map after a ReLU."""
         source = self._sources[path.into][path.stage]
@@ -222,9 +216,6 @@ class FunctionConsistentDistiller(FeatureDistiller):
 
         Returns:
             tuple: The shapes (C, H, W) of its maps, and its number of classes.
-
-        Raises:
-            SettingError: If both ways differ.
         """
         network, sources = self._networks[role], self._sources[role]
         black, _ = find_pass(network, role, self.input_size)
@@ -235,18 +226,8 @@ class FunctionConsistentDistiller(FeatureDistiller):
             with self._recorders(role):
                 logits = run_model(network, image)
             maps = self._maps(role)
-            try:
-                later, ends = run_later_stages(network, sources, 0, maps[0])
-            except Exception:  # of the model, maybe the user's own
-                later, ends = [], None
-        if ends is None or not same_maps([*maps[1:], logits], [*later, ends]):
-            raise SettingError(
-                f'{type(self).__name__} runs the later stages of both '
-                f"networks, but the {role}'s ({type(network).__name__} with "
-                f'{type(network.backbone).__name__}), run one after the '
-                f'other, with neck and head, give other logits than the '
-                f'whole; use a network of mmrazor_lakd.backbones with its '
-                f'usual neck and head.'
+            check_stages(
+                type(self).__name__, role, network, sources, maps, logits
             )
         return [tuple(feature.shape[1:]) for feature in maps], logits.shape[1]
 

@@ -5,6 +5,9 @@ from typing import Callable, Iterable, List, NamedTuple, Sequence, Tuple
 import torch
 from torch import nn
 
+from ..errors import SettingError
+from ..tracing.compare import same_maps
+
 
 class Path(NamedTuple):
     """A path from one network's stages into the other's.
@@ -92,3 +95,60 @@ def _segments(
         if f'backbone.{name}' in sources:
             segments.append([])
     return segments
+
+
+def check_declared(owner: str, role: str, model: nn.Module) -> None:
+    """Raise if a network's backbone declares no stages.
+
+    Args:
+        owner (str): The distiller.
+        role (str): ``'student'`` or ``'teacher'``.
+        model (nn.Module): The network.
+
+    Raises:
+        SettingError: If it declares none.
+    """
+    backbone = getattr(model, 'backbone', None)
+    if not hasattr(backbone, 'map_stages'):
+        raise SettingError(
+            f'{owner} runs the later stages of both networks, but the '
+            f"{role}'s backbone ({type(backbone).__name__}) declares none; "
+            f'use one of mmrazor_lakd.backbones, or a method that takes names '
+            f'of modules, such as FitNet.'
+        )
+
+
+def check_stages(
+    owner: str,
+    role: str,
+    model: nn.Module,
+    sources: Sequence[str],
+    maps: Sequence[torch.Tensor],
+    logits: torch.Tensor,
+) -> None:
+    """Raise if a network does more than run its stages, neck and head.
+
+    Args:
+        owner (str): The distiller.
+        role (str): ``'student'`` or ``'teacher'``.
+        model (nn.Module): The network, in eval mode.
+        sources (Sequence[str]): The modules that give its maps, in order.
+        maps (Sequence[torch.Tensor]): Those maps of some images.
+        logits (torch.Tensor): The logits of these images.
+
+    Raises:
+        SettingError: If others follow from the first map.
+    """
+    try:
+        later, ends = run_later_stages(model, sources, 0, maps[0])
+        alike = same_maps([*maps[1:], logits], [*later, ends])
+    except Exception:  # of the model, maybe the user's own
+        alike = False
+    if not alike:
+        raise SettingError(
+            f'{owner} runs the later stages of both networks, but the '
+            f"{role}'s ({type(model).__name__} with "
+            f'{type(model.backbone).__name__}), run one after the other, with '
+            f'neck and head, give other logits than the whole; use a network '
+            f'of mmrazor_lakd.backbones with its usual neck and head.'
+        )

@@ -16,6 +16,7 @@ from loss_calls import (
 from made import NUMBERS, ODD, fine_or_refused, made
 
 from mmrazor_lakd.connectors import (
+    BridgeConnector,
     HintConnector,
     LocalModuleConnector,
     MarginConnector,
@@ -108,6 +109,14 @@ def check_output(connector, in_shape, out_shape):
 def test_hint_connector(in_shape, out_shape):
     with fine_or_refused():
         check_output(HintConnector(in_shape, out_shape), in_shape, out_shape)
+
+
+@made(300)
+@given(SHAPES, SHAPES, st.one_of(st.booleans(), ODD))
+def test_bridge_connector(in_shape, out_shape, activate):
+    with fine_or_refused():
+        connector = BridgeConnector(in_shape, out_shape, activate)
+        check_output(connector, in_shape, out_shape)
 
 
 @made(150)
