@@ -3,12 +3,12 @@
 from typing import Optional
 
 import torch
-import torch.nn.functional as F
 from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import SettingError, check_number, check_size
 from .checks import check_class_indices, check_settings, check_shapes
+from .lengths import unit_rows
 from .warmup import check_decay, cosine_decay
 from .weighted_square import at_least_float32
 
@@ -25,7 +25,7 @@ def class_costs(weight: torch.Tensor) -> torch.Tensor:
     Returns:
         torch.Tensor: One less the cosine of each pair of rows, (K, K).
     """
-    rows = F.normalize(weight, dim=1)
+    rows = unit_rows(weight)
     with torch.autocast(weight.device.type, enabled=False):
         return 1 - rows @ rows.t()
 
