@@ -11,6 +11,7 @@ from mmrazor_lakd.benchmark.suite.configs import (
     fit_budget,
     format_options,
 )
+from mmrazor_lakd.benchmark.suite.report import describe_differences
 from mmrazor_lakd.benchmark.suite.runner import SuiteRunner
 from mmrazor_lakd.benchmark.suite.suite import find_suite, load_suite, select
 from mmrazor_lakd.errors import SettingError
@@ -156,6 +157,8 @@ def test_a_method_with_data_of_its_own_says_so():
     other['differs'] = list(SHARED)
     suite = load_suite(TINY, ROOT, {'methods': [*methods, other]})
     assert suite.students[len(methods)].method == 'KD, two views'
+    (said,) = describe_differences(suite.settings['methods'])
+    assert said.startswith('KD, two views: data_preprocessor, train_dataload')
 
 
 def test_options_on_the_command_line():

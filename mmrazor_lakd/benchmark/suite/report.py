@@ -233,8 +233,19 @@ def make_section(
         header=list(cells.columns),
         rows=cells.to_numpy().tolist(),
         pictures=pictures,
-        facts=list(describe_trainings(mine, report, pair)),
+        facts=[
+            *describe_differences(settings['methods']),
+            *describe_trainings(mine, report, pair),
+        ],
     )
+
+
+def describe_differences(methods: Sequence[Dict[str, Any]]) -> Iterator[str]:
+    """Say which methods differ in more than the distillation."""
+    for method in methods:
+        if method.get('differs'):
+            parts = ', '.join(method['differs'])
+            yield f'{method["title"]}: {parts} unlike those of the others.'
 
 
 def describe_trainings(
