@@ -93,8 +93,9 @@ families: venv
 	@WRITE_TABLE='$(WRITE)' '$(VENV)/bin/python' -m pytest -m slow \
 	    tests/families $(ARGS)
 
+# Some of them are silent for longer than the others' limit.
 faults: venv
-	@'$(VENV)/bin/python' -m pytest -m slow \
+	@'$(VENV)/bin/python' -m pytest -m slow -o faulthandler_timeout=1800 \
 	    -n $(TEST_PROCESSES) --dist loadfile tests/faults $(ARGS)
 
 lint: venv
