@@ -58,5 +58,5 @@ def test_twenty_thousand_steps(tmp_path):
         time.sleep(1)
     assert process.returncode == 0
     last = torch.load(tmp_path / 'epoch_870.pth', weights_only=False)
-    assert last['message_hub']['runtime_info']['iter'] == 20010
+    assert last['meta']['iter'] == 20010
     assert_flat(samples, mib=20)
