@@ -1,8 +1,9 @@
 # What a given amount of memory buys: cifar10_published_teacher's pair, its
 # methods as they are, with their blocks and stem recomputed in the backward
 # pass, and with half of the batch, accumulated over two steps; and LAKD, alone
-# and over OFD, cut into 1, 2 and 4 modules. Time and memory are those of
-# --cost; a step of an accumulated row is half a batch.
+# and over OFD, with its config's one cut and with num_modules of 1, 2 and 4.
+# Recomputation changes no gradient, so that those rows aren't trained. Time
+# and memory are those of --cost; a step of an accumulated row is half a batch.
 _base_ = ['./cifar10_published_teacher.py']
 
 title = 'CIFAR-10, ResNet56 -> ResNet20, by memory'
@@ -36,18 +37,21 @@ for name, config, own in known:
             dict(title=name + suffix, config=config, options={**own, **more})
         )
 for name, config in ours:
-    for count in (1, 2, 4):
-        cuts = {
-            f'{d}.local_modules': None,
-            f'{d}.num_modules': count,
-        }
+    for count in (None, 1, 2, 4):
+        cuts, title = {}, name
+        if count:
+            cuts = {f'{d}.local_modules': None, f'{d}.num_modules': count}
+            title = f'{name}, K = {count}'
         for suffix, more in (('', {}), (', recomputed', recomputed)):
             methods.append(
                 dict(
-                    title=f'{name}, K = {count}{suffix}',
+                    title=title + suffix,
                     config=config,
                     options={**cuts, **more},
                 )
             )
-del d, recomputed, accumulated, review, known, ours
-del name, config, own, suffix, more, count, cuts
+for method in methods:
+    if method['title'].endswith(', recomputed'):
+        method['same_as'] = method['title'][: -len(', recomputed')]
+del d, recomputed, accumulated, review, known, ours, method
+del name, config, own, suffix, more, count, cuts, title

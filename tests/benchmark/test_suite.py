@@ -13,7 +13,13 @@ from mmrazor_lakd.benchmark.suite.configs import (
 )
 from mmrazor_lakd.benchmark.suite.report import describe_differences
 from mmrazor_lakd.benchmark.suite.runner import SuiteRunner
-from mmrazor_lakd.benchmark.suite.suite import find_suite, load_suite, select
+from mmrazor_lakd.benchmark.suite.suite import (
+    find_suite,
+    load_suite,
+    narrow,
+    select,
+)
+from mmrazor_lakd.benchmark.suite.table import make_table
 from mmrazor_lakd.errors import SettingError
 
 FOLDER = ROOT / 'configs' / 'benchmark'
@@ -34,7 +40,9 @@ def tiny():
 def test_every_suite_resolves(path):
     suite = load_suite(path, ROOT, {'seeds': [0]})
     pairs, methods = suite.settings['pairs'], suite.settings['methods']
-    assert len(suite.students) == len(pairs) * len(methods)
+    trained = [method for method in methods if 'same_as' not in method]
+    assert len(suite.students) == len(pairs) * len(trained)
+    assert len(suite.measured) == len(pairs) * len(methods)
     assert len({t.name for t in suite.students}) == len(suite.students)
     for student in suite.students:
         assert (student.teacher is None) == (student.method == 'alone')
@@ -161,6 +169,28 @@ def test_a_method_with_data_of_its_own_says_so():
     assert said.startswith('KD, two views: data_preprocessor, train_dataload')
 
 
+def test_a_method_that_computes_the_same_is_not_trained():
+    methods = load_suite(TINY, ROOT).settings['methods']
+    again = {'model.recompute': ['blocks']}
+    methods.append(
+        dict(methods[1], title='again', options=again, same_as='KD')
+    )
+    suite = load_suite(TINY, ROOT, {'methods': methods})
+    titles = [method['title'] for method in methods]
+    assert [t.method for t in suite.measured] == titles
+    assert 'again' not in {t.method for t in suite.students}
+    with pytest.raises(SettingError, match="no method 'again'"):
+        list(select(suite, ['again'], None))
+    kept = narrow(suite, ['KD'])
+    assert [t.method for t in kept.measured] == ['KD', 'again']
+    result = dict(pair=suite.students[0].pair, method='KD', seed=0, top1=[50])
+    rows = make_table([result], suite.settings, {}, {})
+    last = dict(zip(rows['method'], rows['last']))
+    assert last['again'] == last['KD'] == 50 and last['alone'] is None
+    said = list(describe_differences(suite.settings['methods']))
+    assert said[0].startswith('again: the accuracy is that of KD')
+
+
 def test_options_on_the_command_line():
     name = 'optim_wrapper.optimizer.lr'
     nested = load_suite(TINY, ROOT, {f'options.{name}': 0.5})
@@ -222,6 +252,14 @@ def test_selection(tiny):
         (
             {'methods.1.differs': ['data']},
             "a method whose 'data' differs; give some of: data_preprocessor",
+        ),
+        (
+            {'methods.1.same_as': 'lakd'},
+            "KD the same_as 'lakd', which is none of .*: alone, LAKD, no cuts",
+        ),
+        (
+            {'methods.1.same_as': 'alone'},
+            "no method 'KD', with which .* one of: alone, LAKD, no cuts",
         ),
         (dict(methods=[[1, 2]]), 'has a method with .*; a method has a title'),
         (

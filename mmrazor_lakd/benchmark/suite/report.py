@@ -120,8 +120,8 @@ def measure_costs(
         out = (report / 'cost' / pair).resolve()
         shown = out.relative_to(root) if out.is_relative_to(root) else out
         jobs, settings = {}, {}
-        for training in suite.students:
-            if training.pair != pair or training.method in jobs:
+        for training in suite.measured:
+            if training.pair != pair:
                 continue
             config = place_config(
                 root, training.config, report / 'cost' / 'configs'
@@ -241,8 +241,14 @@ def make_section(
 
 
 def describe_differences(methods: Sequence[Dict[str, Any]]) -> Iterator[str]:
-    """Say which methods differ in more than the distillation."""
+    """Say which methods differ in more than the distillation, or in less."""
     for method in methods:
+        if 'same_as' in method:
+            yield (
+                f'{method["title"]}: the accuracy is that of '
+                f'{method["same_as"]}, since it computes the same; its time '
+                f'and memory are its own.'
+            )
         if method.get('differs'):
             parts = ', '.join(method['differs'])
             yield f'{method["title"]}: {parts} unlike those of the others.'

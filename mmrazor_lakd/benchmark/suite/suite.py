@@ -41,8 +41,11 @@ SETTINGS: Dict[str, Any] = dict(
     options=dict,
     threads=int,
 )
-#: of a method; 'differs' names the parts of its own that its config has
-METHOD_KEYS = dict(title=str, config=str, options=dict, differs=list)
+#: of a method; 'differs' names the parts of its own that its config has,
+#: 'same_as' the method whose accuracy it has, since it computes the same
+METHOD_KEYS = dict(
+    title=str, config=str, options=dict, differs=list, same_as=str
+)
 TEACHER = 'teacher'
 
 
@@ -96,12 +99,15 @@ class Suite(NamedTuple):
             configs.
         students (list[Training]): Seed by seed, so that a stopped suite has
             compared all methods on the first seeds.
+        measured (list[Training]): Of each pair and method the one whose cost
+            is measured, those with ``same_as`` among them.
     """
 
     name: str
     settings: Dict[str, Any]
     teachers: Dict[str, Optional[Training]]
     students: List[Training]
+    measured: List[Training]
 
 
 def find_suite(text: str, folder: Path) -> Path:
@@ -137,7 +143,7 @@ def load_suite(
     """
     settings = read_config_file(str(path), options, training=False).to_dict()
     _check_settings(path, settings)
-    teachers, students = {}, []
+    teachers, students, measured = {}, [], []
     for pair in settings['pairs']:
         parts = _parts(path, pair)
         teacher = f'{parts["teacher"]}_{parts["recipe"]}'
@@ -158,10 +164,12 @@ def load_suite(
             )
             own_parts = method.get('differs', ())
             _check_shared(trainings[0], cfg, own, own_parts, shared)
-            students += trainings
+            measured.append(trainings[0])
+            if 'same_as' not in method:
+                students += trainings
     _check_checkpoints(path, settings, teachers)
     students.sort(key=lambda t: settings['seeds'].index(t.seed))
-    return Suite(path.stem, settings, teachers, students)
+    return Suite(path.stem, settings, teachers, students, measured)
 
 
 def _check_shared(
@@ -247,8 +255,8 @@ def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
         ):
             raise SettingError(
                 f'The suite {path} has a method with {sorted(keys, key=str)}; '
-                f'a method has a title, a config and perhaps options and '
-                f'differs.'
+                f'a method has a title, a config and perhaps options, '
+                f'differs and same_as.'
             )
         for key, value in method.items():
             if not isinstance(value, METHOD_KEYS[key]):
@@ -263,11 +271,19 @@ def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
                     f'give some of: {", ".join(SHARED)}.'
                 )
     titles = [method['title'] for method in settings['methods']]
-    if settings['reference'] not in titles:
+    trained = [m['title'] for m in settings['methods'] if 'same_as' not in m]
+    for method in settings['methods']:
+        if 'same_as' in method and method['same_as'] not in trained:
+            raise SettingError(
+                f'The suite {path} has {method["title"]} the same_as '
+                f"'{method['same_as']}', which is none of the methods that it "
+                f'trains: {", ".join(trained)}.'
+            )
+    if settings['reference'] not in trained:
         raise SettingError(
             f"The suite {path} has no method '{settings['reference']}', with "
             f'which the others are to be compared; set reference to one of: '
-            f'{", ".join(titles)}.'
+            f'{", ".join(trained)}.'
         )
     for number, title in enumerate(titles):
         if title in titles[:number] or title == TEACHER:
@@ -383,7 +399,11 @@ def select(
     Raises:
         SettingError: If a method or seed isn't part of the suite.
     """
-    titles = [method['title'] for method in suite.settings['methods']]
+    titles = [
+        method['title']
+        for method in suite.settings['methods']
+        if 'same_as' not in method
+    ]
     for kind, wanted, known in (
         ('method', methods, titles),
         ('seed', seeds, suite.settings['seeds']),
@@ -404,9 +424,18 @@ def select(
 
 
 def narrow(suite: Suite, methods: Sequence[str]) -> Suite:
-    """Keep only these methods of a suite, which must have them."""
-    kept = [m for m in suite.settings['methods'] if m['title'] in methods]
+    """Keep only these methods of a suite, which must have them.
+
+    With them are kept those that compute the same.
+    """
+    kept = [
+        method
+        for method in suite.settings['methods']
+        if method.get('same_as', method['title']) in methods
+    ]
+    titles = [method['title'] for method in kept]
     return suite._replace(
         settings={**suite.settings, 'methods': kept},
         students=list(select(suite, methods, None)),
+        measured=[t for t in suite.measured if t.method in titles],
     )

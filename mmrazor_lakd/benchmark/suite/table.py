@@ -78,7 +78,8 @@ def make_table(
     for pair in settings['pairs']:
         reference = last_by_seed(found.get((pair, settings['reference']), {}))
         for method in settings['methods']:
-            runs = found.get((pair, method['title']), {})
+            trained = method.get('same_as', method['title'])
+            runs = found.get((pair, trained), {})
             last = last_by_seed(runs)
             best = {seed: max(run['top1']) for seed, run in runs.items()}
             difference = paired_difference(last, reference)
