@@ -10,6 +10,7 @@ from mmrazor.models.task_modules import (
 
 from ..connectors import match_size
 from ..tracing.token_maps import map_tensor, with_tensor
+from .map_projection import MapProjection
 
 Size = Tuple[int, int]
 
@@ -22,11 +23,13 @@ class KeptMapRecorder(ModuleOutputsRecorder):
     size of the images: maps of equal size may belong to images of two, of
     which the student makes maps of two. In half precision, a map that is
     still to be pooled is rounded at its boundary, so that every step rounds
-    the same values.
+    the same values. So is one that is still to be projected.
 
     Args:
         source (str): The teacher's module.
         half (bool): Whether to keep the map in bfloat16.
+        projection (MapProjection, optional): Projects the map, as soon as its
+            boundary has fitted it to a first one. Defaults to None.
 
     Attributes:
         images (tuple, optional): Height and width of the images that the
@@ -35,9 +38,15 @@ class KeptMapRecorder(ModuleOutputsRecorder):
             was pooled; None for tokens.
     """
 
-    def __init__(self, source: str, half: bool) -> None:
+    def __init__(
+        self,
+        source: str,
+        half: bool,
+        projection: Optional[MapProjection] = None,
+    ) -> None:
         super().__init__(source)
         self.half = half
+        self.projection = projection
         self.images: Optional[Size] = None
         self.size: Optional[Size] = None
         self._compared: Dict[Tuple[Size, Size], Size] = {}
@@ -59,7 +68,7 @@ class KeptMapRecorder(ModuleOutputsRecorder):
             self.data_buffer.append(self._reduced(outputs))
 
     def _reduced(self, output: Any) -> Any:
-        """Pool and round a map."""
+        """Project, pool and round a map."""
         tensor = map_tensor(output)
         self.size = None
         if tensor is None:
@@ -67,11 +76,15 @@ class KeptMapRecorder(ModuleOutputsRecorder):
         if tensor.dim() == 4:
             height, width = tensor.shape[-2:]
             self.size = (height, width)
-            if self.images is not None:
-                compared = self._compared.get((self.images, self.size))
-                if compared is None:
-                    return output
-                tensor = match_size(tensor, compared)
+        if self.projection is not None:
+            if not self.projection.fitted:
+                return output
+            tensor = self.projection(tensor)
+        if self.size is not None and self.images is not None:
+            compared = self._compared.get((self.images, self.size))
+            if compared is None:
+                return with_tensor(output, tensor)
+            tensor = match_size(tensor, compared)
         return with_tensor(output, self.rounded(tensor))
 
 

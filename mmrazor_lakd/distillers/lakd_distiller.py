@@ -24,6 +24,7 @@ from .local_modules import (
     check_local_modules,
     check_models,
     check_options,
+    check_projections,
     describe_modules,
 )
 from .local_teaching import LocalTeaching
@@ -60,8 +61,8 @@ class LAKDDistiller(FeatureDistiller):
             - ``teacher`` (str): Name of the teacher's module whose map is
               learned.
             - ``isolate``, ``connector``, ``feature_loss``,
-              ``attention_loss``, ``classifier_loss``: Override the common
-              ones below.
+              ``attention_loss``, ``classifier_loss``, ``project_maps``:
+              Override the common ones below.
 
             What follows the last boundary is the last module. With an empty
             list, this is a :class:`FeatureDistiller`.
@@ -117,6 +118,11 @@ class LAKDDistiller(FeatureDistiller):
             in bfloat16, which halves them in a float32 training. The losses
             then see them rounded. Not together with ``feed``. Defaults to
             False.
+        project_maps (bool): Whether a map of the teacher's that is wider than
+            the student's is projected to the student's width, by a
+            :class:`MapProjection` that the first batch fixes. The connector
+            then aligns equal widths, which :class:`LocalModuleConnector`
+            needs no layer for. Defaults to False.
         kwargs: Arguments of :class:`FeatureDistiller`, such as
             ``distill_losses``, ``connectors`` and ``input_size``.
 
@@ -157,6 +163,7 @@ class LAKDDistiller(FeatureDistiller):
         local_phase: Optional[Dict] = None,
         early_backward: bool = True,
         half_maps: bool = False,
+        project_maps: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -168,12 +175,13 @@ class LAKDDistiller(FeatureDistiller):
             check_local_modules(local_modules, num_modules)
         self.local_modules = local_modules
         self.num_modules = num_modules
-        self.defaults = dict(
+        self.defaults: Dict[str, Any] = dict(
             isolate=isolate,
             connector=connector,
             feature_loss=feature_loss,
             attention_loss=attention_loss,
             classifier_loss=classifier_loss,
+            project_maps=project_maps,
         )
         check_options(
             'LAKDDistiller',
@@ -218,6 +226,7 @@ class LAKDDistiller(FeatureDistiller):
             )
             self.local_modules = chosen.local_modules
             print_log(chosen.describe(), logger='current')
+        wanted = [entry.get('project_maps') for entry in self.local_modules]
         self.local_modules = [
             {**self.defaults, **entry} for entry in self.local_modules
         ]
@@ -254,6 +263,8 @@ class LAKDDistiller(FeatureDistiller):
                 'compares a map with the teacher; give one a feature_loss or '
                 'an attention_loss, or leave half_maps out.'
             )
+        projects = [teaching.projects for teaching in self.teachings]
+        check_projections(wanted, self.defaults['project_maps'], projects)
         super().prepare_from_teacher(model)
         # After the recorders' hooks, which must see the map with its graph.
         for index, module in enumerate(

@@ -29,10 +29,10 @@ class Shapes(NamedTuple):
     teacher_image: Tuple[int, ...]
 
 
-SWITCHES = ('isolate', 'early_backward', 'half_maps')
+SWITCHES = ('isolate', 'early_backward', 'half_maps', 'project_maps')
 PARTS = ('connector', 'feature_loss', 'attention_loss', 'classifier_loss')
 NAMES = ('student', 'teacher')
-ENTRY_KEYS = {*NAMES, 'isolate', *PARTS}
+ENTRY_KEYS = {*NAMES, 'isolate', 'project_maps', *PARTS}
 
 
 def check_options(where: str, options: Dict) -> None:
@@ -97,7 +97,8 @@ def check_local_modules(
             raise SettingError(
                 f'{where} {problem}; it takes student and teacher (names '
                 f'of modules) and, if need be, isolate, connector, '
-                f'feature_loss, attention_loss and classifier_loss.'
+                f'feature_loss, attention_loss, classifier_loss and '
+                f'project_maps.'
             )
         check_options(where, entry)
         if entry['student'] in seen:
@@ -106,6 +107,33 @@ def check_local_modules(
                 f'given twice; one boundary can lie there.'
             )
         seen.add(entry['student'])
+
+
+def check_projections(
+    wanted: Sequence[Optional[bool]], common: bool, projects: Sequence[bool]
+) -> None:
+    """Raise if ``project_maps`` has no effect.
+
+    Args:
+        wanted (Sequence[bool]): What each entry itself says, or None.
+        common (bool): What the distiller says.
+        projects (Sequence[bool]): Whether each boundary projects a map.
+
+    Raises:
+        SettingError: If an entry's or the distiller's has none.
+    """
+    idle = [
+        f'local_modules[{index}]'
+        for index, (own, done) in enumerate(zip(wanted, projects))
+        if own and not done
+    ]
+    if common and not any(projects):
+        idle.append('LAKDDistiller')
+    if idle:
+        raise SettingError(
+            f'{idle[0]} has project_maps=True, but compares no map with one '
+            f"of the teacher's that has more channels; leave project_maps out."
+        )
 
 
 def check_models(

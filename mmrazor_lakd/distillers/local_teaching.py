@@ -23,6 +23,7 @@ from .curriculum import mixture
 from .early_backward import EarlyBackward
 from .kept_maps import KeptMapRecorder
 from .local_modules import Shapes
+from .map_projection import MapProjection
 
 # Losses between two maps; the third kind takes only the student's.
 MAP_KINDS = ('feature', 'attention')
@@ -66,11 +67,20 @@ class LocalTeaching(nn.Module):
         # Python identifiers only.
         self.t_map = f'module{index + 1}.teacher'
         self.kept = KeptMapRecorder(self.t_source, half_maps)
+        self.projects = (
+            entry['project_maps']
+            and self.compares_maps
+            and t_shape[1] > s_shape[1]
+        )
         # A learned connector that no loss uses would get no gradient.
         self.connector = nn.Identity()
         if self.compares_maps:
+            width = s_shape[1] if self.projects else t_shape[1]
             self.connector = build_connector(
-                entry['connector'], index, s_shape, t_shape
+                entry['connector'],
+                index,
+                s_shape,
+                torch.Size([t_shape[0], width, *t_shape[2:]]),
             )
         if shapes.student_image == shapes.teacher_image:
             height, width = shapes.teacher_image
@@ -89,6 +99,11 @@ class LocalTeaching(nn.Module):
             }
         )
         check_losses(self.losses, f'local_modules[{index}]')
+        if self.projects:
+            attention = dict(self.losses.items()).get('attention')
+            self.kept.projection = self.projection = MapProjection(
+                t_shape[1], s_shape[1], getattr(attention, 'summand', None)
+            )
         self._windows_checked = False
         self.compares_logits = False
         if self.classifies:
@@ -220,6 +235,9 @@ class LocalTeaching(nn.Module):
             )
             if not self.feeds:
                 recorder.reset_data_buffer()
+            if self.projects and not self.projection.fitted:
+                self.projection.fit(t_feature, self.t_source)
+                t_feature = self.projection(t_feature)
             s_feature = self.connector(feature)
             self._note_size(s_feature.shape[-2:])
             size = tuple(map(min, s_feature.shape[-2:], t_feature.shape[-2:]))
@@ -286,16 +304,23 @@ class LocalTeaching(nn.Module):
     ) -> Dict[str, torch.Tensor]:
         """Compute the losses between two maps of the same shape.
 
+        A projected map of the teacher's still has the channel for NDAM.
+
         Those that are weighted squares of the difference are computed
         together, from one difference.
         """
         values, weights = {}, {}
+        summed = None
+        if self.projects:
+            t_feature, summed = self.projection.split(t_feature)
         for kind in MAP_KINDS:
             if kind not in self.losses:
                 continue
             loss = self.losses[kind]
             weight = None
-            if hasattr(loss, 'position_weight'):
+            if kind == 'attention' and summed is not None:
+                weight = loss.position_weight(t_feature, summed)
+            elif hasattr(loss, 'position_weight'):
                 weight = loss.position_weight(t_feature)
             if weight is None:
                 values[kind] = loss(s_feature, t_feature)

@@ -1,6 +1,6 @@
 """NDAM, the non-directional activation map, and the loss built on it."""
 
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,7 @@ def ndam_map(
     kernel_size: Optional[int] = 3,
     activation: str = 'relu',
     normalize: str = 'mean',
+    summed: Optional[torch.Tensor] = None,
 ) -> torch.Tensor:
     r"""Compute the non-directional activation map of a feature map.
 
@@ -50,14 +51,17 @@ def ndam_map(
         normalize (str): ``'mean'`` gives every image a spatial mean of 1,
             ``'softmax'`` a softmax over the positions times H * W (mean 1
             too), ``'none'`` leaves the map unchanged. Defaults to ``'mean'``.
+        summed (torch.Tensor, optional): The sum of the activations,
+            (N, 1, H, W), if it is not that of this map. Defaults to None.
 
     Returns:
         torch.Tensor: (N, 1, H, W), in float32 (float64 for float64 maps).
     """
     activate = ACTIVATIONS[activation]
-    summed = torch.cat(
-        [activate(part).sum(1, keepdim=True) for part in chunks(feature)]
-    )
+    if summed is None:
+        summed = torch.cat(
+            [activate(part).sum(1, keepdim=True) for part in chunks(feature)]
+        )
     if kernel_size is None:
         average = summed.mean((2, 3), keepdim=True).expand_as(summed)
         maximum = summed.amax((2, 3), keepdim=True).expand_as(summed)
@@ -197,10 +201,20 @@ class NDAMLoss(nn.Module):
         )
         check_settings(self)
 
+    @property
+    def summand(self) -> Optional[Callable]:
+        """Callable: What :meth:`position_weight` sums; None if nothing."""
+        if self.mode == 'match':
+            return None
+        return ACTIVATIONS[self.map_options['activation']]
+
     def position_weight(
-        self, t_feature: torch.Tensor
+        self, t_feature: torch.Tensor, summed: Optional[torch.Tensor] = None
     ) -> Optional[torch.Tensor]:
         """Compute the weights of the squared difference, (N, 1, H, W).
+
+        ``summed`` is that of :func:`ndam_map`, of a map that has been
+        projected to ``t_feature``.
 
         None with ``mode='match'``, which compares the NDAM maps instead. See
         :meth:`LocalFeatureLoss.position_weight`.
@@ -208,7 +222,9 @@ class NDAMLoss(nn.Module):
         if self.mode == 'match':
             return None
         scale = difference_scale(t_feature, self.scale, self.reduction)
-        weight = ndam_map(t_feature.detach(), **self.map_options)
+        weight = ndam_map(
+            t_feature.detach(), **self.map_options, summed=summed
+        )
         return weight * (self.loss_weight / scale)
 
     def forward(
