@@ -27,8 +27,9 @@ def principal_components(
         each component, the weight of the largest absolute value is positive.
     """
     channels = feature.shape[1]
-    # sums of 1, of the channels and of their products
-    total = feature.new_zeros((channels + 1, channels + 1), dtype=float)
+    # sums of the channels' products, with a further channel of ones
+    size = (channels + 1, channels + 1)
+    total = feature.new_zeros(size, dtype=torch.float64)
     for image in feature.detach():
         values = F.pad(image.flatten(1).double(), (0, 0, 0, 1), value=1.0)
         total += values @ values.T
