@@ -96,7 +96,8 @@ families: venv
 # Some of them are silent for longer than the others' limit.
 faults: venv
 	@'$(VENV)/bin/python' -m pytest -m slow -o faulthandler_timeout=1800 \
-	    -n $(TEST_PROCESSES) --dist loadfile tests/faults $(ARGS)
+	    -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
+	    tests/faults $(ARGS)
 
 lint: venv
 	@'$(VENV)/bin/python' -m ruff check .
