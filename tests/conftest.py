@@ -2,6 +2,7 @@
 
 import copy
 import os
+import time
 from pathlib import Path
 
 # Resumed trainings are compared to the last digit, and several processes with
@@ -13,6 +14,7 @@ if 'PYTEST_XDIST_WORKER' in os.environ:
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
 
@@ -106,6 +108,12 @@ def build_model(
     model.init_weights()
     model.train()
     return model
+
+
+@pytest.fixture
+def no_training_under_way():
+    """A warm-up looks into the hub of the newest training."""
+    MessageHub.get_instance(f'no_training_{time.monotonic_ns()}')
 
 
 @pytest.fixture

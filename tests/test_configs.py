@@ -4,7 +4,6 @@ Those of a method and a pair are written into a temporary folder, all
 combinations of them; the tree has some of these files.
 """
 
-import time
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config, ConfigDict
-from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -30,6 +28,8 @@ from mmrazor_lakd.config_writer import (
 )
 from mmrazor_lakd.distillers.named_stages import expand_model, names_stages
 from mmrazor_lakd.losses import NegativeSampler
+
+pytestmark = pytest.mark.usefixtures('no_training_under_way')
 
 CONFIGS = sorted(
     path.relative_to(ROOT).as_posix()
@@ -117,12 +117,6 @@ def build_model(cfg):
     init_default_scope(cfg.default_scope)
     cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
     return MODELS.build(cfg.model)
-
-
-@pytest.fixture(autouse=True)
-def _no_training_under_way():
-    """A warm-up looks into the hub of the newest training."""
-    MessageHub.get_instance(f'test_configs_{time.monotonic_ns()}')
 
 
 def test_the_tree_has_what_the_command_writes():

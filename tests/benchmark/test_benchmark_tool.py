@@ -237,6 +237,7 @@ def test_half_a_line_is_refused(unbroken, tmp_path):
         assert kept.read_text() == before
 
 
+@pytest.mark.slow
 def test_killed_three_times_it_ends_alike(unbroken, tmp_path):
     moments = random.Random(0)
     stops = 0

@@ -1,19 +1,19 @@
 """The literature's methods as distillers: shapes, gradients, the teacher."""
 
 import copy
-import time
 
 import pytest
 import torch
 from conftest import ROOT, classifier, total
 from mmengine.config import Config
-from mmengine.logging import MessageHub
 from torch import nn
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.backbones.stages import Stages
 from mmrazor_lakd.connectors import MarginConnector, expected_negative
 from mmrazor_lakd.distillers.named_stages import expand_stages
+
+pytestmark = pytest.mark.usefixtures('no_training_under_way')
 
 METHODS = ['kd', 'fitnet', 'at', 'rkd', 'ofd', 'reviewkd', 'dkd', 'dist']
 
@@ -23,12 +23,6 @@ def distiller(method, **changes):
     path = ROOT / f'configs/_base_/distillers/{method}.py'
     written = Config.fromfile(path)[f'{method}_distiller'].to_dict()
     return {**expand_stages(written, Stages(), Stages()), **changes}
-
-
-@pytest.fixture(autouse=True)
-def _no_training_under_way():
-    """A warm-up looks into the hub of the newest training."""
-    MessageHub.get_instance(f'distillers_{time.monotonic_ns()}')
 
 
 def wide():

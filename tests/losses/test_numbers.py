@@ -20,6 +20,8 @@ from loss_calls import (
 
 from mmrazor_lakd import SettingError
 
+pytestmark = pytest.mark.usefixtures('no_training_under_way')
+
 NAMES = list(registered_losses())
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 #: a loss of 1e4 times the map's largest number, squared, isn't finite
