@@ -11,6 +11,7 @@ from torch import nn
 
 from ..errors import SettingError, check_choice
 from .batch_norm import BatchNorm2d
+from .hint_connector import conv_by_two
 from .shapes import check_shape
 
 
@@ -57,14 +58,10 @@ class BridgeConnector(BaseConnector):
             check_shape('BridgeConnector', name, shape)
         check_choice('BridgeConnector', 'activate', activate, (True, False))
         (width, *size), (other, *wanted) = in_shape, out_shape
-        conv: nn.Module
+        conv = conv_by_two(in_shape, out_shape)
         if size == wanted:
             conv = nn.Conv2d(width, other, 3, padding=1, bias=False)
-        elif size == [2 * side for side in wanted]:
-            conv = nn.Conv2d(width, other, 3, stride=2, padding=1)
-        elif [2 * side for side in size] == wanted:
-            conv = nn.ConvTranspose2d(width, other, 4, stride=2, padding=1)
-        else:
+        if conv is None:
             raise SettingError(
                 f'BridgeConnector brings a map of {size[0]}x{size[1]} to the '
                 f'same size, half or twice that, not to '

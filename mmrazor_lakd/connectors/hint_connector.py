@@ -14,6 +14,27 @@ from .batch_norm import BatchNorm2d
 from .shapes import check_shape
 
 
+def conv_by_two(
+    in_shape: Sequence[int], out_shape: Sequence[int]
+) -> Optional[nn.Module]:
+    """Build a convolution to half or twice the size of a map.
+
+    Args:
+        in_shape (Sequence[int]): Shape (C, H, W) of the map.
+        out_shape (Sequence[int]): Shape (C', H', W') of the result.
+
+    Returns:
+        nn.Module | None: 3x3 with stride 2, or transposed 4x4 with stride 2;
+        None for other sizes.
+    """
+    (width, *size), (out_width, *out_size) = in_shape, out_shape
+    if size == [2 * side for side in out_size]:
+        return nn.Conv2d(width, out_width, 3, stride=2, padding=1)
+    if [2 * side for side in size] == out_size:
+        return nn.ConvTranspose2d(width, out_width, 4, stride=2, padding=1)
+    return None
+
+
 @MODELS.register_module()
 class HintConnector(BaseConnector):
     """Maps a student's feature map to the shape of the teacher's.
@@ -60,14 +81,11 @@ class HintConnector(BaseConnector):
         for name, shape in (('in_shape', in_shape), ('out_shape', out_shape)):
             check_shape('HintConnector', name, shape)
         (width, *size), (t_width, *t_size) = in_shape, out_shape
-        if size == [2 * side for side in t_size]:
-            conv = nn.Conv2d(width, t_width, 3, stride=2, padding=1)
-        elif [2 * side for side in size] == t_size:
-            conv = nn.ConvTranspose2d(width, t_width, 4, stride=2, padding=1)
-        elif all(side >= t_side for side, t_side in zip(size, t_size)):
+        conv = conv_by_two(in_shape, out_shape)
+        if conv is None and all(s >= t for s, t in zip(size, t_size)):
             kernel = [1 + s - t for s, t in zip(size, t_size)]
             conv = nn.Conv2d(width, t_width, kernel)
-        else:
+        if conv is None:
             raise SettingError(
                 f'HintConnector brings no map of {size[0]}x{size[1]} to the '
                 f"teacher's {t_size[0]}x{t_size[1]}; name an earlier module "
