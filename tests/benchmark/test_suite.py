@@ -258,6 +258,10 @@ def test_selection(tiny):
             "KD the same_as 'lakd', which is none of .*: alone, LAKD, no cuts",
         ),
         (
+            {'methods.2.same_as': 'KD'},
+            "the same_as 'KD', but their configs differ in more than model",
+        ),
+        (
             {'methods.1.same_as': 'alone'},
             "no method 'KD', with which .* one of: alone, LAKD, no cuts",
         ),

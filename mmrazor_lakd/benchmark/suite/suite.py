@@ -46,6 +46,8 @@ SETTINGS: Dict[str, Any] = dict(
 METHOD_KEYS = dict(
     title=str, config=str, options=dict, differs=list, same_as=str
 )
+#: settings of a model that change what a step costs, and not what it computes
+COST_ALONE = ('recompute', 'teacher_chunks')
 TEACHER = 'teacher'
 
 
@@ -150,6 +152,7 @@ def load_suite(
         if teacher not in teachers:
             teachers[teacher] = _teacher(root, teacher, settings)
         shared: Dict[str, Any] = {}
+        computed: Dict[str, str] = {}
         for method in settings['methods']:
             own = method.get('options', {})
             cfg, trainings = _trainings(
@@ -165,8 +168,12 @@ def load_suite(
             own_parts = method.get('differs', ())
             _check_shared(trainings[0], cfg, own, own_parts, shared)
             measured.append(trainings[0])
+            for name in COST_ALONE:
+                cfg.model.pop(name, None)
+            computed[method['title']] = digest(cfg)
             if 'same_as' not in method:
                 students += trainings
+        _check_same(path, settings['methods'], computed)
     _check_checkpoints(path, settings, teachers)
     students.sort(key=lambda t: settings['seeds'].index(t.seed))
     return Suite(path.stem, settings, teachers, students, measured)
@@ -201,6 +208,27 @@ def _check_shared(
                 f'{part} and not {shared[name]}; give it the same, write what '
                 f"shall differ into the method's options, or, if the method "
                 f"is another one without it, name it in 'differs'."
+            )
+
+
+def _check_same(
+    path: Path, methods: Sequence[Dict[str, Any]], computed: Dict[str, str]
+) -> None:
+    """Check that methods with ``same_as`` compute what they say.
+
+    Args:
+        path (Path): The suite's file.
+        methods (Sequence[dict]): Its methods.
+        computed (dict): A digest of what each computes, by title.
+    """
+    for method in methods:
+        title = method['title']
+        other = method.get('same_as', title)
+        if computed[title] != computed[other]:
+            raise SettingError(
+                f"The suite {path} has {title} the same_as '{other}', but "
+                f'their configs differ in more than model.'
+                f'{" and model.".join(COST_ALONE)}; leave same_as out.'
             )
 
 
