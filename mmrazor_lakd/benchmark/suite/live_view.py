@@ -11,7 +11,8 @@ from rich.text import Text
 
 from .launch import Process
 from .results import read_accuracies
-from .suite import TEACHER, Training
+from .settings import TEACHER
+from .suite import Training
 
 
 class SuiteView:

@@ -12,7 +12,8 @@ import torch
 from ...checkpoints.loading import read_checkpoint, read_state_dict
 from ...engine.whole_file_backend import write_whole
 from ...errors import SettingError
-from .suite import TEACHER, Suite, Training, name_training
+from .settings import TEACHER
+from .suite import Suite, Training, name_training
 
 RESULTS = 'results.jsonl'
 #: what identifies a result, and what the reports read

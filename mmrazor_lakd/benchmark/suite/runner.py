@@ -47,7 +47,8 @@ from .results import (
     save_weights,
     write_result,
 )
-from .suite import TEACHER, Suite, Training
+from .settings import TEACHER
+from .suite import Suite, Training
 from .teachers import Teachers
 from .train import MADE_ON
 

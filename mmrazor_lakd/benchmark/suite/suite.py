@@ -16,7 +16,7 @@ from typing import (
 from mmengine.config import Config
 
 from ...config_check import read_config_file
-from ...errors import SettingError, is_number, nearest
+from ...errors import SettingError, nearest
 from .configs import (
     SHARED,
     decisive_part,
@@ -26,29 +26,10 @@ from .configs import (
     format_options,
     load_config_of,
 )
+from .settings import TEACHER, check_settings
 
-#: the settings of a suite, with the type of each value
-SETTINGS: Dict[str, Any] = dict(
-    title=str,
-    pairs=list,
-    methods=list,
-    reference=str,
-    seeds=list,
-    epochs=(int, type(None)),
-    teacher_epochs=(int, type(None)),
-    teacher_checkpoints=dict,
-    teacher_options=dict,
-    options=dict,
-    threads=int,
-)
-#: of a method; 'differs' names the parts of its own that its config has,
-#: 'same_as' the method whose accuracy it has, since it computes the same
-METHOD_KEYS = dict(
-    title=str, config=str, options=dict, differs=list, same_as=str
-)
 #: settings of a model that change what a step costs, and not what it computes
 COST_ALONE = ('recompute', 'teacher_chunks')
-TEACHER = 'teacher'
 
 
 def name_training(pair: str, method: str, seed: int, digest: str) -> str:
@@ -95,7 +76,7 @@ class Suite(NamedTuple):
 
     Attributes:
         name (str): Name of its file.
-        settings (dict): Those of :data:`SETTINGS`.
+        settings (dict): Those of :data:`~.settings.SETTINGS`.
         teachers (dict[str, Training | None]): Keyed by the name of the
             teacher's config; None for one whose checkpoint is in the pair's
             configs.
@@ -144,7 +125,7 @@ def load_suite(
             missing or trains nothing.
     """
     settings = read_config_file(str(path), options, training=False).to_dict()
-    _check_settings(path, settings)
+    check_settings(path, settings)
     teachers, students, measured = {}, [], []
     for pair in settings['pairs']:
         parts = _parts(path, pair)
@@ -229,95 +210,6 @@ def _check_same(
                 f"The suite {path} has {title} the same_as '{other}', but "
                 f'their configs differ in more than model.'
                 f'{" and model.".join(COST_ALONE)}; leave same_as out.'
-            )
-
-
-def _check_settings(path: Path, settings: Dict[str, Any]) -> None:
-    """Check that a suite is complete and its settings are valid."""
-    for name, kind in SETTINGS.items():
-        if name not in settings or not isinstance(settings[name], kind):
-            kinds = kind if isinstance(kind, tuple) else (kind,)
-            expected = ' or '.join(kind.__name__ for kind in kinds)
-            raise SettingError(
-                f'The suite {path} has {name}={settings.get(name)!r}, but a '
-                f'{expected} is expected; configs/benchmark/_base_/methods.py '
-                f'shows all settings of a suite.'
-            )
-    for name in settings:
-        if name not in SETTINGS:
-            raise SettingError(
-                f"The suite {path} has an unknown setting '{name}'; the "
-                f'nearest ones are: {nearest(name, SETTINGS)}.'
-            )
-    for name in ('pairs', 'seeds', 'methods'):
-        if not settings[name]:
-            raise SettingError(f'The suite {path} has no {name}; name some.')
-    for seed in settings['seeds']:
-        if not is_number(seed, integer=True) or not (0 <= seed < 2**32):
-            raise SettingError(
-                f'The suite {path} has the seed {seed!r}; give whole numbers '
-                f'of at least 0.'
-            )
-    for pair in settings['pairs']:
-        if not isinstance(pair, str):
-            raise SettingError(
-                f'The suite {path} has the pair {pair!r}; give its name, '
-                f'teacher_student_recipe.'
-            )
-    for name in ('pairs', 'seeds'):
-        if len(set(settings[name])) < len(settings[name]):
-            raise SettingError(
-                f'The suite {path} names some of its {name} twice: '
-                f'{settings[name]}; name each once.'
-            )
-    for name in ('epochs', 'teacher_epochs', 'threads'):
-        if settings[name] is not None and settings[name] < 1:
-            raise SettingError(
-                f'The suite {path} has {name}={settings[name]}; give 1 or '
-                f'more.'
-            )
-    for method in settings['methods']:
-        keys = list(method) if isinstance(method, dict) else [method]
-        if not isinstance(method, dict) or not (
-            {'title', 'config'} <= set(keys) <= set(METHOD_KEYS)
-        ):
-            raise SettingError(
-                f'The suite {path} has a method with {sorted(keys, key=str)}; '
-                f'a method has a title, a config and perhaps options, '
-                f'differs and same_as.'
-            )
-        for key, value in method.items():
-            if not isinstance(value, METHOD_KEYS[key]):
-                raise SettingError(
-                    f'The suite {path} has a method with {key}={value!r}, '
-                    f'but a {METHOD_KEYS[key].__name__} is expected.'
-                )
-        for name in method.get('differs', ()):
-            if name not in SHARED:
-                raise SettingError(
-                    f"The suite {path} has a method whose '{name}' differs; "
-                    f'give some of: {", ".join(SHARED)}.'
-                )
-    titles = [method['title'] for method in settings['methods']]
-    trained = [m['title'] for m in settings['methods'] if 'same_as' not in m]
-    for method in settings['methods']:
-        if 'same_as' in method and method['same_as'] not in trained:
-            raise SettingError(
-                f'The suite {path} has {method["title"]} the same_as '
-                f"'{method['same_as']}', which is none of the methods that it "
-                f'trains: {", ".join(trained)}.'
-            )
-    if settings['reference'] not in trained:
-        raise SettingError(
-            f"The suite {path} has no method '{settings['reference']}', with "
-            f'which the others are to be compared; set reference to one of: '
-            f'{", ".join(trained)}.'
-        )
-    for number, title in enumerate(titles):
-        if title in titles[:number] or title == TEACHER:
-            raise SettingError(
-                f"The suite {path} has two methods called '{title}'; give "
-                f'one of them another title.'
             )
 
 
