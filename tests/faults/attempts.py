@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Set, Tuple
 
 from fork_server import start_ranks, start_tool
 from killed_trainings import EPOCH, TRAININGS
@@ -48,6 +48,7 @@ class Attempt:
         self.folder = folder
         # Of earlier attempts.
         self.old = len(self.read_log())
+        self.left = self.unfinished()
         command = ['tools/train.py', config, '--work-dir', folder, '--resume']
         if TRAININGS[name].ranks == 1:
             self.ranks = [start_tool(*command)]
@@ -87,14 +88,19 @@ class Attempt:
                 return all(rank.is_running() for rank in self.ranks)
         return False
 
+    def unfinished(self) -> Set[Tuple[str, int]]:
+        """Return the files that are being written, or were when killed."""
+        found = set()
+        for path in self.folder.glob('*.unfinished'):
+            try:
+                found.add((path.name, path.stat().st_mtime_ns))
+            except FileNotFoundError:  # it is finished
+                pass
+        return found
+
     def is_writing(self) -> bool:
-        try:
-            return any(
-                name.endswith('.unfinished')
-                for name in os.listdir(self.folder)
-            )
-        except FileNotFoundError:
-            return False
+        """Check for files that are not an earlier attempt's."""
+        return bool(self.unfinished() - self.left)
 
     def place(self) -> str:
         """Tell where a frozen training is, by what it has left so far."""

@@ -12,6 +12,7 @@ import torch
 from processes_watched import assert_flat, held, start
 
 HERE = Path(__file__).parent
+TRAININGS = 201  # with that of the teacher
 LAKD = 'configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py'
 
 pytestmark = [
@@ -73,13 +74,13 @@ def test_two_hundred_trainings(tmp_path):
         done = len(list(tmp_path.glob('*-seed*/output.log')))
         if now and 0 < done:
             first = first or time.monotonic()
-            last = time.monotonic() if done < 200 else last
+            last = time.monotonic() if done < TRAININGS else last
             samples.append(now)
         time.sleep(1)
     reader.join()
     assert process.returncode == 0, text[-2000:].decode(errors='replace')
     results = (tmp_path / 'report' / 'results.jsonl').read_text()
-    assert len(results.splitlines()) == 200
+    assert len(results.splitlines()) == TRAININGS
     moments = [moment for moment in drawn if first <= moment <= last]
     longest = max(b - a for a, b in zip(moments, moments[1:]))
     print(f'the longest pause of the view: {longest:.1f} s')
