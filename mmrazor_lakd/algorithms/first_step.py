@@ -4,6 +4,7 @@ from contextlib import contextmanager
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import torch
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import print_log
 from mmengine.runner.amp import autocast
 from mmrazor.models.task_modules import (
@@ -126,38 +127,39 @@ def recompute(
     Raises:
         SettingError: If a part doesn't exist, or can't be recomputed.
     """
-    if 'stem' in parts:
-        with _exact():
-            _recompute_stem(student, boundaries, recording)
-    if 'blocks' in parts:
-        size = recording.images.shape[-2:]
-        with _exact():
+    modules = dict(student.named_modules())
+    with _exact():
+        stem = None
+        if 'stem' in parts:
+            stem = find_stem(student, recording)
+            used = [*boundaries, *recorded_modules(recording.recorders)]
+            check_stem(student, stem, used)
+
+        def run() -> List[torch.Tensor]:
+            with unchanged(student), torch.no_grad():
+                if stem is not None:
+                    # By its first statistics it would be the identity.
+                    modules[stem.norm].train()
+                return [tensor.clone() for tensor in recording()]
+
+        expected = run()
+        if stem is not None:
+            recompute_stem(student, stem)
+            if not same_maps(expected, run()):
+                raise SettingError(
+                    f"recompute has 'stem', but {type(student).__name__} also "
+                    f'uses an inner map of it, between {stem.names}, '
+                    f'elsewhere (as a shortcut does), or a recorder does; '
+                    f"leave 'stem' out."
+                )
+        if 'blocks' in parts:
+            size = recording.images.shape[-2:]
             checkpoint_blocks(student, tuple(size), boundaries)
-
-
-def _recompute_stem(
-    student: nn.Module, boundaries: Sequence[str], recording: Recording
-) -> None:
-    """Let a stem be recomputed; raise if that changes what comes out."""
-    stem = find_stem(student, recording)
-    used = [*boundaries, *recorded_modules(recording.recorders)]
-    check_stem(student, stem, used)
-    norm = dict(student.named_modules())[stem.norm]
-
-    def run() -> List[torch.Tensor]:
-        with unchanged(student), torch.no_grad():
-            # By its first running statistics it would be the identity.
-            norm.train()
-            return [tensor.clone() for tensor in recording()]
-
-    expected = run()
-    recompute_stem(student, stem)
-    if not same_maps(expected, run()):
-        raise SettingError(
-            f"recompute has 'stem', but {type(student).__name__} also uses "
-            f'an inner map of it, between {stem.names}, elsewhere (as a '
-            f"shortcut does), or a recorder does; leave 'stem' out."
-        )
+            if not same_maps(expected, run()):
+                raise SettingError(
+                    f'recompute={list(parts)} changes what '
+                    f'{type(student).__name__} computes; leave recompute out.'
+                )
 
 
 def find_chunks(
@@ -188,7 +190,8 @@ def find_chunks(
         return images[:count], data_samples and data_samples[:count]
 
     with _exact():
-        if not same_in_chunks(teacher, recorders, *first(2)):
+        # The student's own loss may talk to the other processes.
+        if not all_agree(same_in_chunks(teacher, recorders, *first(2))):
             cause = (
                 'what is recorded of the teacher differs between two images '
                 'together and one after the other'
@@ -234,12 +237,26 @@ def check_teacher_maps(recorders: RecorderManager) -> None:
                 check_map(feature, f"The teacher's '{recorder.source}'")
 
 
+def all_agree(here: bool) -> bool:
+    """Check whether something holds in all processes of a training."""
+    if get_world_size() == 1:
+        return here
+    holds = torch.tensor(int(here))
+    all_reduce(holds, 'min')
+    return bool(holds)
+
+
 @contextmanager
 def _exact() -> Iterator[None]:
     """Compute without rounding to half precision or TF32.
 
     It would hide the differences that the comparisons look for.
     """
-    with cudnn.flags(enabled=cudnn.enabled, allow_tf32=False):
-        with autocast(enabled=False):
-            yield
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('highest')
+    try:
+        with cudnn.flags(enabled=cudnn.enabled, allow_tf32=False):
+            with autocast(enabled=False):
+                yield
+    finally:
+        torch.set_float32_matmul_precision(precision)

@@ -12,7 +12,7 @@ from ..errors import SettingError
 from ..tracing.passes import run_model
 from ..tracing.recorders import recorded_modules
 from ..tracing.records import check_unchanged, make_contiguous, recording
-from .first_step import Recording, find_chunks, fuse_teacher
+from .first_step import Recording, all_agree, find_chunks, fuse_teacher
 from .teacher_chunks import (
     Chunking,
     Samples,
@@ -131,7 +131,7 @@ class TeacherPass:
             images (torch.Tensor): The first batch, (N, C, H, W).
             data_samples (list, optional): Its samples.
         """
-        if self._chosen or len(images) == 1:
+        if self._chosen or not all_agree(len(images) > 1):
             return
         self._chosen = True
         self.chunks = find_chunks(

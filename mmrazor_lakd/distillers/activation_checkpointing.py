@@ -45,7 +45,8 @@ def checkpoint_blocks(
     """Recompute the activations of each block in the backward pass.
 
     Not of one that a boundary follows: its backward pass comes at once, and
-    needs all that it would save.
+    needs all that it would save. Nor of a single layer, which saves little
+    but its input.
 
     Args:
         model (nn.Module): The student.
@@ -55,14 +56,19 @@ def checkpoint_blocks(
     Raises:
         SettingError: If there are no blocks, or a boundary lies in one.
     """
-    blocks = find_blocks(model, 'student', input_size)
+    modules = dict(model.named_modules())
+    blocks = [
+        block
+        for block in find_blocks(model, 'student', input_size)
+        if list(modules[block.name].children())
+    ]
     if not blocks:
         raise SettingError(
             f"recompute has 'blocks', but {type(model).__name__} has none: "
-            f'items of an nn.Sequential or nn.ModuleList in the backbone; '
-            f'write with_cp=True, if its layers take that.'
+            f'items of an nn.Sequential or nn.ModuleList in the backbone, of '
+            f'several layers each; write with_cp=True, if its layers take '
+            f'that.'
         )
-    modules = dict(model.named_modules())
     done = set(renewed(model))
     # The last block within each boundary's module, or that module itself.
     ends = {
@@ -154,25 +160,24 @@ class RunTwice:
 
 @contextmanager
 def kept_statistics(module: nn.Module) -> Iterator[None]:
-    """Keep a module's batch normalisation from updating its statistics."""
+    """Let a module's batch normalisation update copies of its statistics."""
+    # A momentum of 0 would make NaN of an infinite map, and without any
+    # statistics autograd would save fewer tensors than the first time.
     norms = [
         norm
         for norm in module.modules()
-        if getattr(norm, 'running_mean', None) is not None
-        and hasattr(norm, 'momentum')
+        if norm.training and getattr(norm, 'running_mean', None) is not None
     ]
-    momenta = [norm.momentum for norm in norms]
-    counts = [getattr(norm, 'num_batches_tracked', None) for norm in norms]
-    counted = [(c, c.clone()) for c in counts if c is not None]
-    for norm in norms:
-        norm.momentum = 0.0
+    kept = [dict(norm._buffers) for norm in norms]
+    for norm, buffers in zip(norms, kept):
+        for name, buffer in buffers.items():
+            if buffer is not None:
+                norm._buffers[name] = buffer.clone()
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, momenta):
-            norm.momentum = momentum
-        for count, before in counted:
-            count.copy_(before)
+        for norm, buffers in zip(norms, kept):
+            norm._buffers.update(buffers)
 
 
 def _checkpoints_itself(module: nn.Module) -> bool:

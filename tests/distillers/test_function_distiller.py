@@ -11,6 +11,9 @@ from conftest import LOGITS_KD, classifier, total
 from fork_server import start_ranks
 from function_networks import LOGITS, MAPS, build, fcfd, other
 from function_two_processes import HALVES, gradients, make_batch, make_model
+from mmengine.runner.activation_checkpointing import (
+    turn_on_activation_checkpointing,
+)
 from mmpretrain.registry import MODELS as MMPRETRAIN
 from torch import nn
 
@@ -233,11 +236,17 @@ def test_what_a_step_teaches(batch):
                 assert param.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize('train_mode', [False, True])
+@pytest.mark.parametrize(
+    'train_mode, checkpointed', [(False, False), (True, False), (False, True)]
+)
 def test_running_statistics_are_those_of_the_networks_themselves(
-    batch, train_mode
+    batch, train_mode, checkpointed
 ):
     model = build(fcfd(extra_paths=4), teacher_train_mode=train_mode)
+    if checkpointed:  # as a Runner does after the build
+        turn_on_activation_checkpointing(
+            model, 'architecture.backbone.layer3.0'
+        )
     plain = build(dict(type='FeatureDistiller'))
     plain.student.load_state_dict(model.student.state_dict())
     teacher = copy.deepcopy(model.teacher.state_dict())
@@ -250,6 +259,20 @@ def test_running_statistics_are_those_of_the_networks_themselves(
         for name, value in model.teacher.state_dict().items():
             if 'num_batches_tracked' not in name:
                 assert torch.equal(value, teacher[name]), name
+
+
+def test_an_overflow_of_a_path_stays_there(batch):
+    """As in float16, whose scaler skips the step."""
+    model = build(fcfd(extra_paths=4), teacher_train_mode=True)
+    model.loss(*batch)
+    for bridge in model.distiller.bridges.values():
+        conv, norm = bridge.layers[:2]
+        norm.weight.data.fill_(float('inf'))
+    losses = model.loss(*batch)
+    assert not total(losses).isfinite()
+    for network in (model.student, model.teacher):
+        for name, value in network.named_buffers():
+            assert value.isfinite().all(), name
 
 
 def test_blocks_that_are_computed_again(batch):

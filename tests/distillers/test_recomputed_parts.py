@@ -5,7 +5,10 @@ import copy
 import pytest
 import torch
 from conftest import LOGITS_KD, classifier, lakd
+from mmpretrain.models import ResNet
+from mmpretrain.registry import MODELS
 from test_early_backward import STAGES, assert_equal, gradients, pair, resnet
+from torch import nn
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.distillers.activation_checkpointing import renewed
@@ -21,6 +24,28 @@ def imagenet_stem():
     return cfg
 
 
+@MODELS.register_module()
+class FlatStemResNet(ResNet):
+    """With the stem of mmsegmentation's ResNetV1c, a list of single layers."""
+
+    def __init__(self, **kwargs):
+        super().__init__(deep_stem=True, **kwargs)
+        layers = []
+        for channels, stride in ((3, 2), (16, 1)):
+            layers += [
+                nn.Conv2d(channels, 16, 3, stride, padding=1, bias=False),
+                nn.BatchNorm2d(16),
+                nn.ReLU(inplace=True),
+            ]
+        self.stem = nn.Sequential(*layers)
+
+
+def flat_stem():
+    cfg = imagenet_stem()
+    cfg['backbone']['type'] = 'FlatStemResNet'
+    return cfg
+
+
 @pytest.mark.parametrize('parts', [['blocks'], ['stem'], BOTH])
 @pytest.mark.parametrize(
     'distiller, student',
@@ -29,8 +54,9 @@ def imagenet_stem():
         (lakd(**LOGITS_KD), None),
         (lakd(STAGES), resnet()),
         (KD, imagenet_stem()),
+        (KD, flat_stem()),
     ],
-    ids=['kd', 'lakd', 'stages', 'large-stem'],
+    ids=['kd', 'lakd', 'stages', 'large-stem', 'flat-stem'],
 )
 def test_recomputed_parts(build, batch, distiller, student, parts):
     """Gradients and running statistics are those of the plain step."""
@@ -84,11 +110,19 @@ def test_a_stem_is_computed_group_by_group(build):
     assert saved[1] == images.nbytes < saved[0] / 4
 
 
+def test_single_layers_are_not_blocks(build, batch):
+    """Computed again, they would save nothing."""
+    model = build(copy.deepcopy(KD), flat_stem(), resnet(), recompute=BOTH)
+    model(*batch, mode='loss')
+    assert not any('stem' in name for name in renewed(model.student))
+
+
 @pytest.mark.parametrize(
     'distiller, student, parts, message',
     [
         (KD, None, 'stem', 'write a list of what'),
         (KD, None, ['body'], 'write a list of what'),
+        (KD, None, None, 'write a list of what'),
         (
             lakd(
                 [
