@@ -14,7 +14,7 @@ if 'PYTEST_XDIST_WORKER' in os.environ:
 
 import pytest
 import torch
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
 
@@ -129,3 +129,12 @@ def batch():
     images = torch.randn(4, 3, 32, 32, generator=generator)
     samples = [DataSample().set_gt_label(label) for label in range(4)]
     return images, samples
+
+
+@pytest.fixture
+def warnings(caplog):
+    """Give the warnings in MMEngine's log so far."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    yield lambda: [r.getMessage() for r in caplog.records if r.levelno == 30]
+    logger.removeHandler(caplog.handler)

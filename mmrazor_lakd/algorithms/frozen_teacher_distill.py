@@ -2,7 +2,7 @@
 
 import logging
 from contextlib import nullcontext
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import ContextManager, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.logging import print_log
@@ -12,27 +12,28 @@ from mmrazor.models.algorithms import SingleTeacherDistill
 from mmrazor.models.utils import add_prefix
 from mmrazor.registry import MODELS
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..checkpoints.loading import (
     TEACHER_PREFIX,
     fit_weights,
     load_teacher_weights,
 )
-from ..checkpoints.model_configs import (
-    merge_preprocessors,
-    read_network,
-    warn_of_other_images,
+from ..checkpoints.model_configs import warn_of_other_images
+from ..distillers.activation_checkpointing import (
+    kept_statistics,
+    renew_checkpoints,
 )
 from ..distillers.class_counts import check_class_counts
 from ..errors import SettingError, check_choice, check_number
-from ..losses import check_losses
+from ..losses.checks import check_loss_names, check_losses
 from ..tracing.recorders import check_recorders
 from ..tracing.records import (
     check_unchanged,
     recording,
     release_records,
+    warn_of_several_records,
 )
+from .build_networks import build_networks
 from .first_step import (
     PARTS,
     Recording,
@@ -40,7 +41,7 @@ from .first_step import (
     recompute,
     restore_in_place,
 )
-from .teacher_ensemble import build_ensemble, teachers_in
+from .teacher_ensemble import teachers_in
 from .teacher_pass import TeacherPass
 
 
@@ -148,57 +149,28 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     ) -> None:
         owner = type(self).__name__
         check_choice(owner, 'teacher_mode', teacher_mode, ('tensor', 'loss'))
-        student_cfg = read_network(architecture, 'architecture')
-        several = isinstance(teacher, (list, tuple))
-        teacher_cfgs = [
-            read_network(one, 'teacher')
-            for one in (teacher if several else [teacher])
-        ]
-        for config in teacher_cfgs:
-            data_preprocessor = merge_preprocessors(
-                data_preprocessor, student_cfg.model, config.model
-            )
-        architecture = student_cfg.build()
-        if isinstance(data_preprocessor, dict):
-            own = type(getattr(architecture, 'data_preprocessor', None))
-            data_preprocessor = {'type': own, **data_preprocessor}
-        # MMRazor switches them off, so that none overwrites a recorded map.
-        in_place = [
-            module
-            for module in architecture.modules()
-            if getattr(module, 'inplace', False)
-        ]
-        if several:
-            if teacher_mode != 'tensor':
-                raise SettingError(
-                    f"{owner} has several teachers and teacher_mode='loss', "
-                    f'but runs them without their losses; write '
-                    f"teacher_mode='tensor'."
-                )
-            teacher = build_ensemble(
-                teacher_cfgs,
-                teacher_weights,
-                teacher_ckpt,
-                kwargs.get('distiller'),
-            )
-        elif teacher_weights is not None:
-            raise SettingError(
-                f'{owner} has teacher_weights={teacher_weights!r} and one '
-                f'teacher; leave them out, or write a list of teachers.'
-            )
-        elif isinstance(teacher_ckpt, (list, tuple)):
-            raise SettingError(
-                f'{owner} has teacher_ckpt={teacher_ckpt!r} and one teacher; '
-                f'write one checkpoint, or a list of teachers.'
-            )
-        else:
-            teacher = teacher_cfgs[0].build()
+        for name, switch in (
+            ('teacher_train_mode', teacher_train_mode),
+            ('fuse_teacher', fuse_teacher),
+            ('predict_teacher', predict_teacher),
+        ):
+            check_choice(owner, name, switch, (True, False))
+        networks = build_networks(
+            owner,
+            architecture=architecture,
+            teacher=teacher,
+            data_preprocessor=data_preprocessor,
+            teacher_ckpt=teacher_ckpt,
+            teacher_weights=teacher_weights,
+            teacher_mode=teacher_mode,
+            distiller=kwargs.get('distiller'),
+        )
         try:
             super().__init__(
                 *args,
-                architecture=architecture,
-                teacher=teacher,
-                data_preprocessor=data_preprocessor,
+                architecture=networks.student,
+                teacher=networks.teacher,
+                data_preprocessor=networks.data_preprocessor,
                 **kwargs,
             )
         except AssertionError:
@@ -213,7 +185,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if hasattr(head, 'reuse_classifier'):
             head.reuse_classifier(self.teacher)
         losses = getattr(self.distiller, 'distill_losses', nn.ModuleDict())
-        _check_loss_names(losses)
+        check_loss_names(losses)
         check_losses(losses)
         std = getattr(self.data_preprocessor, 'std', None)
         for value in () if std is None else std.flatten().tolist():
@@ -235,7 +207,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             chunks=teacher_chunks,
             whole_batch=self._needs_whole_batch(),
         )
-        if isinstance(recompute, str) or set(recompute) - set(PARTS):
+        if not isinstance(recompute, (list, tuple)) or any(
+            part not in PARTS for part in recompute
+        ):
             raise SettingError(
                 f'{owner} has recompute={recompute!r}; write a list of what '
                 f'the backward pass computes again, of {list(PARTS)}.'
@@ -248,14 +222,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self._prepared = False
         self._student_prepared = False
         # The student's activations that are in place in its config.
-        self._in_place = in_place
+        self._in_place = networks.in_place
         # An attribute, but not a submodule.
         self.__dict__['teacher'] = self._modules.pop('teacher')
-        if teacher_train_mode:
-            # The batch's statistics are used; the running ones don't change.
-            for module in self.teacher.modules():
-                if isinstance(module, _BatchNorm):
-                    module.momentum = 0.0
         self.teacher.train(teacher_train_mode)
         self._register_load_state_dict_pre_hook(self._take_teacher)
 
@@ -348,7 +317,11 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             self.student, cuts, batch_inputs, data_samples
         )
         self.distiller.set_deliveries_override(False)
-        with torch.no_grad(), self.distiller.deliveries:
+        statistics: ContextManager = nullcontext()
+        if self.teacher_train_mode:
+            # The batch's are used; the running ones don't change.
+            statistics = kept_statistics(self.teacher)
+        with torch.no_grad(), self.distiller.deliveries, statistics:
             self._teacher_pass(batch_inputs, data_samples)
         if first_step:
             check_teacher_maps(self.distiller.teacher_recorders)
@@ -363,6 +336,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             check_unchanged(self.distiller.student_recorders, 'student')
             if first_step:
                 check_class_counts(self.distiller)
+                warn_of_several_records(self.distiller)
             distill_losses = self.distiller.compute_distill_losses()
         losses.update(add_prefix(distill_losses, 'distill'))
         release_records(self.distiller)
@@ -466,6 +440,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     ) -> None:
         """Save the student's memory, once, without changing its maps."""
         self._student_prepared = True
+        # MMEngine applies activation_checkpointing after the build: records
+        # inside it would have no graph.
+        renew_checkpoints(self.student)
         whole = Recording(
             self.student,
             self.distiller.student_recorders,
@@ -484,18 +461,3 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         super().train(mode)
         self.teacher.train(mode and self.teacher_train_mode)
         return self  # as PyTorch does; MMRazor's returns None
-
-
-def _check_loss_names(losses: nn.ModuleDict) -> None:
-    """Raise if MMEngine would log a loss but not minimise it.
-
-    Raises:
-        SettingError: If a key of ``distill_losses`` lacks "loss".
-    """
-    for name in losses:
-        if 'loss' not in name:
-            raise SettingError(
-                f"distill_losses: '{name}' would be logged and never "
-                f"trained, since MMEngine sums what has 'loss' in its name; "
-                f"call it 'loss_{name}', in loss_forward_mappings too."
-            )

@@ -153,8 +153,9 @@ def build_ensemble(
             f'write a list with a checkpoint, or None, for each.'
         )
     options = distiller if isinstance(distiller, dict) else {}
-    for name in ('num_modules', 'stages'):
-        if options.get(name) is not None:
+    for name in ('num_modules', 'stages', 'local_modules'):
+        # A list of local_modules names its maps, a dict stands for stages.
+        if not isinstance(options.get(name), (list, type(None))):
             raise SettingError(
                 f'model.distiller.{name} chooses maps of one teacher, but '
                 f'model.teacher has {len(configs)}; name the maps, such as '

@@ -204,6 +204,21 @@ def check_losses(losses: nn.ModuleDict, where: str = 'distill_losses') -> None:
                 check_settings(part, f'{where}.{name} ({kinds[0].__name__})')
 
 
+def check_loss_names(losses: nn.ModuleDict) -> None:
+    """Raise if MMEngine would log a loss but not minimise it.
+
+    Raises:
+        SettingError: If a key of ``distill_losses`` lacks "loss".
+    """
+    for name in losses:
+        if 'loss' not in name:
+            raise SettingError(
+                f"distill_losses: '{name}' would be logged and never "
+                f"trained, since MMEngine sums what has 'loss' in its name; "
+                f"call it 'loss_{name}', in loss_forward_mappings too."
+            )
+
+
 def check_map(feature: torch.Tensor, where: str) -> None:
     """Check that a teacher's map isn't constant.
 

@@ -1,10 +1,12 @@
 """The records of MMRazor's recorders."""
 
+import logging
 import weakref
 from contextlib import contextmanager
 from typing import Dict, Iterator, List, Set, Tuple
 
 import torch
+from mmengine.logging import print_log
 from mmrazor.models.distillers import ConfigurableDistiller
 from mmrazor.models.task_modules import RecorderManager
 
@@ -113,6 +115,37 @@ class _WatchedBuffer(list):
             tensor is not None and tensor._version != version
             for tensor, version in alive
         )
+
+
+def warn_of_several_records(distiller: ConfigurableDistiller) -> None:
+    """Warn if a loss gets the first of several records, without saying so.
+
+    It is no error: MMRazor's default is the first, and a module that a
+    block runs twice may be recorded for that.
+
+    Args:
+        distiller (ConfigurableDistiller): Any of MMRazor's or ours, after
+            both networks' forward passes.
+    """
+    for loss, mapping in distiller.loss_forward_mappings.items():
+        for argument, entry in mapping.items():
+            role = 'student' if entry['from_student'] else 'teacher'
+            manager = getattr(distiller, f'{role}_recorders')
+            names = entry['recorder']
+            for name in [names] if isinstance(names, str) else names:
+                recorder = manager.get_recorder(name)
+                count = len(recorder.data_buffer)
+                if count > 1 and 'record_idx' not in entry:
+                    print_log(
+                        f"loss_forward_mappings: '{argument}' of {loss} takes "
+                        f"the first record of the {role}'s "
+                        f"'{recorder.source}', which runs {count} times in a "
+                        f'step (as a neck does over several maps of a '
+                        f'backbone); write record_idx=0 if that is meant, '
+                        f'or record_idx={count - 1} for the last one.',
+                        logger='current',
+                        level=logging.WARNING,
+                    )
 
 
 @contextmanager

@@ -399,3 +399,12 @@ def test_a_compiled_step_is_refused(build, batch):
     # A method of the user's own in its place is none of our business.
     model.train_step = lambda data, optim_wrapper: None
     model(*batch, mode='loss')
+
+
+@pytest.mark.parametrize(
+    'name', ['teacher_train_mode', 'fuse_teacher', 'predict_teacher']
+)
+def test_switches_are_true_or_false(build, name):
+    """A command line's ``no`` is text."""
+    with pytest.raises(SettingError, match=f"no {name}='no'; choose one of"):
+        build(lakd([]), **{name: 'no'})

@@ -138,3 +138,17 @@ def test_no_record_is_held_by_the_watch(build, batch):
         model.distiller.teacher_recorders,
     ):
         assert not any(r.data_buffer for r in manager.recorders.values())
+
+
+def test_the_first_of_several_records_is_told(build, batch, warnings):
+    """A neck over three maps pools three times; a head uses the last."""
+    backbone = dict(type='CIFARResNet', depth=8, out_indices=(0, 1, 2))
+    part = distiller('neck.gap')
+    model = build_twins(build, classifier(backbone, 64), part)
+    model(*batch, mode='loss')
+    assert sum('record_idx=2 for the' in text for text in warnings()) == 2
+    for entry in part['loss_forward_mappings']['loss_map'].values():
+        entry['record_idx'] = 2
+    model = build_twins(build, classifier(backbone, 64), part)
+    model(*batch, mode='loss')
+    assert sum('record_idx=2 for the' in text for text in warnings()) == 2

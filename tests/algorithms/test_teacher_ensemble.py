@@ -143,6 +143,10 @@ def test_the_memory_is_that_of_one_teacher(build, batch, checkpoints):
             "'teacher0.backbone.layer1' runs before 'teacher0.backbone.layer2",
         ),
         (
+            dict(distiller=lakd(dict(maps='output'))),
+            "local_modules chooses maps of one teacher.*'teacher0.backbone",
+        ),
+        (
             dict(distiller=dict(type='LAKDDistiller', num_modules=2)),
             "num_modules chooses maps of one teacher.*'teacher0.backbone",
         ),

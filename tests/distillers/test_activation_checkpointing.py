@@ -157,6 +157,15 @@ def test_mmengines_option(build, batch):
         around(*batch, mode='loss')
 
 
+def test_mmengines_option_around_a_record(build, batch):
+    """With any distiller: the recorded map has its graph all the same."""
+    distiller = dict(type='FeatureDistiller', **STOCK_FEATURE_LOSS)
+    plain, _ = two_models(build, distiller)
+    model = copy.deepcopy(plain)
+    turn_on_activation_checkpointing(model, 'architecture.backbone.layer1')
+    assert_equal(gradients(model, batch), gradients(plain, batch))
+
+
 class Around(nn.Module):
     """Calls a module by the older kind of checkpointing."""
 

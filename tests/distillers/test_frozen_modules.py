@@ -2,7 +2,6 @@
 
 import pytest
 from conftest import lakd
-from mmengine.logging import MMLogger
 from test_early_backward import resnet
 
 UNTAUGHT = dict(feature_loss=None, attention_loss=None)
@@ -11,15 +10,6 @@ UNTAUGHT = dict(feature_loss=None, attention_loss=None)
 def entry(stage, **kwargs):
     name = f'backbone.layer{stage}'
     return dict(student=name, teacher=name, **kwargs)
-
-
-@pytest.fixture
-def warnings(caplog):
-    """The distiller's warnings so far, of frozen modules."""
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    yield lambda: [r.getMessage() for r in caplog.records if r.levelno == 30]
-    logger.removeHandler(caplog.handler)
 
 
 @pytest.mark.parametrize(
