@@ -14,6 +14,7 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from ..checkpoints.loading import (
+    STUDENT_PREFIX,
     TEACHER_PREFIX,
     fit_weights,
     load_teacher_weights,
@@ -270,7 +271,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
         They are loaded if the config names no teacher checkpoint, for example
         when a training of MMRazor's is resumed. The student's weights may
-        also come from a plain training.
+        also come from a plain training. A classifier that the student shares
+        with the teacher stays the teacher's once there is one.
         """
         start = prefix + TEACHER_PREFIX
         keys = [key for key in state_dict if key.startswith(start)]
@@ -279,6 +281,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if weights and not (self.teacher_ckpt or self._prepared):
             self.teacher.load_state_dict(weights)
             self._initialised = True
+        head = getattr(self.student, 'head', None)
+        if self._initialised and hasattr(head, 'keep_classifier'):
+            head.keep_classifier(state_dict, f'{prefix}{STUDENT_PREFIX}head.')
 
     def loss(
         self,

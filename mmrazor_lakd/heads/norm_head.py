@@ -9,7 +9,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from ..errors import check_choice, check_number
+from ..errors import check_choice, check_size
 
 #: what the authors' code multiplies normalised logits by
 LOGIT_SCALE = 2.5
@@ -72,13 +72,8 @@ class NORMHead(LinearClsHead):
     ) -> None:
         owner = type(self).__name__
         check_choice(owner, 'mode', mode, ('paper', 'code'))
-        for name, value, example in (
-            ('teacher_channels', teacher_channels, 256),
-            ('copies', copies, 8),
-        ):
-            check_number(
-                owner, name, value, minimum=1, integer=True, example=example
-            )
+        check_size(owner, 'teacher_channels', teacher_channels, example=256)
+        check_size(owner, 'copies', copies, example=8)
         assert teacher_channels is not None  # for the type checker
         super().__init__(num_classes, in_channels, **kwargs)
         self.mode = mode

@@ -3,11 +3,13 @@
 from typing import Any, Dict, List, Optional, Tuple, Union
 
 import torch
+from mmengine.logging import print_log
 from mmpretrain.models.heads import LinearClsHead
 from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
 from torch import nn
 
-from ..errors import SettingError, check_number
+from ..errors import SettingError, check_size
 
 
 @MODELS.register_module()
@@ -21,8 +23,8 @@ class SimKDHead(LinearClsHead):
     one to take out of it. The student has no neck.
 
     :class:`~mmrazor_lakd.algorithms.FrozenTeacherDistill` calls
-    :meth:`reuse_classifier`. A checkpoint has the classifier, so that testing
-    needs no teacher.
+    :meth:`reuse_classifier` and :meth:`keep_classifier`. A checkpoint has the
+    classifier, so that testing needs no teacher.
 
     Source: Chen et al., "Knowledge Distillation with the Reused Teacher
     Classifier", arXiv 2203.14001, figure 2, and the authors' code.
@@ -40,7 +42,8 @@ class SimKDHead(LinearClsHead):
 
     Raises:
         SettingError: If ``teacher_channels`` or ``factor`` is no integer of at
-            least 1, or ``factor`` is larger than ``teacher_channels``.
+            least 1, or ``factor`` is larger than ``teacher_channels``. In a
+            training, if the classifier is random, or nothing would be learned.
 
     Examples:
         >>> architecture = dict(
@@ -67,13 +70,8 @@ class SimKDHead(LinearClsHead):
         **kwargs: Any,
     ) -> None:
         owner = type(self).__name__
-        for name, value, example in (
-            ('teacher_channels', teacher_channels, 256),
-            ('factor', factor, 2),
-        ):
-            check_number(
-                owner, name, value, minimum=1, integer=True, example=example
-            )
+        check_size(owner, 'teacher_channels', teacher_channels, example=256)
+        check_size(owner, 'factor', factor, example=2)
         assert teacher_channels is not None  # for the type checker
         middle = teacher_channels // factor
         if not middle:
@@ -92,10 +90,71 @@ class SimKDHead(LinearClsHead):
             *_conv(middle, teacher_channels, 1),
         )
         self.gap = nn.AdaptiveAvgPool2d(1)
+        # Whether the classifier is a teacher's, or of a checkpoint.
+        self._reused = self._loaded = False
 
     def pre_logits(self, feats: Tuple[torch.Tensor, ...]) -> torch.Tensor:
         """Project the last of some maps, (N, C, H, W), and pool it."""
         return self.gap(self.projector(feats[-1])).flatten(1)
+
+    def loss(
+        self,
+        feats: Tuple[torch.Tensor, ...],
+        data_samples: List[DataSample],
+        **kwargs: Any,
+    ) -> Dict[str, torch.Tensor]:
+        """Compute the loss of the logits.
+
+        Raises:
+            SettingError: If the classifier is random, or the loss has a
+                weight of 0 and no teacher's classifier is reused.
+        """
+        owner = type(self).__name__
+        if not self._reused:
+            if not self._loaded:
+                raise SettingError(
+                    f'{owner} has a frozen classifier with random weights, '
+                    f"neither a teacher's nor of a checkpoint; write "
+                    f"type='FrozenTeacherDistill' for the model, or load_from "
+                    f'a checkpoint of its student with the same classes.'
+                )
+            if getattr(self.loss_module, 'loss_weight', 1.0) == 0:
+                raise SettingError(
+                    f"{owner} reuses no teacher's classifier here, and its "
+                    f'loss has loss_weight=0, with which the labels teach '
+                    f'nothing; write loss_weight=1.0, or '
+                    f"type='FrozenTeacherDistill' for the model."
+                )
+        return super().loss(feats, data_samples, **kwargs)
+
+    def _load_from_state_dict(self, state_dict: Dict, prefix: str, *args):
+        """Take note of a classifier that is loaded."""
+        weight = state_dict.get(f'{prefix}fc.weight')
+        if weight is not None and weight.shape == self.fc.weight.shape:
+            self._loaded = True
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def keep_classifier(self, state_dict: Dict, prefix: str) -> None:
+        """Replace a checkpoint's classifier by this one, which is reused.
+
+        Loading another one would change the teacher, which shares it.
+
+        Args:
+            state_dict (dict): Weights to load, which are changed.
+            prefix (str): Prefix of this head's.
+        """
+        own = self.fc.state_dict(prefix=f'{prefix}fc.')
+        if any(
+            key in state_dict
+            and not torch.equal(state_dict[key].to(value), value)
+            for key, value in own.items()
+        ):
+            print_log(
+                f'{prefix}fc stays the classifier of the teacher; the '
+                f"checkpoint's is another one.",
+                logger='current',
+            )
+        state_dict.update(own)
 
     def reuse_classifier(self, teacher: nn.Module) -> None:
         """Share the weights of a teacher's classifier, now and when loaded.
@@ -124,6 +183,7 @@ class SimKDHead(LinearClsHead):
                 f"write the teacher's numbers."
             )
         self.fc.weight, self.fc.bias = classifier.weight, classifier.bias
+        self._reused = True
 
 
 def _conv(in_channels: int, out_channels: int, size: int) -> List[nn.Module]:

@@ -4,6 +4,8 @@ import pytest
 import torch
 from conftest import ROOT, classifier
 from mmengine.config import Config
+from mmengine.runner import load_state_dict
+from mmrazor.registry import MODELS
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.checkpoints.export import read_student, write_student
@@ -160,3 +162,64 @@ def test_other_teachers_are_refused(build):
     distiller['teacher_recorders']['last']['source'] = 'teacher0.neck.gap'
     with pytest.raises(SettingError, match='choose a teacher with a Linear'):
         build(distiller, student(), two)
+
+
+def test_a_plain_student_leaves_the_teacher_its_classifier(model, capfd):
+    """A training may begin with one: the rest of its weights are taken."""
+    plain = MODELS.build(classifier(8))
+    weights = plain.state_dict()
+    teacher = {k: v.clone() for k, v in model.teacher.state_dict().items()}
+    for state_dict in (weights, model.state_dict()):
+        load_state_dict(model, state_dict, strict=False)
+        for name, value in model.teacher.state_dict().items():
+            assert torch.equal(value, teacher[name]), name
+    for name, value in model.student.backbone.state_dict().items():
+        assert torch.equal(value, weights[f'backbone.{name}']), name
+    said = 'architecture.head.fc stays the classifier of the teacher'
+    assert capfd.readouterr().out.count(said) == 1
+
+
+def test_without_a_teacher_the_checkpoints_is_loaded():
+    """As for testing, which doesn't read the teacher's."""
+    model = MODELS.build(
+        dict(
+            _scope_='mmrazor',
+            type='FrozenTeacherDistill',
+            architecture=student(),
+            teacher=classifier(14),
+            distiller=BLOCK.simkd_distiller.to_dict(),
+        )
+    )
+    weights = {k: v + 1 for k, v in model.state_dict().items()}
+    load_state_dict(model, weights)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+
+
+def test_a_random_classifier_is_refused(build, batch):
+    """In another algorithm, and in a plain training of such a student."""
+    plain = student()
+    plain['head']['loss']['loss_weight'] = 1.0
+    distiller = BLOCK.simkd_distiller.to_dict()
+    for model in (
+        build(distiller, student(), classifier(14), 'SingleTeacherDistill'),
+        MODELS.build(plain),
+    ):
+        with pytest.raises(SettingError, match='random weights.*; write type'):
+            model(*batch, mode='loss')
+    four = {k: v[:4] for k, v in model.head.fc.state_dict().items()}
+    for weights, words in ((four, 'random'), (model.head.fc.state_dict(), '')):
+        held = {f'head.fc.{name}': value for name, value in weights.items()}
+        load_state_dict(model, held)
+        if words:
+            with pytest.raises(SettingError, match=words):
+                model(*batch, mode='loss')
+    model(*batch, mode='loss')['loss'].backward()
+    assert model.head.projector[0].weight.grad.abs().sum() > 0
+
+
+def test_a_plain_training_that_learns_nothing_is_refused(batch):
+    model = MODELS.build(student())
+    model.load_state_dict(model.state_dict())
+    with pytest.raises(SettingError, match='loss_weight=0.*write loss_weight'):
+        model(*batch, mode='loss')
