@@ -18,6 +18,7 @@ from torch import nn
 from ..errors import SettingError
 from ..losses import (
     DecoupledKDLoss,
+    MultiLevelKDLoss,
     RefinedLogitsLoss,
     ScaleDecoupledDKDLoss,
     ScaleDecoupledKDLoss,
@@ -32,6 +33,7 @@ LOGIT_LOSSES = (
     DKDLoss,
     KDSoftCELoss,
     KLDivergence,
+    MultiLevelKDLoss,
     RefinedLogitsLoss,
     TeacherMatchingLoss,
     WSLD,

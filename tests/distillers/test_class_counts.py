@@ -39,6 +39,7 @@ LOSSES = [
     on_logits('DKDLoss', labels=True),
     on_logits('DecoupledKDLoss', labels=True),
     on_logits('RefinedLogitsLoss', labels=True),
+    on_logits('MultiLevelKDLoss', labels=True),
     on_logits('TeacherMatchingLoss'),
     on_logits('DISTLoss', 'logits_S', 'logits_T'),
     on_logits('StrongerTeacherLoss', 'logits_S', 'logits_T'),
@@ -74,7 +75,9 @@ def test_losses_between_logits(build, batch, type, options):
     teacher = classifier(8, num_classes=12)
     with pytest.raises(SettingError, match=message):
         build(distiller, teacher=teacher)(*batch, mode='loss')
-    total(build(distiller)(*batch, mode='loss')).backward()
+    images, samples = batch
+    views = [*samples[:2], *samples[:2]]  # MLKD's, two of each image
+    total(build(distiller)(images, views, mode='loss')).backward()
 
 
 def test_maps_alone(build, batch):
