@@ -1,6 +1,14 @@
 """The paths of FCFD: one network's map, the other's later stages."""
 
-from typing import Callable, Iterable, List, NamedTuple, Sequence, Tuple
+from typing import (
+    Callable,
+    Iterable,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import torch
 from torch import nn
@@ -77,13 +85,18 @@ def run_later_stages(
     return maps, model.head(features)
 
 
+def _stage_names(backbone: nn.Module) -> Sequence[str]:
+    """List what a backbone runs after its stem, in order."""
+    # Some have another layer after the stages whose maps are distilled.
+    return getattr(backbone, 'stages', backbone.map_stages.names)
+
+
 def _segments(
     backbone: nn.Module, sources: Sequence[str]
 ) -> List[List[Callable]]:
     """List what a backbone runs up to each map, and after the last one."""
     segments: List[List[Callable]] = [[]]
-    # Some have another layer after the stages whose maps are distilled.
-    for name in getattr(backbone, 'stages', backbone.map_stages.names):
+    for name in _stage_names(backbone):
         stage = getattr(backbone, name)
         items: Iterable[Tuple[str, Callable]] = [('', stage)]
         if isinstance(stage, nn.Sequential):
@@ -139,16 +152,27 @@ def check_stages(
     Raises:
         SettingError: If others follow from the first map.
     """
+    cause: Optional[Exception] = None
     try:
         later, ends = run_later_stages(model, sources, 0, maps[0])
-        alike = same_maps([*maps[1:], logits], [*later, ends])
-    except Exception:  # of the model, maybe the user's own
-        alike = False
-    if not alike:
-        raise SettingError(
-            f'{owner} runs the later stages of both networks, but the '
-            f"{role}'s ({type(model).__name__} with "
-            f'{type(model.backbone).__name__}), run one after the other, with '
-            f'neck and head, give other logits than the whole; use a network '
-            f'of mmrazor_lakd.backbones with its usual neck and head.'
+        if same_maps([*maps[1:], logits], [*later, ends]):
+            return
+        fault = 'give other logits than the whole'
+    except Exception as error:  # of the model, maybe the user's own
+        reason = str(error).strip().split('\n')[0]
+        cause, fault = error, f'fail ({type(error).__name__}: {reason})'
+    backbone = model.backbone
+    cure = (
+        'use a network of mmrazor_lakd.backbones with its usual neck and head'
+    )
+    returned = getattr(backbone, 'out_indices', ())
+    if returned and len(_stage_names(backbone)) - 1 not in returned:
+        cure = (
+            f'leave out its out_indices={tuple(returned)}, which lacks the '
+            f'last stage, and write the channels of that stage in the head'
         )
+    raise SettingError(
+        f'{owner} runs the later stages of both networks, but the '
+        f"{role}'s ({type(model).__name__} with {type(backbone).__name__}), "
+        f'run one after the other, with neck and head, {fault}; {cure}.'
+    ) from cause

@@ -356,6 +356,12 @@ def test_networks_are_refused():
     doubled['backbone']['type'] = 'DoubledResNet'
     with pytest.raises(SettingError, match="teacher's.*DoubledResNet.*other"):
         build(teacher=doubled)
+    early = classifier(8, width=32)
+    early['backbone']['out_indices'] = (1,)
+    words = r"student's.* fail \(RuntimeError: .*32.*out_indices=\(1,\), which"
+    with pytest.raises(SettingError, match=words) as refused:
+        build(student=early)
+    assert isinstance(refused.value.__cause__, RuntimeError)
     more = classifier(8, num_classes=12)
     no_kd = {name: {} for name in LOGITS_KD}
     with pytest.raises(SettingError, match="student 12, .*through='teacher'"):
