@@ -1,9 +1,10 @@
 """Factors that grow from 0 to 1 during training, or fall to 0."""
 
+import logging
 import math
 from typing import Dict, Optional
 
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, print_log
 
 from ..errors import SettingError, check_number, is_number
 
@@ -69,7 +70,7 @@ class Warmup:
         lengths (dict): One of ``epochs``, ``iters`` and ``fraction``, see
             :func:`warmup_factor`.
         must_end (bool): Whether to raise at the start if the training ends
-            before the warm-up does. Defaults to False.
+            before the warm-up does. Defaults to False: it is logged once.
 
     Raises:
         SettingError: If not exactly one length is given, or it is not
@@ -91,6 +92,7 @@ class Warmup:
         self.owner = owner
         self.lengths = given
         self.must_end = must_end
+        self._warned = False
 
     def factor(self) -> float:
         """Compute the factor of this iteration."""
@@ -103,16 +105,25 @@ class Warmup:
     def _elapsed(self) -> float:
         """Compute which part of the length is over after this iteration."""
         info = MessageHub.get_current_instance().runtime_info
-        if self.must_end:
-            for name, length in self.lengths.items():
-                whole = info.get(f'max_{name}')
-                if whole is not None and length > whole:
-                    raise SettingError(
-                        f'{self.owner} has {name}={length}, but the training '
-                        f'ends after {whole}; write fraction=0.5 for its '
-                        f'first half.'
-                    )
-        return _elapsed(info, **self.lengths)
+        ((name, length),) = self.lengths.items()
+        whole = info.get(f'max_{name}')
+        ends_early = whole is not None and length > whole
+        if ends_early and self.must_end:
+            raise SettingError(
+                f'{self.owner} has {name}={length}, but the training ends '
+                f'after {whole}; write fraction=0.5 for its first half.'
+            )
+        elapsed = _elapsed(info, **self.lengths)
+        if ends_early and not self._warned:
+            self._warned = True
+            print_log(
+                f'{self.owner} has {name}={length}, but the training ends '
+                f'after {whole}, before the loss has its whole weight; '
+                f'fraction=1/12, for example, is a length for any training.',
+                logger='current',
+                level=logging.WARNING,
+            )
+        return elapsed
 
 
 def _is_one_length(given) -> bool:

@@ -187,22 +187,29 @@ def train(work_dir, train_cfg, resume=False, **lengths):
         custom_hooks=[watch],
         resume=resume,
         experiment_name=f'warmup_{time.monotonic_ns()}',
-        log_level='ERROR',
+        log_level='WARNING',
     ).train()
     return watch.losses
 
 
-def test_a_training_by_epochs_and_its_resumption(tmp_path):
+def test_a_training_by_epochs_and_its_resumption(tmp_path, capfd):
+    """One that ends before its warm-up says so, once."""
     cfg = dict(by_epoch=True, max_epochs=2)
     assert train(tmp_path, cfg, epochs=4) == [0.25] * 3 + [0.5] * 3
+    words = 'WarmupLoss has epochs=4, but the training ends after {}'
+    assert capfd.readouterr().out.count(words.format(2)) == 1
+    cfg['max_epochs'] = 3
+    assert train(tmp_path, cfg, resume=True, epochs=4) == [0.75] * 3
+    assert capfd.readouterr().out.count(words.format(3)) == 1
     cfg['max_epochs'] = 5
-    losses = train(tmp_path, cfg, resume=True, epochs=4)
-    assert losses == [0.75] * 3 + [1.0] * 6
+    assert train(tmp_path, cfg, resume=True, epochs=4) == [1.0] * 6
+    assert 'WarmupLoss' not in capfd.readouterr().out
 
 
-def test_a_training_by_iterations_and_its_resumption(tmp_path):
+def test_a_training_by_iterations_and_its_resumption(tmp_path, capfd):
     cfg = dict(by_epoch=False, max_iters=2)
     assert train(tmp_path, cfg, iters=4) == [0.25, 0.5]
+    assert 'iters=4, but the training ends after 2' in capfd.readouterr().out
     cfg['max_iters'] = 5
     assert train(tmp_path, cfg, resume=True, iters=4) == [0.75, 1.0, 1.0]
 
