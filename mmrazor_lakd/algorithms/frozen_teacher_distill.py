@@ -234,9 +234,12 @@ class FrozenTeacherDistill(SingleTeacherDistill):
 
         Raises:
             SettingError: If the teacher's checkpoint is missing, truncated or
-                from another architecture.
+                from another architecture, or a file of a loss can't be read.
         """
         super().init_weights()
+        for module in self.distiller.modules():
+            if hasattr(module, 'read_files'):  # a training's alone
+                module.read_files()
         self._init_teacher()
 
     def _init_teacher(self) -> None:

@@ -7,13 +7,20 @@ from mmrazor.registry import MODELS
 from torch import nn
 
 from ..errors import SettingError, check_number, check_size
-from .checks import check_class_indices, check_settings, check_shapes
+from .checks import (
+    CONSTANT,
+    check_class_indices,
+    check_settings,
+    check_shapes,
+)
 from .lengths import unit_rows
 from .warmup import check_decay, cosine_decay
 from .weighted_square import at_least_float32
 
 #: what the authors' code adds to a cost and to a denominator
 EPS = 1e-8
+#: what rounding makes of a distance of 0, or of two equal ones
+ROUNDING = 1e-4
 
 
 def class_costs(weight: torch.Tensor) -> torch.Tensor:
@@ -42,7 +49,18 @@ def cka_costs(features: torch.Tensor) -> torch.Tensor:
 
     Returns:
         torch.Tensor: One less the linear CKA of each pair of classes, (K, K).
+
+    Raises:
+        SettingError: If all rows of a class are equal.
     """
+    spread = (features.amax(1) - features.amin(1)).amax(1)
+    constant = spread <= CONSTANT * features.abs().amax((1, 2))
+    if constant.any():
+        raise SettingError(
+            f'cka_costs gets features whose rows are all equal in class '
+            f'{int(constant.nonzero()[0])}, which makes its similarities 0/0; '
+            f'give rows of several images, of a layer that tells them apart.'
+        )
     features = features - features.mean(1, keepdim=True)
     table = torch.stack(
         [(rows.t() @ features).square().sum((1, 2)) for rows in features]
@@ -147,15 +165,29 @@ def target_cross_entropy(
 
 def _read(path: str) -> torch.Tensor:
     """Read a cost matrix."""
+    owner = f"WassersteinLogitsLoss has cost_matrix='{path}', which"
     try:
         costs = torch.load(path, map_location='cpu', weights_only=True)
     except Exception:  # of a missing file, or of what is in it
         costs = None
     if not isinstance(costs, torch.Tensor) or costs.dim() != 2:
         raise SettingError(
-            f"WassersteinLogitsLoss has cost_matrix='{path}', which can't be "
-            f'read as a matrix; write one with torch.save(cka_costs(features)'
-            f', path), or leave it out.'
+            f"{owner} can't be read as a matrix; write one with "
+            f'torch.save(cka_costs(features), path), or leave it out.'
+        )
+    held = None
+    if not costs.isfinite().all():
+        held = 'NaN or infinity'
+    elif (costs < -ROUNDING).any():
+        held = 'distances below 0'
+    elif costs.shape == costs.t().shape and not torch.allclose(
+        costs, costs.t(), rtol=ROUNDING, atol=ROUNDING
+    ):
+        held = 'other distances in one direction than in the other'
+    if held:
+        raise SettingError(
+            f'{owner} holds {held}; write a symmetric matrix of distances '
+            f'from 0 on, such as that of cka_costs(features).'
         )
     return costs
 
@@ -181,8 +213,9 @@ class WassersteinLogitsLoss(nn.Module):
         regularization (float): Of Sinkhorn's iterations. Defaults to 0.05.
         iterations (int): Their number. Defaults to 10.
         cost_matrix (str, optional): A file of ``torch.save`` with the
-            distances of the classes, (K, K). Defaults to None: those of the
-            teacher's classifier, :func:`class_costs`.
+            distances of the classes, (K, K), which a training reads and
+            testing doesn't. Defaults to None: those of the teacher's
+            classifier, :func:`class_costs`.
         sharpen (float): The cost of a distance d is
             :math:`1 - e^{-sharpen\,d}`; 0 for d itself. Defaults to 1.0.
         target_weight (float): Weight of :math:`L_t`. Defaults to 1.0.
@@ -192,8 +225,9 @@ class WassersteinLogitsLoss(nn.Module):
         loss_weight (float): Weight of the distance. Defaults to 1.0.
 
     Raises:
-        SettingError: If a setting is out of its range, the file has no square
-            matrix of the classes, or a label isn't an index.
+        SettingError: If a setting is out of its range. When a training
+            begins, if the file has no symmetric matrix of the classes; in a
+            step, if a label isn't an index.
 
     Examples:
         >>> loss_wkd = dict(
@@ -231,8 +265,14 @@ class WassersteinLogitsLoss(nn.Module):
         self.decay_from = decay_from
         self.loss_weight = loss_weight
         check_settings(self)
-        distances = None if cost_matrix is None else _read(cost_matrix)
-        self.register_buffer('distances', distances, persistent=False)
+        self.cost_matrix = cost_matrix
+        # No buffer: averaged models copy theirs one by one, before a step.
+        self._costs: Optional[torch.Tensor] = None
+
+    def read_files(self) -> None:
+        """Read the cost matrix, unless it has been read or there is none."""
+        if self.cost_matrix is not None and self._costs is None:
+            self._costs = _read(self.cost_matrix)
 
     def forward(
         self,
@@ -248,13 +288,15 @@ class WassersteinLogitsLoss(nn.Module):
         check_shapes(self, preds_S, preds_T)
         check_class_indices(self, gt_labels, *preds_S.shape)
         gt_labels = gt_labels.long()
-        distances = self.distances
-        if distances is None:
+        self.read_files()
+        if self._costs is None:
             distances = class_costs(at_least_float32(t_weight.detach()))
-        elif distances.shape != (preds_S.shape[1],) * 2:
+        elif self._costs.shape == (preds_S.shape[1],) * 2:
+            distances = self._costs = self._costs.to(preds_S.device)
+        else:
             raise SettingError(
                 f'{type(self).__name__} has a cost_matrix of the shape '
-                f'{tuple(distances.shape)} for {preds_S.shape[1]} classes; '
+                f'{tuple(self._costs.shape)} for {preds_S.shape[1]} classes; '
                 f'name a file with the distances of all pairs of classes, or '
                 f"leave it out for those of the teacher's classifier."
             )

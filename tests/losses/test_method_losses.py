@@ -5,6 +5,9 @@ import math
 import pytest
 import slow_losses as slow
 import torch
+from conftest import ROOT, classifier
+from mmengine.config import Config
+from mmrazor.registry import MODELS
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.losses import (
@@ -498,8 +501,46 @@ def test_wkd_costs_from_a_file(tmp_path):
         loss(torch.zeros(5, 6), torch.zeros(5, 6), torch.eye(6), LABELS)
     for name in ('absent.pth', 'costs.txt'):
         (tmp_path / 'costs.txt').write_text('1 0\n0 1\n')
+        loss = WassersteinLogitsLoss(cost_matrix=str(tmp_path / name))
         with pytest.raises(SettingError, match=f'{name}.*torch.save'):
-            WassersteinLogitsLoss(cost_matrix=str(tmp_path / name))
+            loss(s, t, WEIGHT, LABELS)
+
+
+@pytest.mark.parametrize(
+    'place, value, words',
+    [
+        ((1, 2), math.nan, 'NaN or infinity'),
+        ((0, 0), math.inf, 'NaN or infinity'),
+        ((3, 3), -0.1, 'below 0'),
+        ((1, 2), 2.5, 'in one direction'),
+    ],
+)
+def test_wkd_costs_that_are_no_distances(tmp_path, place, value, words):
+    costs = class_costs(WEIGHT)
+    costs[place] = value
+    torch.save(costs, tmp_path / 'costs.pth')
+    loss = WassersteinLogitsLoss(cost_matrix=str(tmp_path / 'costs.pth'))
+    with pytest.raises(SettingError, match=f'costs.pth.*holds.*{words}'):
+        loss.read_files()
+
+
+def test_a_training_reads_the_costs_and_testing_does_not(batch):
+    """Before its first step, by FrozenTeacherDistill."""
+    block = Config.fromfile(ROOT / 'configs/_base_/distillers/wkd_l.py')
+    distiller = block.wkd_l_distiller.to_dict()
+    distiller['distill_losses']['loss_wkd']['cost_matrix'] = 'absent.pth'
+    model = MODELS.build(
+        dict(
+            _scope_='mmrazor',
+            type='FrozenTeacherDistill',
+            architecture=classifier(8),
+            teacher=classifier(14),
+            distiller=distiller,
+        )
+    )
+    assert len(model.eval()(*batch, mode='predict')) == len(batch[0])
+    with pytest.raises(SettingError, match='absent.pth'):
+        model.init_weights()
 
 
 def test_cka_of_classes():
@@ -518,6 +559,9 @@ def test_cka_of_classes():
     turn, _ = torch.linalg.qr(features[0][:4])
     same = torch.stack([features[0], 3 * features[0] @ turn + 1])
     torch.testing.assert_close(cka_costs(same), torch.zeros(2, 2).double())
+    features[1] = 0.1
+    with pytest.raises(SettingError, match='rows are all equal in class 1'):
+        cka_costs(features)
 
 
 def test_wkd_features_by_hand():
