@@ -159,13 +159,9 @@ class DecoupledKDLoss(nn.Module):
         """Compare logits (N, K) under labels (N, ); return a scalar."""
         check_shapes(self, preds_S, preds_T)
         check_class_indices(self, gt_labels, *preds_S.shape)
-        loss = decoupled_kd(
-            preds_S,
-            preds_T,
-            gt_labels,
-            self.tau,
-            self.alpha,
-            self.beta,
-            self.standardize,
-        )
-        return self.loss_weight * loss
+        return self.loss_weight * self._formula(preds_S, preds_T, gt_labels)
+
+    def _formula(self, *args: torch.Tensor) -> torch.Tensor:
+        """Compute the loss of logits and labels, which have been checked."""
+        settings = (self.tau, self.alpha, self.beta, self.standardize)
+        return decoupled_kd(*args, *settings)

@@ -9,6 +9,7 @@ from torch import nn
 from ..errors import SettingError, check_choice, check_number
 from .batch_similarity_loss import gram
 from .checks import check_settings, check_shapes
+from .decoupled_kd_loss import divergence
 from .weighted_square import at_least_float32
 
 MODES = ('paper', 'code')
@@ -40,7 +41,7 @@ def prediction_levels(
     teacher = (t_logits / tau).log_softmax(1)
     p_s, p_t = student.exp(), teacher.exp()
     images, classes = p_s.shape
-    instance = tau**2 * (p_t * (teacher - student)).sum(1).mean()
+    instance = tau**2 * divergence(student, teacher).mean()
     batch = (gram(p_t) - gram(p_s)).square().sum() / images
     between = (gram(p_t.t()) - gram(p_s.t())).square().sum() / classes
     return instance, batch, between

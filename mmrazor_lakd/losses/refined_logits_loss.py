@@ -2,10 +2,8 @@
 
 import torch
 from mmrazor.registry import MODELS
-from torch import nn
 
-from .checks import check_class_indices, check_settings, check_shapes
-from .decoupled_kd_loss import divergence, split_target
+from .decoupled_kd_loss import DecoupledKDLoss, divergence, split_target
 from .weighted_square import at_least_float32
 
 
@@ -62,7 +60,7 @@ def _log_softmax(logits: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
 
 
 @MODELS.register_module()
-class RefinedLogitsLoss(nn.Module):
+class RefinedLogitsLoss(DecoupledKDLoss):
     """RLD: logits of a teacher that the labels correct.
 
     Where the teacher is wrong, the student learns its confidence for the right
@@ -100,22 +98,7 @@ class RefinedLogitsLoss(nn.Module):
         beta: float = 1.0,
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.tau = tau
-        self.alpha = alpha
-        self.beta = beta
-        self.loss_weight = loss_weight
-        check_settings(self)
+        super().__init__(tau, alpha, beta, loss_weight)
 
-    def forward(
-        self,
-        preds_S: torch.Tensor,
-        preds_T: torch.Tensor,
-        gt_labels: torch.Tensor,
-    ) -> torch.Tensor:
-        """Compare logits (N, K) under labels (N, ); return a scalar."""
-        check_shapes(self, preds_S, preds_T)
-        check_class_indices(self, gt_labels, *preds_S.shape)
-        settings = (self.tau, self.alpha, self.beta)
-        loss = refined_logits(preds_S, preds_T, gt_labels, *settings)
-        return self.loss_weight * loss
+    def _formula(self, *args: torch.Tensor) -> torch.Tensor:
+        return refined_logits(*args, self.tau, self.alpha, self.beta)

@@ -6,6 +6,7 @@ from torch import nn
 
 from ..errors import check_number
 from .checks import check_settings, check_shapes
+from .decoupled_kd_loss import divergence
 from .weighted_square import at_least_float32
 
 
@@ -42,10 +43,10 @@ def teacher_matching(
     student = at_least_float32(s_logits).log_softmax(1)
     powers = gamma * at_least_float32(t_logits).detach().log_softmax(1)
     teacher = powers.log_softmax(1)
-    divergence = (teacher.exp() * (teacher - student)).sum(1)
+    loss = divergence(student, teacher)
     if weighted:
-        divergence = divergence * powers.logsumexp(1).exp()
-    return divergence.mean()
+        loss = loss * powers.logsumexp(1).exp()
+    return loss.mean()
 
 
 @MODELS.register_module()
