@@ -114,6 +114,18 @@ def test_options_over_a_config_of_ours(tmp_path, text):
     assert torch.isfinite(loss_of(path, tmp_path, 32))
 
 
+def test_other_phases_of_blockwise_distillation(tmp_path):
+    page = ROOT / 'configs/blockwise/README.md'
+    base = page.with_name('blockwise_resnet20_resnet8_1xb128_cifar10.py')
+    (text,) = blocks(page)
+    path = write(tmp_path / 'config.py', f'_base_ = {str(base)!r}\n{text}')
+    distiller = read_config(path).model.distiller
+    assert distiller.local_phase == dict(epochs=20)
+    assert not distiller.distill_losses
+    assert not distiller.loss_forward_mappings
+    assert torch.isfinite(loss_of(path, tmp_path, 32))
+
+
 def test_first_distillation(tmp_path, monkeypatch):
     """The notebook's code, for one epoch in place of eight."""
     text = (DOCS / 'first_distillation.ipynb').read_text()
