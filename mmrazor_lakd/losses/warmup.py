@@ -119,7 +119,7 @@ class Warmup:
             print_log(
                 f'{self.owner} has {name}={length}, but the training ends '
                 f'after {whole}, before the loss has its whole weight; '
-                f'fraction=1/12, for example, is a length for any training.',
+                f'{name}=None, fraction=1/12 is a length for any training.',
                 logger='current',
                 level=logging.WARNING,
             )
