@@ -106,11 +106,11 @@ class SimKDHead(LinearClsHead):
         """Compute the loss of the logits.
 
         Raises:
-            SettingError: If the classifier is random, or the loss has a
-                weight of 0 and no teacher's classifier is reused.
+            SettingError: In train mode, if the classifier is random, or the
+                loss has a weight of 0 and no teacher's classifier is reused.
         """
         owner = type(self).__name__
-        if not self._reused:
+        if self.training and not self._reused:  # a teacher is not trained
             if not self._loaded:
                 raise SettingError(
                     f'{owner} has a frozen classifier with random weights, '

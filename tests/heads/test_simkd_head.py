@@ -4,6 +4,7 @@ import pytest
 import torch
 from conftest import ROOT, classifier
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.runner import load_state_dict
 from mmrazor.registry import MODELS
 
@@ -164,19 +165,22 @@ def test_other_teachers_are_refused(build):
         build(distiller, student(), two)
 
 
-def test_a_plain_student_leaves_the_teacher_its_classifier(model, capfd):
+def test_a_plain_student_leaves_the_teacher_its_classifier(model, caplog):
     """A training may begin with one: the rest of its weights are taken."""
     plain = MODELS.build(classifier(8))
     weights = plain.state_dict()
     teacher = {k: v.clone() for k, v in model.teacher.state_dict().items()}
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
     for state_dict in (weights, model.state_dict()):
         load_state_dict(model, state_dict, strict=False)
         for name, value in model.teacher.state_dict().items():
             assert torch.equal(value, teacher[name]), name
     for name, value in model.student.backbone.state_dict().items():
         assert torch.equal(value, weights[f'backbone.{name}']), name
+    logger.removeHandler(caplog.handler)
     said = 'architecture.head.fc stays the classifier of the teacher'
-    assert capfd.readouterr().out.count(said) == 1
+    assert caplog.text.count(said) == 1
 
 
 def test_without_a_teacher_the_checkpoints_is_loaded():
