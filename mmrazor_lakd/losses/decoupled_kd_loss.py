@@ -161,7 +161,9 @@ class DecoupledKDLoss(nn.Module):
         check_class_indices(self, gt_labels, *preds_S.shape)
         return self.loss_weight * self._formula(preds_S, preds_T, gt_labels)
 
-    def _formula(self, *args: torch.Tensor) -> torch.Tensor:
+    def _formula(
+        self, s: torch.Tensor, t: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
         """Compute the loss of logits and labels, which have been checked."""
         settings = (self.tau, self.alpha, self.beta, self.standardize)
-        return decoupled_kd(*args, *settings)
+        return decoupled_kd(s, t, labels, *settings)

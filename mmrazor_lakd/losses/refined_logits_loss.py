@@ -100,5 +100,7 @@ class RefinedLogitsLoss(DecoupledKDLoss):
     ) -> None:
         super().__init__(tau, alpha, beta, loss_weight)
 
-    def _formula(self, *args: torch.Tensor) -> torch.Tensor:
-        return refined_logits(*args, self.tau, self.alpha, self.beta)
+    def _formula(
+        self, s: torch.Tensor, t: torch.Tensor, labels: torch.Tensor
+    ) -> torch.Tensor:
+        return refined_logits(s, t, labels, self.tau, self.alpha, self.beta)
