@@ -11,11 +11,11 @@ from torch import nn
 from torch.profiler import record_function
 
 from ..errors import SettingError
-from ..partition.partition import partition
 from ..tracing.modules import find_modules
 from ..tracing.records import release_records
 from ..tracing.token_maps import map_tensor, with_tensor
 from .activation_checkpointing import check_inside, renew_checkpoints
+from .build_teachings import build_teachings, choose_entries
 from .curriculum import Curriculum
 from .feature_distiller import FeatureDistiller
 from .frozen_modules import warn_if_frozen
@@ -24,11 +24,8 @@ from .local_modules import (
     check_local_modules,
     check_models,
     check_options,
-    check_projections,
     describe_modules,
 )
-from .local_teaching import LocalTeaching
-from .named_stages import expand_local_modules, stages_of_both
 from .student_step import StudentStep
 
 
@@ -215,21 +212,14 @@ class LAKDDistiller(FeatureDistiller):
         """Set the boundaries, and build each module's connector and losses."""
         student = self._student[0]
         self._expand_stages(student, model)
-        if isinstance(self.local_modules, dict):
-            self.local_modules = expand_local_modules(
-                self.local_modules, *stages_of_both(student, model)
-            )
-            check_local_modules(self.local_modules, None)
-        if self.num_modules is not None:
-            chosen = partition(
-                student, model, self.num_modules, self.input_size
-            )
-            self.local_modules = chosen.local_modules
-            print_log(chosen.describe(), logger='current')
-        wanted = [entry.get('project_maps') for entry in self.local_modules]
-        self.local_modules = [
-            {**self.defaults, **entry} for entry in self.local_modules
-        ]
+        entries = choose_entries(
+            self.local_modules,
+            self.num_modules,
+            student,
+            model,
+            self.input_size,
+        )
+        self.local_modules = [{**self.defaults, **entry} for entry in entries]
         names = [entry['student'] for entry in self.local_modules]
         self._names = names
         # After the partition, which measures what autograd saves.
@@ -242,29 +232,17 @@ class LAKDDistiller(FeatureDistiller):
             self.input_size,
             self.curriculum.feeds,
         )
-        for index, entry in enumerate(self.local_modules):
-            teaching = LocalTeaching(
-                entry,
-                index,
-                shapes[index],
-                classes,
-                self.curriculum.feeds,
-                self.half_maps,
-            )
-            if self.input_size is not None:
-                # The larger size, since a connector may resize a map to it.
-                sizes = (shape[-2:] for shape in shapes[index][:2])
-                teaching.check_windows(tuple(map(max, *sizes)))
+        self.teachings = build_teachings(
+            entries,
+            self.defaults,
+            shapes,
+            classes,
+            self.input_size,
+            self.curriculum.feeds,
+            self.half_maps,
+        )
+        for teaching in self.teachings:
             teaching.add_recorders(self.teacher_recorders, model)
-            self.teachings.append(teaching)
-        if self.half_maps and not any(t.compares_maps for t in self.teachings):
-            raise SettingError(
-                'LAKDDistiller has half_maps=True, but no local module '
-                'compares a map with the teacher; give one a feature_loss or '
-                'an attention_loss, or leave half_maps out.'
-            )
-        projects = [teaching.projects for teaching in self.teachings]
-        check_projections(wanted, self.defaults['project_maps'], projects)
         super().prepare_from_teacher(model)
         # After the recorders' hooks, which must see the map with its graph.
         for index, module in enumerate(
