@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Dict, Iterator, List, Optional, Union
 
 import torch
+from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmrazor.registry import MODELS
 from torch import nn
@@ -315,6 +316,11 @@ class LAKDDistiller(FeatureDistiller):
         if self.curriculum.has_phases:
             step.log('local_phase', float(is_local), tensor.device)
         if not is_local:
+            learned = [p for p in teaching.parameters() if p.requires_grad]
+            if learned and is_distributed():
+                # Without a gradient, several processes would wait for it.
+                idle = sum(0 * param.sum() for param in learned)
+                step.losses[f'{name}.loss'] = idle
             return None
         with record_function(f'lakd/{name}.loss'):
             loss = self._module_loss(index, output, step)

@@ -19,6 +19,7 @@ from two_processes import (
 from mmrazor_lakd import SettingError
 
 SCRIPT = Path(__file__).with_name('two_processes.py')
+PHASE = Path(__file__).with_name('phase_two_processes.py')
 
 
 @pytest.fixture(scope='module')
@@ -53,6 +54,15 @@ def test_two_processes_equal_one(found, way, early, sync):
     for name, grad in expected.items():
         error = (actual[name] - grad).norm() / grad.norm()
         assert error < (1e-5 if sync else 1e-6), (name, error)
+
+
+def test_the_training_goes_on_after_the_local_phase(tmp_path):
+    """By MMEngine's defaults, to the same student as with unused ones."""
+    for process in start_ranks(PHASE, tmp_path, port=29531):
+        done = process.finish()
+        assert done.returncode == 0, done.stderr[-3000:]
+    students = torch.load(tmp_path / 'students.pth')
+    torch.testing.assert_close(students[False], students[True], rtol=0, atol=0)
 
 
 @pytest.mark.skipif(
