@@ -1,17 +1,21 @@
 """A teacher's maps that are projected to the student's width."""
 
 import copy
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import LOCAL_MODULES, classifier, lakd
+from conftest import LOCAL_MODULES, build_model, classifier, lakd
 from fork_server import start_ranks
+from mmengine.runner import Runner
+from mmpretrain.structures import DataSample
 from project_in_two_processes import made_map
 from test_early_backward import assert_equal, gradients, pair
 from test_kept_maps import half_the_size, unpooled
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.distillers.map_projection import (
@@ -199,6 +203,45 @@ def test_a_resumed_training_keeps_its_projection(build, batch):
     other = (batch[0].flip(0) + 1, batch[1])
     found = [model(*other, mode='loss') for model in (first, resumed)]
     assert found[0] == found[1]
+
+
+def projection_after(work_dir, shift, **settings):
+    """The components after a training of one iteration."""
+    images = torch.randn(
+        4, 3, 32, 32, generator=torch.Generator().manual_seed(shift)
+    )
+    samples = [DataSample().set_gt_label(label) for label in range(4)]
+    data = dict(inputs=list(images + shift), data_samples=samples)
+    iterations = settings.pop('iterations', 1)
+    runner = Runner(
+        build_model(lakd(project_maps=True), None, WIDE),
+        work_dir=str(work_dir),
+        train_dataloader=DataLoader([data], collate_fn=lambda items: items[0]),
+        train_cfg=dict(by_epoch=False, max_iters=iterations),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+        default_hooks=dict(
+            checkpoint=dict(type='SafeCheckpointHook', by_epoch=False),
+            loading=dict(type='SafeLoadingHook'),
+        ),
+        experiment_name=f'projection_{time.monotonic_ns()}',
+        default_scope='mmpretrain',
+        log_level='ERROR',
+        **settings,
+    )
+    runner.train()
+    return runner.model.distiller.teachings[0].projection.weight
+
+
+def test_a_resumed_training_alone_keeps_that_of_a_checkpoint(tmp_path):
+    own = projection_after(tmp_path / 'own', shift=1)
+    other = projection_after(tmp_path / 'other', shift=0)
+    assert not torch.equal(own, other)
+    start = dict(load_from=str(tmp_path / 'other/iter_1.pth'))
+    found = projection_after(tmp_path / 'new', shift=1, **start)
+    assert torch.equal(found, own)
+    start.update(resume=True, iterations=2)
+    resumed = projection_after(tmp_path / 'resumed', shift=1, **start)
+    assert torch.equal(resumed, other)
 
 
 def test_a_checkpoint_without_a_step_is_fitted_later(build, batch):

@@ -8,6 +8,7 @@ from mmengine.runner.base_loop import BaseLoop
 from ...algorithms import FrozenTeacherDistill
 from ...checkpoints.loading import check_finite, fit_weights, read_file
 from ...checkpoints.weights import take_weights
+from ...distillers.map_projection import MapProjection
 from ...errors import SettingError
 from ...tracing.modules import unwrap_model
 from ..epoch_position import batches_done, note_epoch
@@ -26,7 +27,9 @@ class SafeLoadingHook(Hook):
     ``load_from`` may be a checkpoint in any form that :func:`take_weights`
     knows, from the student's plain training or its distillation, whichever
     this run is. The number of weights that fit is logged; a checkpoint of
-    which none fits is refused.
+    which none fits is refused. The components of a
+    :class:`~mmrazor_lakd.distillers.map_projection.MapProjection` are found
+    anew: those of another training's first batch are kept by ``resume`` alone.
 
     Raises:
         SettingError: Before the first iteration.
@@ -76,7 +79,16 @@ class SafeLoadingHook(Hook):
         checkpoint['state_dict'] = weights
 
     def before_train(self, runner) -> None:
-        """Raise if MMEngine would restart an epoch that was saved midway."""
+        """Refuse a restart of an epoch, and forget another's projections.
+
+        Raises:
+            SettingError: If MMEngine would restart an epoch that was saved
+                midway.
+        """
+        if runner._load_from is not None and not runner._resume:
+            for module in unwrap_model(runner.model).modules():
+                if isinstance(module, MapProjection):
+                    module.fitted = False
         seeded = any(isinstance(hook, EpochSeedHook) for hook in runner.hooks)
         done = 0 if seeded else batches_done(runner)
         if done:
