@@ -24,6 +24,7 @@ from .local_modules import (
     NAMES,
     check_local_modules,
     check_models,
+    check_number_of_cuts,
     check_options,
     describe_modules,
 )
@@ -78,7 +79,8 @@ class LAKDDistiller(FeatureDistiller):
             chosen by :func:`partition`, and logged in a form that can be
             pasted.
         isolate (bool): Whether the gradient stops at the boundaries. False
-            teaches the maps without a cut. Defaults to True.
+            teaches the maps of ``local_modules`` without a cut. Defaults to
+            True.
         connector (dict, optional): Connector of each module, ours or
             MMRazor's. Widths are filled in if its class takes them,
             as in :class:`FeatureDistiller`. None needs maps of equal width.
@@ -189,6 +191,7 @@ class LAKDDistiller(FeatureDistiller):
                 half_maps=half_maps,
             ),
         )
+        check_number_of_cuts(num_modules, isolate)
         self.curriculum = Curriculum(progressive, feed, local_phase)
         self.early_backward = early_backward
         self.half_maps = half_maps

@@ -109,6 +109,26 @@ def check_local_modules(
         seen.add(entry['student'])
 
 
+def check_number_of_cuts(num_modules: Optional[int], isolate: bool) -> None:
+    """Raise if the program is to choose cuts and to make none.
+
+    Args:
+        num_modules (int, optional): See :class:`LAKDDistiller`.
+        isolate (bool): Likewise.
+
+    Raises:
+        SettingError: If it is. One module has no cuts.
+    """
+    if num_modules not in (None, 1) and not isolate:
+        raise SettingError(
+            f'LAKDDistiller has num_modules={num_modules!r} and '
+            f'isolate=False, which would make none of the cuts that are '
+            f'chosen; leave isolate out, or, to teach these maps without a '
+            f'cut, write the local_modules that num_modules logs instead of '
+            f'it.'
+        )
+
+
 def check_projections(
     wanted: Sequence[Optional[bool]], common: bool, projects: Sequence[bool]
 ) -> None:

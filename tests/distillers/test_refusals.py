@@ -278,6 +278,13 @@ def test_either_a_list_or_a_number(build, options):
         build(dict(type='LAKDDistiller', **options))
 
 
+def test_a_choice_of_cuts_of_which_none_is_made(build):
+    chosen = dict(type='LAKDDistiller', isolate=False)
+    with pytest.raises(SettingError, match='num_modules=3 and isolate=False'):
+        build(dict(chosen, num_modules=3))
+    build(dict(chosen, num_modules=1))
+
+
 def test_a_cut_that_a_shortcut_passes_around(build):
     entry = dict(
         student='backbone.layer1.0.bn1', teacher='backbone.layer1.0.bn1'
