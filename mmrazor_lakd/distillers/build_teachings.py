@@ -7,6 +7,7 @@ from torch import nn
 
 from ..errors import SettingError
 from ..partition.partition import partition
+from .curriculum import Curriculum
 from .local_modules import (
     Classes,
     Shapes,
@@ -59,7 +60,7 @@ def build_teachings(
     shapes: List[Shapes],
     classes: Classes,
     input_size: Union[int, Sequence[int], None],
-    feeds: bool,
+    curriculum: Curriculum,
     half_maps: bool,
 ) -> nn.ModuleList:
     """Build the connector and the losses of each boundary.
@@ -70,8 +71,8 @@ def build_teachings(
         shapes (list[Shapes]): From :func:`check_models`.
         classes (tuple[int, int]): Likewise.
         input_size (int | tuple, optional): Size of the images, if given.
-        feeds (bool): Whether teacher maps are passed on.
-        half_maps (bool): Whether they are kept in bfloat16.
+        curriculum (Curriculum): What changes during the training.
+        half_maps (bool): Whether teacher maps are kept in bfloat16.
 
     Raises:
         SettingError: As in :class:`LocalTeaching`, if a pooling window is
@@ -80,13 +81,19 @@ def build_teachings(
     teachings = nn.ModuleList()
     for index, (entry, shape) in enumerate(zip(entries, shapes)):
         teaching = LocalTeaching(
-            {**defaults, **entry}, index, shape, classes, feeds, half_maps
+            {**defaults, **entry},
+            index,
+            shape,
+            classes,
+            curriculum.feeds,
+            half_maps,
         )
         if input_size is not None:
             # The larger size, since a connector may resize a map to it.
             height, width = map(max, shape.student[-2:], shape.teacher[-2:])
             teaching.check_windows((height, width))
         teachings.append(teaching)
+    curriculum.check_effect([len(t.losses) > 0 for t in teachings])
     if half_maps and not any(t.compares_maps for t in teachings):
         raise SettingError(
             'LAKDDistiller has half_maps=True, but no local module '

@@ -1,10 +1,10 @@
 """From simple to complex: what changes during training."""
 
-from typing import Dict, Optional, Union
+from typing import Dict, Optional, Sequence, Union
 
 import torch
 
-from ..errors import check_choice
+from ..errors import SettingError, check_choice
 from ..losses import Warmup
 
 
@@ -95,6 +95,34 @@ class Curriculum:
         self.feeds = feed != 'student'
         # Whether the training ends with the student as a whole.
         self.has_phases = local_phase is not None
+
+    def check_effect(self, taught: Sequence[bool]) -> None:
+        """Raise if a setting has no effect.
+
+        Args:
+            taught (Sequence[bool]): Whether each boundary has a loss.
+
+        Raises:
+            SettingError: If there are no boundaries, or no loss that opens.
+        """
+        opens = self._opening is not None
+        given = dict(
+            progressive=opens, feed=self.feeds, local_phase=self.has_phases
+        )
+        for name, is_given in given.items():
+            if is_given and not taught:
+                raise SettingError(
+                    f'LAKDDistiller has {name}, but no boundary that it '
+                    f'could act on; name some in local_modules, or leave '
+                    f'{name} out.'
+                )
+        if opens and not any(taught):
+            raise SettingError(
+                'LAKDDistiller has progressive, but no local module has a '
+                'loss whose weight could grow; give one a feature_loss, an '
+                'attention_loss or a classifier_loss, or leave progressive '
+                'out.'
+            )
 
     def is_local(self) -> bool:
         """Check whether the modules are local in this iteration."""

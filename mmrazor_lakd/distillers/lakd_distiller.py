@@ -242,7 +242,7 @@ class LAKDDistiller(FeatureDistiller):
             shapes,
             classes,
             self.input_size,
-            self.curriculum.feeds,
+            self.curriculum,
             self.half_maps,
         )
         for teaching in self.teachings:

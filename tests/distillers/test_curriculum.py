@@ -308,6 +308,18 @@ def test_one_that_the_training_does_not_end_is_refused(
         model(*batch, mode='loss')
 
 
+@pytest.mark.parametrize('option', ['feed', 'progressive', 'local_phase'])
+def test_one_without_a_boundary_is_refused(build, option):
+    with pytest.raises(SettingError, match=f'{option}, but no boundary that'):
+        build(lakd([], **{option: HALF}))
+
+
+def test_an_opening_without_a_loss_is_refused(build):
+    untaught = dict(feature_loss=None, attention_loss=None, isolate=False)
+    with pytest.raises(SettingError, match='progressive, but no local module'):
+        build(lakd(progressive=HALF, **untaught))
+
+
 def test_outside_of_a_training_all_are_open(build, batch):
     MessageHub.get_instance(f'no_training_{time.monotonic_ns()}')
     losses = build(lakd(progressive=HALF))(*batch, mode='loss')
