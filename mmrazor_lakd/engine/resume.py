@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 from mmengine.logging import print_log
 
 from ..checkpoints.loading import check_finite, check_same, read_checkpoint
+from ..distillers import LAKDDistiller
 from ..errors import SettingError
 from ..tracing.modules import unwrap_model
 
@@ -135,7 +136,8 @@ def check_start(runner, path: str) -> None:
 
     Raises:
         SettingError: If it is missing, damaged, of another architecture, of
-            a training that diverged, or if it lacks the state of the training.
+            a training that diverged, if it lacks the state of the training,
+            or if ``num_modules`` chooses other boundaries than then.
     """
     if '://' not in path and Path(path).is_dir():
         raise SettingError(
@@ -159,6 +161,7 @@ def check_start(runner, path: str) -> None:
             f'the same ones.'
         )
     model = unwrap_model(runner.model)
+    _check_boundaries(model, found['meta'], path)
     check_same(model, found['state_dict'], path, OPTION)
     kept = ('state_dict', 'ema_state_dict', 'optimizer')
     state = {key: found[key] for key in kept if key in found}
@@ -179,3 +182,39 @@ def _what_it_lacks(runner, found: Dict[str, Any]) -> str:
     if 'message_hub' not in found:
         lacking.append('message_hub')
     return ' and no '.join(lacking)
+
+
+def note_boundaries(runner, checkpoint: Dict[str, Any]) -> None:
+    """Note in a checkpoint where a student's boundaries are."""
+    boundaries = _boundaries(unwrap_model(runner.model))
+    if boundaries:
+        checkpoint['meta']['local_modules'] = boundaries
+
+
+def _boundaries(model) -> List[Dict[str, Any]]:
+    """List the boundaries of a model with LAKD, with what defines each."""
+    distiller = getattr(model, 'distiller', None)
+    if not isinstance(distiller, LAKDDistiller):
+        return []
+    return [
+        {key: entry[key] for key in ('student', 'teacher', 'isolate')}
+        for entry in distiller.local_modules
+    ]
+
+
+def _check_boundaries(model, meta: Dict[str, Any], path: str) -> None:
+    """Raise if ``num_modules`` chooses other boundaries than at first.
+
+    The choice depends on what this version of PyTorch saves for the backward
+    pass, and on ``input_size``.
+    """
+    now = _boundaries(model)
+    before = meta.get('local_modules', now)  # earlier versions' have none
+    if now and model.distiller.num_modules is not None and before != now:
+        raise SettingError(
+            f"{OPTION}='{path}' was trained with the boundaries {before}, "
+            f'where num_modules={model.distiller.num_modules} now chooses '
+            f'{now}, as another version of PyTorch or another input_size may '
+            f'do; to go on, write local_modules={before} in place of '
+            f'num_modules.'
+        )

@@ -1,7 +1,6 @@
 """A teacher's maps that are projected to the student's width."""
 
 import copy
-import time
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,11 @@ import pytest
 import torch
 from conftest import LOCAL_MODULES, build_model, classifier, lakd
 from fork_server import start_ranks
-from mmengine.runner import Runner
-from mmpretrain.structures import DataSample
 from project_in_two_processes import made_map
+from short_training import run_shortly
 from test_early_backward import assert_equal, gradients, pair
 from test_kept_maps import half_the_size, unpooled
 from torch import nn
-from torch.utils.data import DataLoader
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.distillers.map_projection import (
@@ -205,31 +202,11 @@ def test_a_resumed_training_keeps_its_projection(build, batch):
     assert found[0] == found[1]
 
 
-def projection_after(work_dir, shift, **settings):
-    """The components after a training of one iteration."""
-    images = torch.randn(
-        4, 3, 32, 32, generator=torch.Generator().manual_seed(shift)
-    )
-    samples = [DataSample().set_gt_label(label) for label in range(4)]
-    data = dict(inputs=list(images + shift), data_samples=samples)
-    iterations = settings.pop('iterations', 1)
-    runner = Runner(
-        build_model(lakd(project_maps=True), None, WIDE),
-        work_dir=str(work_dir),
-        train_dataloader=DataLoader([data], collate_fn=lambda items: items[0]),
-        train_cfg=dict(by_epoch=False, max_iters=iterations),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
-        default_hooks=dict(
-            checkpoint=dict(type='SafeCheckpointHook', by_epoch=False),
-            loading=dict(type='SafeLoadingHook'),
-        ),
-        experiment_name=f'projection_{time.monotonic_ns()}',
-        default_scope='mmpretrain',
-        log_level='ERROR',
-        **settings,
-    )
-    runner.train()
-    return runner.model.distiller.teachings[0].projection.weight
+def projection_after(work_dir, **settings):
+    """The components after a short training."""
+    model = build_model(lakd(project_maps=True), None, WIDE)
+    run_shortly(model, work_dir, **settings)
+    return model.distiller.teachings[0].projection.weight
 
 
 def test_a_resumed_training_alone_keeps_that_of_a_checkpoint(tmp_path):

@@ -12,7 +12,7 @@ from ...distillers.map_projection import MapProjection
 from ...errors import SettingError
 from ...tracing.modules import unwrap_model
 from ..epoch_position import batches_done, note_epoch
-from ..resume import OPTION, check_start, find_start
+from ..resume import OPTION, check_start, find_start, note_boundaries
 from .epoch_seed_hook import EpochSeedHook
 
 
@@ -22,7 +22,9 @@ class SafeLoadingHook(Hook):
 
     ``resume`` without a path continues from the last complete checkpoint, see
     :func:`~mmrazor_lakd.engine.resume.find_start`. A checkpoint that lacks the
-    training state, holds NaN, or belongs to another network is refused.
+    training state, holds NaN, or belongs to another network is refused, and so
+    is one of a training for which ``num_modules`` of
+    :class:`~mmrazor_lakd.distillers.LAKDDistiller` chose other boundaries.
 
     ``load_from`` may be a checkpoint in any form that :func:`take_weights`
     knows, from the student's plain training or its distillation, whichever
@@ -102,3 +104,7 @@ class SafeLoadingHook(Hook):
     def before_train_epoch(self, runner) -> None:
         """Record where an epoch begins, for the checkpoints."""
         note_epoch(runner)
+
+    def before_save_checkpoint(self, runner, checkpoint) -> None:
+        """Note the boundaries of LAKD, with which a training has to go on."""
+        note_boundaries(runner, checkpoint)

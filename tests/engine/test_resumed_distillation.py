@@ -1,0 +1,43 @@
+"""What a distillation is resumed from beside its weights."""
+
+import pytest
+import torch
+from conftest import build_model, lakd
+from short_training import run_shortly
+
+from mmrazor_lakd import SettingError
+
+CHOSEN = dict(type='LAKDDistiller', num_modules=2)
+SECOND = dict(student='backbone.layer2.0', teacher='backbone.layer2.1')
+
+
+def resume(path, distiller, work_dir):
+    """Go on with a second iteration."""
+    settings = dict(iterations=2, resume=True, load_from=str(path))
+    return run_shortly(build_model(distiller), work_dir, **settings)
+
+
+def test_chosen_boundaries_stay_where_they_were(tmp_path):
+    """As if another version of PyTorch had chosen the second block."""
+    run_shortly(build_model(lakd([SECOND])), tmp_path / 'first')
+    path = tmp_path / 'first/iter_1.pth'
+    with pytest.raises(
+        SettingError, match='num_modules=2 now chooses.*to go on'
+    ) as refused:
+        resume(path, CHOSEN, tmp_path / 'other')
+    said = str(refused.value).rpartition('local_modules=')[2]
+    pasted = eval(said[: said.index(']') + 1])
+    assert pasted == [dict(SECOND, isolate=True)]
+    resume(path, lakd(pasted), tmp_path / 'pasted')
+
+
+def test_the_same_choice_goes_on(tmp_path):
+    run_shortly(build_model(CHOSEN), tmp_path / 'first')
+    path = tmp_path / 'first/iter_1.pth'
+    found = torch.load(path)
+    assert len(found['meta']['local_modules']) == 2
+    resume(path, CHOSEN, tmp_path / 'again')
+    # and so does one of an earlier version
+    del found['meta']['local_modules']
+    torch.save(found, tmp_path / 'earlier.pth')
+    resume(tmp_path / 'earlier.pth', CHOSEN, tmp_path / 'later')
