@@ -61,7 +61,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     - It is not a submodule: its weights are neither saved in checkpoints, nor
       passed to the optimizer or to DistributedDataParallel. They still move
       with the model from device to device. A checkpoint of MMRazor's that
-      contains a teacher can still be loaded.
+      contains a teacher can still be loaded, by ``load_from``; a training of
+      MMRazor's can't be resumed, since its optimizer has the teacher's.
     - If only maps of its backbone or neck are recorded, its head isn't run.
     - Its checkpoint must fit exactly: a missing key is an error, while
       MMRazor only warns and continues with random weights.

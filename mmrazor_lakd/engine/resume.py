@@ -163,6 +163,7 @@ def check_start(runner, path: str) -> None:
     model = unwrap_model(runner.model)
     _check_boundaries(model, found['meta'], path)
     check_same(model, found['state_dict'], path, OPTION)
+    _check_optimizer(runner, found['optimizer'], path)
     kept = ('state_dict', 'ema_state_dict', 'optimizer')
     state = {key: found[key] for key in kept if key in found}
     check_finite(model, state, path, OPTION)
@@ -182,6 +183,28 @@ def _what_it_lacks(runner, found: Dict[str, Any]) -> str:
     if 'message_hub' not in found:
         lacking.append('message_hub')
     return ' and no '.join(lacking)
+
+
+def _check_optimizer(runner, state: Any, path: str) -> None:
+    """Raise if an optimizer's state is that of other parameters."""
+    optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
+    if optimizer is None or not isinstance(state, dict):
+        return  # several optimizers
+    groups = state.get('param_groups', [])
+    before, now = (
+        [len(group['params']) for group in found]
+        for found in (groups, optimizer.param_groups)
+    )
+    if groups and before != now:
+        raise SettingError(
+            f"{OPTION}='{path}' has the state of an optimizer of "
+            f'{sum(before)} parameters in {len(before)} group(s), but the '
+            f"config's has {sum(now)} in {len(now)}, as after a training of "
+            f"MMRazor's SingleTeacherDistill, whose optimizer has the "
+            f"teacher's, or after a change of optim_wrapper.paramwise_cfg; to "
+            f"begin a new one with its weights, write load_from='{path}' "
+            f'instead.'
+        )
 
 
 def note_boundaries(runner, checkpoint: Dict[str, Any]) -> None:

@@ -41,3 +41,22 @@ def test_the_same_choice_goes_on(tmp_path):
     del found['meta']['local_modules']
     torch.save(found, tmp_path / 'earlier.pth')
     resume(tmp_path / 'earlier.pth', CHOSEN, tmp_path / 'later')
+
+
+def test_another_optimizer_is_no_start(tmp_path):
+    """That of MMRazor's algorithm has the teacher's parameters."""
+    stock = build_model(lakd(), type='SingleTeacherDistill')
+    run_shortly(stock, tmp_path / 'stock')
+    path = tmp_path / 'stock/iter_1.pth'
+    with pytest.raises(SettingError) as refused:
+        resume(path, lakd(), tmp_path / 'other')
+    own = len(list(build_model(lakd()).parameters()))
+    whole = own + len(list(stock.teacher.parameters()))
+    for said in (
+        f'an optimizer of {whole} parameters in 1 group',
+        f"the config's has {own} in 1,",
+        f"write load_from='{path}'",
+    ):
+        assert said in str(refused.value)
+    model = build_model(lakd(), seed=1)
+    run_shortly(model, tmp_path / 'new', load_from=str(path))
