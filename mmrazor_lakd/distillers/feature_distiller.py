@@ -75,8 +75,9 @@ class FeatureDistiller(ConfigurableDistiller):
             - ``connector`` and ``teacher_connector`` (str): Names of the
               ``connectors`` that the student's and the teacher's maps go
               through, one copy per stage.
-            - ``decay`` (float): Factor of ``loss_weight`` from each stage to
-              the one before it. Defaults to 1.
+            - ``decay`` (float): Factor of the ``loss_weight`` of a loss, or
+              of the one that it wraps, from each stage to the one before it.
+              Defaults to 1.
             - ``together`` (bool): Whether one loss takes the maps of all
               stages as lists, ``s_features`` and ``t_features``.
             - ``pooled`` (bool): Whether ``neck.gap`` is one more stage.

@@ -6,13 +6,16 @@ configs and declared stages, so that both forms of a config have the same
 digest, which a suite computes from the expanded one.
 """
 
+from inspect import Parameter
 from pprint import pformat
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from mmpretrain.registry import MODELS
+from mmrazor.registry import MODELS as MMRAZOR
 
 from ..backbones.stages import Stages
 from ..errors import SettingError, nearest
+from ..losses.checks import init_parameters
 
 #: the parts of a config to which stages are expanded
 PARTS = (
@@ -392,9 +395,20 @@ def _losses(
             mapping[f'{role[0]}_feature{plural}'] = record
         for name, loss in losses.items():
             if spec.get('decay') is not None:
-                weight = loss.get('loss_weight', 1.0)
-                weight *= spec['decay'] ** (len(rows) - 1 - place)
-                loss = {**loss, 'loss_weight': weight}
+                loss = _scaled(loss, spec['decay'] ** (len(rows) - 1 - place))
             added['distill_losses'][f'{name}{number}'] = loss
             added['loss_forward_mappings'][f'{name}{number}'] = mapping
     return added
+
+
+def _scaled(loss: Dict[str, Any], factor: float) -> Dict[str, Any]:
+    """Multiply a loss's weight, or that of the loss which it wraps."""
+    kind = loss.get('type')
+    cls = MMRAZOR.get(kind) if isinstance(kind, str) else kind
+    known = init_parameters(cls) if isinstance(cls, type) else {}
+    if isinstance(loss.get('loss'), dict) and 'loss_weight' not in known:
+        return {**loss, 'loss': _scaled(loss['loss'], factor)}
+    own = getattr(known.get('loss_weight'), 'default', 1.0)
+    if own is Parameter.empty:
+        own = 1.0
+    return {**loss, 'loss_weight': loss.get('loss_weight', own) * factor}

@@ -49,7 +49,7 @@ def check_settings(loss: nn.Module, owner: str = '') -> None:
     for name, bounds in LOSS_SETTINGS.items():
         if hasattr(loss, name):
             check_number(owner, name, getattr(loss, name), **bounds)
-    for name, parameter in _parameters(type(loss)).items():
+    for name, parameter in init_parameters(type(loss)).items():
         value = getattr(loss, name, False)
         # Any text would count as True, even 'no'.
         if parameter.annotation is bool and not isinstance(value, bool):
@@ -61,7 +61,7 @@ def check_settings(loss: nn.Module, owner: str = '') -> None:
             check_number(owner, name, value, below=HUGE)
 
 
-def _parameters(cls: type) -> Dict[str, Parameter]:
+def init_parameters(cls: type) -> Dict[str, Parameter]:
     """Return the arguments of a class, those of its bases too (**kwargs)."""
     found: Dict[str, Parameter] = {}
     for kind in cls.mro():

@@ -66,6 +66,27 @@ def test_both_forms_train_alike(build, batch, method):
         assert one is other is None or torch.equal(one, other)
 
 
+def test_a_decay_starts_from_the_weight_of_the_loss():
+    """One that is given or is the class's own, also within another loss."""
+    own = dict(type='SimilarityPreservingLoss')
+    given = dict(type='PartialSquareLoss', loss_weight=2.0)
+    for loss, last in ((own, 3000.0), (given, 2.0)):
+        for wrapped in (loss, dict(type='WarmupLoss', iters=2, loss=loss)):
+            written = expand_stages(
+                dict(
+                    type='FeatureDistiller',
+                    stages=dict(maps='output', decay=0.5),
+                    distill_losses=dict(loss_of=wrapped),
+                ),
+                Stages(),
+                Stages(),
+            )['distill_losses']
+            found = [written[f'loss_of{n}'] for n in (1, 2, 3)]
+            weights = [f.get('loss', f)['loss_weight'] for f in found]
+            assert weights == [last / 4, last / 2, last]
+            assert wrapped is loss or 'loss_weight' not in found[0]
+
+
 def test_stages_are_counted_from_the_last_too():
     for stages, number in ((Stages(), 3), (FOUR_STAGES, 4)):
         written = expand_stages(
