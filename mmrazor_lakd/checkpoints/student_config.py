@@ -14,6 +14,8 @@ from .model_configs import read_network
 
 # Packages that the student's own config should do without.
 DISTILLATION = ('mmrazor_lakd', 'mmrazor')
+# Settings of MMEngine's that name modules.
+MODULE_SETTINGS = ('activation_checkpointing', 'efficient_conv_bn_eval')
 # Of a run that is over, or written anew.
 LEFT_OUT = {
     'custom_imports',
@@ -75,6 +77,7 @@ def student_config(cfg: Config) -> Config:
     }
     _replace_parts(sections, scope)
     _rename_parameters(sections.get('optim_wrapper') or {})
+    _rename_modules(sections)
     others = settings.get('custom_imports') or {}
     names = others.get('imports') or []
     names = [names] if isinstance(names, str) else names
@@ -180,3 +183,19 @@ def _rename_parameters(optim_wrapper: Dict[str, Any]) -> None:
             key.replace(STUDENT_PREFIX, '', 1): value
             for key, value in paramwise['custom_keys'].items()
         }
+
+
+def _rename_modules(sections: Dict[str, Any]) -> None:
+    """Let settings name the student's modules alone, as the student has them.
+
+    The algorithm has its student by two names.
+    """
+    for key in MODULE_SETTINGS:
+        names = sections.pop(key, None) or []
+        kept = [
+            name.partition('.')[2]
+            for name in ([names] if isinstance(names, str) else names)
+            if name.startswith((STUDENT_PREFIX, 'student.'))
+        ]
+        if kept:
+            sections[key] = kept

@@ -15,6 +15,9 @@ import torch
 from conftest import ROOT, build_model, classifier, lakd
 from mmengine.config import Config
 from mmengine.registry import MODELS
+from mmengine.runner.activation_checkpointing import (
+    turn_on_activation_checkpointing,
+)
 from own_distillation import (
     run_python,
     tool_of,
@@ -165,6 +168,31 @@ def test_networks_of_several_forms(tmp_path):
         if settings:
             assert found.model.head.num_classes == 4
             assert found.model.data_preprocessor == pre
+
+
+@pytest.mark.parametrize(
+    'names, expected',
+    [
+        ('architecture.backbone.layer1', ['backbone.layer1']),
+        (
+            ['student.neck', 'distiller.teachings', 'teacher.backbone'],
+            ['neck'],
+        ),
+        (['distiller.connectors'], None),
+    ],
+)
+def test_settings_name_the_modules_of_the_student(names, expected):
+    student = classifier(8)
+    model = dict(_scope_='mmrazor', architecture=student, teacher=student)
+    settings = dict(
+        activation_checkpointing=names, efficient_conv_bn_eval=names
+    )
+    found = student_config(Config(dict(model=model, **settings)))
+    assert found.get('efficient_conv_bn_eval') == expected
+    assert found.get('activation_checkpointing') == expected
+    # MMEngine finds them
+    network = MODELS.build(found.model)
+    turn_on_activation_checkpointing(network, expected or [])
 
 
 def test_our_own_classes_are_named(build, tmp_path):
