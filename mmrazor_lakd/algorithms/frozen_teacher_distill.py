@@ -25,6 +25,7 @@ from ..distillers.activation_checkpointing import (
     renew_checkpoints,
 )
 from ..distillers.class_counts import check_class_counts
+from ..distillers.idle_parameters import idle_loss
 from ..errors import SettingError, check_choice, check_number
 from ..losses.checks import check_loss_names, check_losses
 from ..tracing.recorders import check_recorders
@@ -273,9 +274,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     def _take_teacher(self, state_dict: Dict, prefix: str, *args) -> None:
         """Remove the teacher's weights from a checkpoint that has some.
 
-        They are loaded if the config names no teacher checkpoint, for example
-        when a training of MMRazor's is resumed. The student's weights may
-        also come from a plain training. A classifier that the student shares
+        They are loaded if the config names no teacher checkpoint, as when
+        ``load_from`` is one of MMRazor's. The student's weights may also come
+        from a plain training. A classifier that the student shares
         with the teacher stays the teacher's once there is one.
         """
         start = prefix + TEACHER_PREFIX
@@ -308,7 +309,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             if not self._student_prepared:  # a resumed training
                 samples = None if data_samples is None else data_samples[:2]
                 self._prepare_student(batch_inputs[:2], samples)
-            return self._student_losses(batch_inputs, data_samples)
+            losses = self._student_losses(batch_inputs, data_samples)
+            idle = idle_loss(self.distiller)
+            return losses if idle is None else {**losses, 'idle_loss': idle}
         first_step = not self._prepared
         if first_step:
             if not isinstance(batch_inputs, torch.Tensor):

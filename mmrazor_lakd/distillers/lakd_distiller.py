@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any, Dict, Iterator, List, Optional, Union
 
 import torch
-from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmrazor.registry import MODELS
 from torch import nn
@@ -20,6 +19,7 @@ from .build_teachings import build_teachings, choose_entries
 from .curriculum import Curriculum
 from .feature_distiller import FeatureDistiller
 from .frozen_modules import warn_if_frozen
+from .idle_parameters import idle_loss
 from .local_modules import (
     NAMES,
     check_local_modules,
@@ -319,10 +319,8 @@ class LAKDDistiller(FeatureDistiller):
         if self.curriculum.has_phases:
             step.log('local_phase', float(is_local), tensor.device)
         if not is_local:
-            learned = [p for p in teaching.parameters() if p.requires_grad]
-            if learned and is_distributed():
-                # Without a gradient, several processes would wait for it.
-                idle = sum(0 * param.sum() for param in learned)
+            idle = idle_loss(teaching)
+            if idle is not None:
                 step.losses[f'{name}.loss'] = idle
             return None
         with record_function(f'lakd/{name}.loss'):

@@ -56,13 +56,18 @@ def test_two_processes_equal_one(found, way, early, sync):
         assert error < (1e-5 if sync else 1e-6), (name, error)
 
 
-def test_the_training_goes_on_after_the_local_phase(tmp_path):
-    """By MMEngine's defaults, to the same student as with unused ones."""
+def test_the_training_goes_on_with_idle_parameters(tmp_path):
+    """By MMEngine's defaults, to the same student as with unused ones.
+
+    After the local phase, and after the end of the distillation.
+    """
     for process in start_ranks(PHASE, tmp_path, port=29531):
         done = process.finish()
         assert done.returncode == 0, done.stderr[-3000:]
     students = torch.load(tmp_path / 'students.pth')
-    torch.testing.assert_close(students[False], students[True], rtol=0, atol=0)
+    for stops in (False, True):
+        ours, unused = (students[stops, way] for way in (False, True))
+        torch.testing.assert_close(ours, unused, rtol=0, atol=0)
 
 
 @pytest.mark.skipif(
