@@ -7,17 +7,22 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from conftest import read_config, total
+from conftest import build_model, classifier, lakd, read_config, total
+from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
+from mmpretrain import ImageClassificationInferencer
+from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 from own_distillation import train_project
 from own_distillation import write_project as write_distillation
 from own_project import make_project, save_teacher
+from PIL import Image
 from processes import write
 
 from mmrazor_lakd.checkpoints.export import read_student, write_student
 from mmrazor_lakd.checkpoints.graphs import export_onnx
 from mmrazor_lakd.config_writer import own_config_text
+from mmrazor_lakd.datasets import InMemoryDataset
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / 'docs/en'
@@ -75,7 +80,7 @@ def test_use_of_the_student(tmp_path, monkeypatch):
     found = read_student(read_config(config), checkpoint)
     write_student(found, Path('student.pth')).rename('student-1a2b3c4d.pth')
     next(Path('test').glob('*/*.png')).rename('image.png')
-    infer, tuned, runtime = blocks('user_guides/use_student.md')
+    infer, _, tuned, runtime = blocks('user_guides/use_student.md')
     names = {}
     exec(infer, names)
     assert names['maps'][0].shape == (32, 4, 4)
@@ -95,6 +100,48 @@ def test_use_of_the_student(tmp_path, monkeypatch):
     exec(runtime, names)
     result = int(names['logits'].argmax())
     assert result == names['result']['pred_label']
+
+
+@DATASETS.register_module()
+class ColouredImages(InMemoryDataset):
+    """Four images in R, G, B, as CIFAR's are."""
+
+    METAINFO = {'classes': tuple('0123456789')}
+
+    def load_arrays(self):
+        images = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
+        images[:, 0], images[:, 1, 8:24] = 250, 90
+        return images, torch.arange(4)
+
+
+def test_use_of_a_student_of_coloured_images(tmp_path, monkeypatch):
+    """The page's code predicts from a file what the training's data give."""
+    config = read_config(ROOT / LAKD)
+    config.data_preprocessor.mean = [125.0, 123.0, 114.0]
+    for loader in (config.val_dataloader, config.test_dataloader):
+        loader.dataset = dict(type='ColouredImages', ann_file='')
+    model = build_model(lakd(), teacher=classifier(20))
+    torch.save(model.state_dict(), tmp_path / 'a.pth')
+    monkeypatch.chdir(tmp_path)
+    found = read_student(config, 'a.pth')
+    write_student(found, Path('student.pth')).rename('student-1a2b3c4d.pth')
+    dataset = ColouredImages(ann_file='')
+    image = dataset.get_data_info(0)['img']
+    Image.fromarray(image).save('image.png')
+    data = pseudo_collate([dataset[0]])
+    with torch.no_grad():
+        (expected,) = found.model.test_step(data)
+
+    _, infer, _, runtime = blocks('user_guides/use_student.md')
+    names = dict(ImageClassificationInferencer=ImageClassificationInferencer)
+    exec(infer, names)
+    scores = torch.tensor(names['result']['pred_scores'])
+    torch.testing.assert_close(scores, expected.pred_score)
+
+    prepare = runtime.partition('session =')[0]
+    exec(prepare.replace('import onnxruntime', ''), names)
+    prepared = found.model.data_preprocessor(data)['inputs']
+    torch.testing.assert_close(torch.from_numpy(names['images']), prepared)
 
 
 SHOWN = [

@@ -5,7 +5,12 @@ from typing import Any, Dict, List
 from mmengine.config import Config
 from torch import nn
 
-from ..config_check.kinds import find_children, find_parts, find_sections
+from ..config_check.kinds import (
+    LOADERS,
+    find_children,
+    find_parts,
+    find_sections,
+)
 from ..config_check.names import KNOWN
 from ..config_check.registered import find_class
 from ..errors import SettingError
@@ -16,6 +21,8 @@ from .model_configs import read_network
 DISTILLATION = ('mmrazor_lakd', 'mmrazor')
 # Settings of MMEngine's that name modules.
 MODULE_SETTINGS = ('activation_checkpointing', 'efficient_conv_bn_eval')
+# Settings of data preprocessors that reverse the channels.
+REVERSALS = ('to_rgb', 'bgr_to_rgb', 'rgb_to_bgr')
 # Of a run that is over, or written anew.
 LEFT_OUT = {
     'custom_imports',
@@ -37,7 +44,8 @@ def student_config(cfg: Config) -> Config:
     It has the student's network, with the data preprocessor of the
     distillation, and the distillation's data, evaluation and schedule. Hooks,
     metrics, loops and wrappers of MMRazor's and ours are replaced by those of
-    MMEngine that they extend, or else left out.
+    MMEngine that they extend, or else left out. ``channel_order`` is
+    :func:`channel_order`'s, for those who prepare images themselves.
 
     Args:
         cfg (Config): Config of a distillation.
@@ -83,7 +91,7 @@ def student_config(cfg: Config) -> Config:
     names = [names] if isinstance(names, str) else names
     names = [n for n in names if n.split('.')[0] not in DISTILLATION]
     imports = dict(custom_imports={**others, 'imports': names})
-    return Config(
+    found = Config(
         dict(
             default_scope=scope,
             **(imports if names else {}),
@@ -91,6 +99,29 @@ def student_config(cfg: Config) -> Config:
             **sections,
         )
     )
+    found.channel_order = channel_order(found)
+    return found
+
+
+def channel_order(cfg: Config) -> str:
+    """Return the order in which a network takes the channels of an image.
+
+    What loads an image file gives B, G, R. Data sets that hold their images,
+    such as CIFAR's, have them as R, G, B. The data preprocessor may reverse
+    either.
+
+    Args:
+        cfg (Config): Config of the network's training.
+
+    Returns:
+        str: ``'RGB'`` or ``'BGR'``.
+    """
+    loaders = (cfg.get(name) for name in reversed(LOADERS))
+    loader = next(filter(None, loaders), {})
+    loads_files = 'ImageFromFile' in str(loader)  # wherever it is nested
+    preprocessor = cfg.model.get('data_preprocessor') or {}
+    reverses = any(preprocessor.get(name) for name in REVERSALS)
+    return 'RGB' if loads_files == reverses else 'BGR'
 
 
 def remaining_parts(cfg: Config, model: nn.Module) -> List[str]:

@@ -28,7 +28,10 @@ from processes import write
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.checkpoints.export import read_student, write_student
-from mmrazor_lakd.checkpoints.student_config import student_config
+from mmrazor_lakd.checkpoints.student_config import (
+    channel_order,
+    student_config,
+)
 
 TOOL = ROOT / 'tools/model_converters/export_student.py'
 DIGITS = 'lakd_resnet20_resnet8_1xb64_digits.py'
@@ -168,6 +171,23 @@ def test_networks_of_several_forms(tmp_path):
         if settings:
             assert found.model.head.num_classes == 4
             assert found.model.data_preprocessor == pre
+
+
+@pytest.mark.parametrize('reverses, order', [(False, 'BGR'), (True, 'RGB')])
+def test_order_of_the_channels(reverses, order):
+    """Files are read as B, G, R, and data sets in memory are R, G, B."""
+    loads = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile')]))
+    nested = dict(dataset=dict(type='RepeatDataset', times=2, **loads))
+    held = dict(dataset=dict(type='InMemoryCIFAR10'))
+    model = dict(data_preprocessor=dict(to_rgb=reverses))
+    for data in (
+        dict(test_dataloader=loads),
+        dict(train_dataloader=nested),
+        dict(test_dataloader=loads, val_dataloader=held),
+    ):
+        assert channel_order(Config(dict(model=model, **data))) == order
+    cfg = Config(dict(model=model, test_dataloader=held))
+    assert channel_order(cfg) != order
 
 
 @pytest.mark.parametrize(
