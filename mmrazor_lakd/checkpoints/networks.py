@@ -7,7 +7,6 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS as CLASSIFIER_PARTS
-from mmrazor.registry import MODELS
 from torch import nn
 
 from ..cli import load_config
@@ -22,6 +21,7 @@ from .loading import (
     read_checkpoint,
     read_state_dict,
 )
+from .model_configs import NetworkConfig, read_network
 
 TEACHER = 'teacher'
 #: sections of a config from which networks and data are built
@@ -284,15 +284,16 @@ def load_teacher(
 
 def _build(cfg: Config, role: str, choice: Choice) -> Network:
     """Build one of a config's networks, with its data preprocessor."""
-    model_cfg = cfg.model
+    found = NetworkConfig(cfg.model)
     # The scopes in which the Runner builds the algorithm and its parts.
     scope = cfg.get('default_scope') or 'mmpretrain'
-    if model_cfg.get(role):
-        scope = model_cfg.get('_scope_', scope)
-        model_cfg = model_cfg[role]
+    if cfg.model.get(role):
+        scope = cfg.model.get('_scope_', scope)
+        # as the training reads it; the checkpoint has the weights
+        found = read_network(cfg.model[role], role)._replace(weights=None)
     with explained(cfg):
         with DefaultScope.overwrite_default_scope(scope):
-            model = MODELS.build(model_cfg)
+            model = found.build()
         preprocessor = cfg.model.get('data_preprocessor')
         preprocessor = preprocessor or cfg.get('data_preprocessor')
         if preprocessor is None:

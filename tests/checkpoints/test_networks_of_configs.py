@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT, classifier
+from mmengine.registry import DefaultScope
 from mmrazor.registry import MODELS
 
 from mmrazor_lakd.checkpoints.networks import (
@@ -128,6 +129,35 @@ def test_which_teacher(tmp_path):
         assert same(network, expected)
         assert network.checkpoint == source and network.config == KD
         assert network.label == ('x' if source == named else 'teacher')
+
+
+def test_networks_of_other_files(tmp_path):
+    """A config of one's own and one of a package, each with keys beside."""
+    own = tmp_path / 'own.py'
+    own.write_text(
+        f"default_scope = 'mmpretrain'\nmodel = {classifier(14)!r}\n"
+    )
+    cfg = read_config(KD)
+    cfg.model.teacher = dict(cfg_path=str(own), backbone=dict(depth=20))
+    cfg.model.architecture = dict(
+        cfg_path='mmpretrain::resnet/resnet18_8xb16_cifar10.py',
+        backbone=dict(base_channels=8, stem_channels=8),
+        head=dict(num_classes=4, in_channels=64),
+    )
+    cfg.model.teacher_ckpt = save(tmp_path / 'teacher.pth', make(20, 0))
+    assert same(load_teacher(cfg, KD, NONE), make(20, 0))
+    network = dict(
+        type='mmpretrain.ImageClassifier',
+        backbone=dict(
+            type='ResNet_CIFAR', depth=18, base_channels=8, stem_channels=8
+        ),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=4, in_channels=64),
+    )
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        weights = MODELS.build(network).state_dict()
+    path = save(tmp_path / 'student.pth', prefixed('architecture.', weights))
+    assert same(student(cfg, path), weights)
 
 
 def test_another_teacher(tmp_path):
