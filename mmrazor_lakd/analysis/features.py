@@ -1,6 +1,6 @@
 """The features kept of a map, and a comparison at the ends of modules."""
 
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Iterable, List, NamedTuple, Optional, Sequence
 
 import torch
 from torch import nn
@@ -60,53 +60,62 @@ def correlate(student: MapFeatures, teacher: MapFeatures) -> torch.Tensor:
 
 
 class Comparison(NamedTuple):
-    """Student and teacher at the end of a module, on one batch.
+    """Student and teacher at the end of a module, on some images.
 
     Attributes:
         cka (float): Linear CKA, nan for maps of zeros.
         ndam_r (float): Mean correlation of the NDAM maps, nan if undefined.
-        student (torch.Tensor): The student's NDAM maps, (N, H, W).
-        teacher (torch.Tensor): The teacher's, (N, H', W').
+        student (list[torch.Tensor]): The student's NDAM maps, each (H, W).
+        teacher (list[torch.Tensor]): The teacher's, each (H', W').
     """
 
     cka: float
     ndam_r: float
-    student: torch.Tensor
-    teacher: torch.Tensor
+    student: List[torch.Tensor]
+    teacher: List[torch.Tensor]
 
 
 def compare_modules(
     student: nn.Module,
     teacher: nn.Module,
     ends: Sequence[ModuleEnd],
-    images: torch.Tensor,
+    batches: Iterable[torch.Tensor],
 ) -> List[Comparison]:
-    """Compare two networks on one batch, module by module.
+    """Compare two networks on a few batches, module by module.
 
     Args:
         student (nn.Module): A model of MMEngine, in eval mode.
         teacher (nn.Module): Likewise.
         ends (Sequence[ModuleEnd]): Where the modules end.
-        images (torch.Tensor): Preprocessed images, (N, C, H, W).
+        batches (Iterable[torch.Tensor]): Preprocessed images, each
+            (N, C, H, W).
     """
-    features: Dict[str, Dict[str, MapFeatures]] = {}
-    for role, model in (('student', student), ('teacher', teacher)):
-        names = [getattr(end, role) for end in ends]
-        features[role] = read_maps(
-            model, images, dict.fromkeys(names, map_features)
-        )[1]
+    wanted = {
+        role: dict.fromkeys((getattr(end, role) for end in ends), map_features)
+        for role in ('student', 'teacher')
+    }
+    features = [
+        (
+            read_maps(student, images, wanted['student'])[1],
+            read_maps(teacher, images, wanted['teacher'])[1],
+        )
+        for images in batches
+    ]
     found = []
     for end in ends:
-        own, taught = (
-            features['student'][end.student],
-            features['teacher'][end.teacher],
+        pairs = [
+            (own[end.student], taught[end.teacher]) for own, taught in features
+        ]
+        cells_of_both = (
+            torch.cat([maps.cells for maps in side]) for side in zip(*pairs)
         )
+        correlations = torch.cat([correlate(*pair) for pair in pairs])
         found.append(
             Comparison(
-                cka=linear_cka(own.cells, taught.cells).item(),
-                ndam_r=correlate(own, taught).nanmean().item(),
-                student=own.ndam[:, 0],
-                teacher=taught.ndam[:, 0],
+                cka=linear_cka(*cells_of_both).item(),
+                ndam_r=correlations.nanmean().item(),
+                student=[m for own, _ in pairs for m in own.ndam[:, 0]],
+                teacher=[m for _, taught in pairs for m in taught.ndam[:, 0]],
             )
         )
     return found

@@ -2,10 +2,11 @@
 
 import random
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Iterator, List, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from .data import evenly_spaced
@@ -30,6 +31,9 @@ def kept_random_state() -> Iterator[None]:
 class FixedImages:
     """Images of the validation data, or else of the training data.
 
+    They are in batches of that data loader's size, since a detector takes few
+    of its images at once, and a segmentor's may differ in size.
+
     Args:
         runner (Runner): MMEngine's, with its loops built.
         count (int): Maximum number of images, evenly spaced in the data.
@@ -38,38 +42,57 @@ class FixedImages:
     def __init__(self, runner, count: int) -> None:
         loop = runner.val_loop or runner.train_loop
         loader = loop.dataloader
-        count = min(count, len(loader.dataset))
-        chosen = evenly_spaced(count, len(loader.dataset)).tolist()
-        self.batch = loader.collate_fn([loader.dataset[i] for i in chosen])
+        self.total = min(count, len(loader.dataset))
+        chosen = evenly_spaced(self.total, len(loader.dataset))
+        size = getattr(loader.batch_sampler, 'batch_size', 1)
+        self.batches = [
+            loader.collate_fn([loader.dataset[i] for i in part.tolist()])
+            for part in chosen.split(size)
+        ]
 
-    def inputs(self, model: nn.Module) -> torch.Tensor:
-        """Preprocess the images as in validation: (N, C, H, W)."""
-        return model.data_preprocessor(self.batch, False)['inputs']
+    def inputs(self, model: nn.Module) -> Iterator[torch.Tensor]:
+        """Preprocess batch after batch as in validation: (N, C, H, W)."""
+        for batch in self.batches:
+            yield model.data_preprocessor(batch, False)['inputs']
 
-    def shown(self, model: nn.Module, count: int) -> np.ndarray:
-        """Return some of the images as RGB, (count, H, W, 3), uint8.
+    def shown(self, model: nn.Module, count: int) -> List[np.ndarray]:
+        """Return some of the images as RGB, each (H, W, 3), uint8.
+
+        They are padded as the network's images are, which its maps cover.
 
         Args:
             model (nn.Module): Model whose preprocessor knows the channel
                 order.
             count (int): Maximum number of images, evenly spaced.
         """
-        images = torch.stack(list(self.batch['inputs'])).cpu()
-        images = images[self.places(count)]
+        padded = [
+            (image.cpu(), inputs.shape[-2:])
+            for batch, inputs in zip(self.batches, self.inputs(model))
+            for image in batch['inputs']
+        ]
         preprocessor = model.data_preprocessor
         from_bgr = any(getattr(preprocessor, name, False) for name in TO_RGB)
-        if images.shape[1] == 3 and from_bgr:
-            images = images.flip(1)  # from BGR
-        if images.dtype != torch.uint8:
-            low, high = (
-                f(images.flatten(1), 1) for f in (torch.amin, torch.amax)
-            )
-            low, high = (x.view(-1, 1, 1, 1) for x in (low, high))
-            images = (images - low) / (high - low).clamp(min=1e-12) * 255
-        images = images.expand(-1, 3, -1, -1)  # grey ones too
-        return images.permute(0, 2, 3, 1).byte().numpy()
+        return [
+            _show(*padded[place], from_bgr)
+            for place in self.places(count).tolist()
+        ]
 
     def places(self, count: int) -> torch.Tensor:
         """Return the indices that :meth:`shown` chooses, (count,)."""
-        total = len(self.batch['inputs'])
-        return evenly_spaced(min(count, total), total)
+        return evenly_spaced(min(count, self.total), self.total)
+
+
+def _show(
+    image: torch.Tensor, size: Sequence[int], from_bgr: bool
+) -> np.ndarray:
+    """Turn an image (C, h, w) into one to show, (H, W, 3), uint8."""
+    if len(image) == 3 and from_bgr:
+        image = image.flip(0)
+    if image.dtype != torch.uint8:
+        low, high = image.min(), image.max()
+        image = (image - low) / (high - low).clamp(min=1e-12) * 255
+    height, width = image.shape[-2:]
+    # at the right and the bottom, as data preprocessors do
+    image = F.pad(image, (0, size[1] - width, 0, size[0] - height))
+    image = image.expand(3, -1, -1)  # grey ones too
+    return image.permute(1, 2, 0).byte().numpy()

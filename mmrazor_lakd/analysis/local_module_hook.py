@@ -97,7 +97,7 @@ class LocalModuleHook(Hook):
         model, student, teacher = _models(runner)
         with kept_random_state():
             self._images = FixedImages(runner, self.num_images)
-            size = tuple(self._images.inputs(model).shape[-2:])
+            size = tuple(next(self._images.inputs(model)).shape[-2:])
             # LAKD's boundaries, those of num_modules too.
             distiller = getattr(model, 'distiller', None)
             modules = getattr(distiller, 'local_modules', None)
@@ -147,8 +147,8 @@ class LocalModuleHook(Hook):
         """Log the CKA and correlation of each module."""
         model, student, teacher = _models(runner)
         with kept_random_state(), eval_mode(student), eval_mode(teacher):
-            images = self._images.inputs(model)
-            found = compare_modules(student, teacher, self._ends, images)
+            batches = self._images.inputs(model)
+            found = compare_modules(student, teacher, self._ends, batches)
         scalars = {
             f'module{number}/{name}': getattr(comparison, name)
             for number, comparison in enumerate(found, 1)
@@ -165,17 +165,22 @@ class LocalModuleHook(Hook):
         # Imported lazily, since it takes a second.
         from .map_figures import draw_ndam_maps, high_end
 
-        chosen = self._images.places(self.num_maps)
+        chosen = self._images.places(self.num_maps).tolist()
         maps = {
             f'module {number}': {
-                role: getattr(comparison, role)[chosen].cpu().numpy()
-                for role in ('teacher', 'student')
+                role: [maps[i].cpu().numpy() for i in chosen]
+                for role, maps in (
+                    ('teacher', comparison.teacher),
+                    ('student', comparison.student),
+                )
             }
             for number, comparison in enumerate(found, 1)
         }
         if self._top is None:
             # From all images, whichever of them are drawn.
-            self._top = high_end(c.teacher.cpu().numpy() for c in found)
+            self._top = high_end(
+                maps.cpu().numpy() for c in found for maps in c.teacher
+            )
         picture = draw_ndam_maps(
             self._images.shown(_models(runner)[0], self.num_maps),
             maps,

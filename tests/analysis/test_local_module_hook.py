@@ -3,6 +3,7 @@
 import json
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT, read_config
@@ -11,7 +12,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from mmrazor_lakd.analysis import LocalModuleHook
-from mmrazor_lakd.analysis.fixed_images import kept_random_state
+from mmrazor_lakd.analysis.fixed_images import FixedImages, kept_random_state
 from mmrazor_lakd.analysis.local_module_hook import module_losses
 from mmrazor_lakd.analysis.module_gradients import ModuleGradients
 from mmrazor_lakd.errors import SettingError
@@ -38,6 +39,9 @@ def train(tmp_path):
             cfg.model.teacher_ckpt = None
         cfg.custom_hooks = [] if hook is None else [hook]
         cfg.default_hooks.checkpoint.save_best = None
+        if 'val_dataloader' in options:
+            cfg.val_dataloader = options.pop('val_dataloader')
+            cfg.val_dataloader.dataset.indices = None
         cfg.merge_from_dict(
             {
                 'train_cfg.max_epochs': 2,
@@ -119,6 +123,66 @@ def test_scalars_and_pictures(train):
     images = [cv2.imread(str(path)) for path in pictures]
     assert images[0].shape == images[1].shape and images[0].std() > 10
     assert (images[0] != images[1]).any()
+
+
+class BatchSizes(Hook):
+    """Record how many images the student gets at once, and their size."""
+
+    def before_run(self, runner):
+        self.shapes = []
+        runner.model.student.backbone.register_forward_pre_hook(
+            lambda module, inputs: self.shapes.append(inputs[0].shape)
+        )
+
+
+def test_images_in_the_batches_of_the_validation(train):
+    """Of 16 at once and of 4, with the same result."""
+    found = []
+    for size in (16, 4):
+        sizes = BatchSizes()
+        hook = {**HOOK, 'num_images': 16}
+        options = {'val_dataloader.batch_size': size}
+        runner = train(LAKD, hook, [sizes], **options)
+        # three comparisons, and the validation
+        fours = [shape[0] for shape in sizes.shapes].count(4)
+        assert fours == (4 * 4 if size == 4 else 0)
+        found.append(scalars(runner))
+    for number in (1, 2, 3):
+        for name in ('cka', 'ndam_r'):
+            name = f'module{number}/{name}'
+            assert found[0][name] == pytest.approx(found[1][name], abs=1e-4)
+
+
+def test_images_of_different_sizes(train, tmp_path):
+    """As a pipeline that keeps their ratio gives them; padded in a batch."""
+    sizes = [(40, 24), (24, 40), (32, 32), (36, 28)]
+    for number, size in enumerate(sizes):
+        path = tmp_path / 'images' / 'a' / f'{number}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = np.full((*size, 3), 255, np.uint8)
+        image[::2] = 60 * number
+        assert cv2.imwrite(str(path), image)
+    loader = dict(
+        batch_size=2,
+        num_workers=0,
+        persistent_workers=False,
+        dataset=dict(
+            type='mmpretrain.CustomDataset',
+            data_root=str(tmp_path / 'images'),
+            pipeline=[
+                dict(type='mmpretrain.LoadImageFromFile'),
+                dict(type='mmpretrain.PackInputs'),
+            ],
+        ),
+        sampler=dict(type='DefaultSampler', shuffle=False),
+    )
+    seen = BatchSizes()
+    runner = train(LAKD, besides=[seen], val_dataloader=loader)
+    assert {shape[-2:] for shape in seen.shapes} >= {(40, 40), (36, 32)}
+    assert list(scalars(runner)['module1/cka']) == [0, 3, 6]
+    shown = FixedImages(runner, 4).shown(runner.model, 3)
+    assert [image.shape[:2] for image in shown] == [(40, 40)] * 2 + [(36, 32)]
+    assert (shown[1][24:] == 0).all() and (shown[1][1:24:2] == 255).all()
 
 
 @pytest.mark.parametrize('accumulated', [1, 2])
@@ -216,8 +280,6 @@ def test_losses_by_module():
 
 def test_random_state_is_kept():
     import random
-
-    import numpy as np
 
     def draw():
         return random.random(), np.random.rand(), torch.rand(1).item()
