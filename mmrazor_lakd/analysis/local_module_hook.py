@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 
 from ..errors import SettingError
@@ -34,6 +35,9 @@ class LocalModuleHook(Hook):
     - before the training and every ``map_interval`` epochs an image,
       ``local_modules``: NDAM maps of some of these images.
 
+    In a training by iterations, where MMEngine sees a single epoch, both
+    intervals count the validations.
+
     The modules are LAKD's. With any other distiller they are the stages, at
     the same places, so that methods can be compared.
 
@@ -43,9 +47,9 @@ class LocalModuleHook(Hook):
     Args:
         interval (int): Iterations between two points of losses and gradient
             norms. Defaults to 50.
-        cka_interval (int): Epochs between two points of CKA and NDAM
-            correlation. Defaults to 1.
-        map_interval (int): Epochs between two images. Defaults to 5.
+        cka_interval (int): Epochs or validations between two points of CKA
+            and NDAM correlation. Defaults to 1.
+        map_interval (int): Likewise, between two images. Defaults to 5.
         num_images (int): Number of images that CKA compares. Defaults to 64.
         num_maps (int): Number of images whose maps are drawn. Defaults to 4.
 
@@ -132,16 +136,30 @@ class LocalModuleHook(Hook):
     @master_only
     def after_train_epoch(self, runner) -> None:
         """Compare the maps, and draw them."""
-        draws = self.every_n_epochs(runner, self.map_interval)
-        if draws or self.every_n_epochs(runner, self.cka_interval):
-            found = self._log_comparison(runner)
-            if draws:
-                self._log_maps(runner, found)
+        if not _is_timed_by_validations(runner):
+            self._compare(runner, runner.epoch + 1)
+
+    @master_only
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        """Do so in a training by iterations, which is a single epoch."""
+        # not outside of a training
+        if self._images is not None and _is_timed_by_validations(runner):
+            # counted from the beginning of a resumed training, too
+            interval = runner.train_loop.val_interval
+            self._compare(runner, math.ceil(runner.iter / interval))
 
     @master_only
     def after_train(self, runner) -> None:
         """Restore the optimizer."""
         self._gradients.stop()
+
+    def _compare(self, runner, number: int) -> None:
+        """Compare and draw after an epoch or validation, as intervals say."""
+        draws = number % self.map_interval == 0
+        if draws or number % self.cka_interval == 0:
+            found = self._log_comparison(runner)
+            if draws:
+                self._log_maps(runner, found)
 
     def _log_comparison(self, runner) -> List[Comparison]:
         """Log the CKA and correlation of each module."""
@@ -188,6 +206,12 @@ class LocalModuleHook(Hook):
             title=f'NDAM maps after {runner.iter} iterations',
         )
         runner.visualizer.add_image('local_modules', picture, step=runner.iter)
+
+
+def _is_timed_by_validations(runner) -> bool:
+    """Check whether a training is by iterations, with validations."""
+    by_iterations = isinstance(runner.train_loop, IterBasedTrainLoop)
+    return by_iterations and runner.val_loop is not None
 
 
 def _models(runner) -> Tuple[nn.Module, nn.Module, nn.Module]:

@@ -30,7 +30,7 @@ HOOK = dict(
 def train(tmp_path):
     count = [0]
 
-    def _train(config, hook=HOOK, besides=(), **options):
+    def _train(config, hook=HOOK, besides=(), train_loop=None, **options):
         count[0] += 1
         cfg = read_config(ROOT / 'configs' / config)
         cfg.work_dir = str(tmp_path / str(count[0]))
@@ -53,6 +53,7 @@ def train(tmp_path):
                 **options,
             }
         )
+        cfg.train_cfg = train_loop or cfg.train_cfg
         runner = Runner.from_cfg(cfg)
         for item in besides:
             runner.register_hook(item)
@@ -249,6 +250,16 @@ def test_other_methods_have_stages(train):
         assert list(found[f'module{number}/cka']) == [0, 3]
         assert found[f'module{number}/grad_norm'][1] > 0
     assert not [name for name in found if name.endswith('1/loss')]
+
+
+def test_a_training_by_iterations(train):
+    """Its intervals count validations: after iterations 2, 4, 6 and 7."""
+    loop = dict(type='IterBasedTrainLoop', max_iters=7, val_interval=2)
+    runner = train(LAKD, train_loop=loop, param_scheduler=None)
+    assert list(scalars(runner)['module1/cka']) == [0, 2, 4, 6, 7]
+    pictures = (ROOT / runner.work_dir).rglob('vis_image/*.png')
+    steps = {int(path.stem.rpartition('_')[2]) for path in pictures}
+    assert steps == {0, 4, 7}
 
 
 def test_refusals(train):
