@@ -1,6 +1,7 @@
 """Write reports as Markdown or one HTML page, or show them in a terminal."""
 
 import base64
+import re
 from html import escape as escape_html
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -21,6 +22,8 @@ table { border-collapse: collapse; display: block; overflow-x: auto; }
 th, td { padding: 0.3rem 0.7rem; border-bottom: 1px solid #ddd; }
 img { max-width: 100%; }
 """
+BRACKETS = r'\[\]'
+READER = MarkdownIt().enable(['table', 'strikethrough'])
 
 
 class Console(rich.console.Console):
@@ -81,13 +84,17 @@ class Report(NamedTuple):
 
 def to_markdown(report: Report) -> str:
     """Write a report as Markdown."""
-    blocks = [[f'# {report.title}'], [report.text]]
+    blocks = [[f'# {_escape(report.title)}'], [_escape(report.text)]]
     for section in report.sections:
-        blocks += [[f'## {section.title}'], [section.text]]
+        blocks += [[f'## {_escape(section.title)}'], [_escape(section.text)]]
         blocks.append(markdown_table(section) if section.header else [])
-        blocks += [[f'![{what}]({file})'] for file, what in section.pictures]
-        blocks.append([f'- {fact}' for fact in section.facts])
-    blocks += [['## How it was made'], [f'- {fact}' for fact in report.facts]]
+        blocks += [
+            [f'![{_escape(what, BRACKETS)}]({file})']
+            for file, what in section.pictures
+        ]
+        blocks.append([f'- {_escape_fact(fact)}' for fact in section.facts])
+    blocks.append(['## How it was made'])
+    blocks.append([f'- {_escape_fact(fact)}' for fact in report.facts])
     written = ['\n'.join(block) for block in blocks]
     return '\n\n'.join(block for block in written if block) + '\n'
 
@@ -104,7 +111,30 @@ def markdown_table(section: Section) -> List[str]:
 
 def _markdown_cell(text: str) -> str:
     """Write a cell that stays in its row."""
-    return ' '.join(text.split('\n')).replace('|', r'\|')
+    return _escape(text, r'\|')
+
+
+def _escape(text: str, special: str = '') -> str:
+    """Write a text, in one line, that Markdown shows as it is.
+
+    Most need no escape: ``num_modules`` doesn't, ``__background__`` does.
+    ``special`` are characters, of a regular expression, that always do.
+    """
+    text = ' '.join(text.split('\n'))
+    _, inline, *_ = READER.parse(f'# {text}')
+    parts = inline.children or []
+    shown = ''.join(part.content for part in parts if part.type == 'text')
+    defines = text.lstrip().startswith('[')  # an address, if ]: follows
+    if shown == text.strip() and len(parts) <= 1 and not defines:
+        return re.sub(f'[{special}]', r'\\\g<0>', text) if special else text
+    return re.sub(r'[\\`*_\[\]<>&~#|]', r'\\\g<0>', text)
+
+
+def _escape_fact(fact: str) -> str:
+    """Write an item of a list, with its `code`."""
+    parts = re.split('(`[^`]+`)', fact)
+    parts[::2] = map(_escape, parts[::2])
+    return ''.join(parts)
 
 
 def to_html(report: Report, folder: Path) -> str:

@@ -14,6 +14,7 @@ import pickle
 import re
 import tarfile
 import threading
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -256,6 +257,13 @@ NAMES = (
     '![x](javascript:alert(1))',
     f'cat{ESCAPE}',
     '$\\frac{$',
+    '__background__',
+    '*x*',
+    '[a](b)',
+    'a\\|b',
+    'R&amp;D <b>',
+    '`code`',
+    'C #',
 )
 
 
@@ -271,6 +279,26 @@ def test_names_in_html(report, tmp_path):
     assert '<script' not in page
     assert not re.search(r'(href|src)="javascript:', page)
     assert page.count('<tr>') == 1 + len(NAMES)
+
+
+def test_names_are_shown_as_they_are(report, tmp_path):
+    """In titles, cells, pictures and lists, none of which is Markdown."""
+    for name in NAMES:
+        (tmp_path / 'a.png').touch()
+        section = Section(
+            name, name, [name], [[name]],
+            pictures=[('a.png', name)], facts=[f'{name}: `{name}`'],
+        )  # fmt: skip
+        page = to_html(Report(name, name, [section], []), tmp_path)
+        name = ' '.join(name.split('\n'))
+        for tag, shown in dict(h1=1, h2=1, p=2, th=1, td=1).items():
+            found = re.findall(f'<{tag}>(.*?)</{tag}>', page)
+            found = [unescape(text) for text in found]
+            assert found.count(name) == shown, (name, tag)
+        assert unescape(re.search('alt="(.*?)"', page)[1]) == name
+        if '`' not in name:
+            item = re.search('<li>(.*?): <code>(.*?)</code></li>', page)
+            assert [unescape(text) for text in item.groups()] == [name] * 2
 
 
 def test_names_in_markdown(report):
