@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..config_check import reduce
 from ..errors import SettingError
+from ..tracing.dry_run import find_image
 
 
 class Raw(nn.Module):
@@ -46,10 +47,19 @@ def example_images(
             Defaults to None: the first image of the test data.
 
     Raises:
-        SettingError: If the test data can't be loaded.
+        SettingError: If the test data can't be loaded, or the model takes no
+            images of that shape.
     """
     if shape is not None:
-        return torch.randn(2, 3, *shape)
+        try:
+            image = find_image(model, 'student', shape)
+        except SettingError as error:
+            reason = str(error).partition(';')[0]
+            raise SettingError(
+                f'--shape is wrong ({reason}); write the height and width of '
+                f"the student's images."
+            ) from error
+        return torch.randn(2, *image.shape[1:])
     try:
         with DefaultScope.overwrite_default_scope(cfg.default_scope):
             sample = DATASETS.build(cfg.test_dataloader.dataset)[0]

@@ -28,6 +28,7 @@ from processes import write
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.checkpoints.export import read_student, write_student
+from mmrazor_lakd.checkpoints.graphs import example_images
 from mmrazor_lakd.checkpoints.student_config import (
     channel_order,
     student_config,
@@ -233,6 +234,23 @@ def test_our_own_classes_are_named(build, tmp_path):
     assert '# needs mmrazor_lakd for model.backbone: CIFARResNet' in (
         config.read_text()
     )
+
+
+def test_images_of_one_channel():
+    """LeNet5 takes grey ones, of 32x32 pixels."""
+    backbone = dict(type='LeNet5', num_classes=10)
+    head = dict(type='ClsHead')
+    model = MODELS.build(
+        dict(
+            _scope_='mmpretrain',
+            type='ImageClassifier',
+            backbone=backbone,
+            head=head,
+        )
+    )
+    assert example_images(Config(), model, (32, 32)).shape == (2, 1, 32, 32)
+    with pytest.raises(SettingError, match='--shape is wrong.*of 8x8 pixels'):
+        example_images(Config(), model, (8, 8))
 
 
 def test_torch_export(project, tmp_path, monkeypatch):
