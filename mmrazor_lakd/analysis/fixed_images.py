@@ -72,10 +72,8 @@ class FixedImages:
         ]
         preprocessor = model.data_preprocessor
         from_bgr = any(getattr(preprocessor, name, False) for name in TO_RGB)
-        return [
-            _show(*padded[place], from_bgr)
-            for place in self.places(count).tolist()
-        ]
+        chosen = (padded[place] for place in self.places(count).tolist())
+        return [_show(image, size, from_bgr) for image, size in chosen]
 
     def places(self, count: int) -> torch.Tensor:
         """Return the indices that :meth:`shown` chooses, (count,)."""

@@ -117,7 +117,7 @@ def channel_order(cfg: Config) -> str:
         str: ``'RGB'`` or ``'BGR'``.
     """
     loaders = (cfg.get(name) for name in reversed(LOADERS))
-    loader = next(filter(None, loaders), {})
+    loader = next(filter(None, loaders), None)
     loads_files = 'ImageFromFile' in str(loader)  # wherever it is nested
     preprocessor = cfg.model.get('data_preprocessor') or {}
     reverses = any(preprocessor.get(name) for name in REVERSALS)
