@@ -1,6 +1,7 @@
 """What a suite's file becomes."""
 
 import pytest
+import torch
 from conftest import ROOT
 from filelock import FileLock
 from mmengine.config import Config
@@ -12,6 +13,12 @@ from mmrazor_lakd.benchmark.suite.configs import (
     format_options,
 )
 from mmrazor_lakd.benchmark.suite.report import describe_differences
+from mmrazor_lakd.benchmark.suite.results import (
+    RESULT_KEYS,
+    hash_weights,
+    read_json,
+    write_result,
+)
 from mmrazor_lakd.benchmark.suite.runner import SuiteRunner
 from mmrazor_lakd.benchmark.suite.suite import (
     find_suite,
@@ -326,6 +333,70 @@ def test_teacher_that_is_named_and_not_there(tiny, tmp_path):
         find('docs/none.pth')
     # None trains one, as the message says.
     assert find(None)[0].method == 'teacher'
+
+
+class Stopped:
+    """A launcher whose trainings end at once, with an error."""
+
+    is_remote = False
+    seconds = 0.0
+
+    def start(self, starts):
+        return [self] * len(starts)
+
+    def poll(self):
+        return 1
+
+    def explain(self):
+        return 'stopped'
+
+
+class Silent:
+    def update(self, running, waiting):
+        pass
+
+    def failed(self, training, reason):
+        assert reason == 'stopped'
+
+
+def test_another_teacher_that_the_configs_name(tmp_path):
+    def runner(checkpoint):
+        options = {'options.model.teacher_ckpt': str(checkpoint)}
+        suite = load_suite(suite_file, ROOT, options)
+        assert suite.teachers == {'own_1xb64_digits': None}
+        return SuiteRunner(
+            suite, ROOT, tmp_path / 'work', tmp_path, 1, Stopped()
+        )
+
+    suite_file = tmp_path / 'own.py'
+    suite_file.write_text(
+        f"_base_ = ['{TINY}']\npairs = ['own_resnet8_1xb64_digits']\n"
+        f"seeds = [0]\nmethods = [dict(title='KD', config='{KD}')]\n"
+    )
+    paths = tmp_path / 'a.pth', tmp_path / 'b.pth'
+    for number, path in enumerate(paths):
+        torch.save({'weight': torch.tensor([float(number)])}, path)
+    first, second = map(runner, paths)
+    address = runner('https://example.org/a.pth')
+    (student,) = first.suite.students
+    assert second.suite.students[0].digest == student.digest
+    known = first.teachers.hash(student)
+    assert known == hash_weights(paths[0])
+    # A training that is broken off knows its teacher, so that none other is
+    # taken when it goes on.
+    (failure,) = first.run([student], Silent())
+    assert failure['name'] == student.name
+    begun = read_json(tmp_path / 'work' / student.name / 'made_with.json')
+    assert begun['teacher'] == known
+    result = {name: getattr(student, name, None) for name in RESULT_KEYS}
+    write_result(tmp_path, dict(result, teacher=known))
+    assert first.run([], Silent()) == []
+    for other in (second, address):
+        with pytest.raises(SettingError, match='made with another teacher'):
+            other.run([], Silent())
+    # Earlier versions recorded none.
+    write_result(tmp_path, dict(result, teacher=None))
+    assert second.run([], Silent()) == []
 
 
 def test_finding_a_suite():

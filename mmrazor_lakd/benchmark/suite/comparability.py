@@ -35,15 +35,17 @@ def check_teachers(suite: Suite, report: Path, teachers: Teachers) -> None:
                 f'go back to those, or give another --report.'
             )
     for student, (place, result) in _known(suite, kept):
-        name = student.teacher
-        if teachers.is_given(name) or not teachers.find(name):
+        known, source = result['teacher'], teachers.source(student)
+        # Earlier versions did not record a teacher that the configs name.
+        unknown = known if teachers.is_given(student.teacher) else source
+        if unknown is None:
             continue
-        known, found = result['teacher'], teachers.hash(name)
+        found = teachers.hash(student)
         if found != known:
             raise SettingError(
                 f'{place} was made with another teacher (weights {known}) '
-                f'than {teachers.find(name)} (weights {found}); bring that '
-                f'one back, or give another --report.'
+                f'than {source} (weights {found}); bring that one back, or '
+                f'give another --report.'
             )
 
 

@@ -154,6 +154,11 @@ def hash_weights(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def hash_text(text: str) -> str:
+    """Hash a text, to as many digits as :func:`hash_weights`."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def save_weights(checkpoint: Path, path: Path) -> None:
     """Save a checkpoint's weights without the optimizer's state."""
     loaded = read_checkpoint(str(checkpoint), 'checkpoint')

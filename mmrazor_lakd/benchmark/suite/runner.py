@@ -112,8 +112,7 @@ class SuiteRunner:
             SettingError: If another benchmark uses one of the folders, or a
                 given teacher can't be read.
         """
-        for name in self.suite.settings['teacher_checkpoints']:
-            self.teachers.hash(name)  # raises if it is damaged
+        self.teachers.check_given()
         with ExitStack() as locks:
             options = {self.work_dir: '--work-dir', self.report: '--report'}
             for folder, option in options.items():
@@ -200,7 +199,7 @@ class SuiteRunner:
         command = self._recorded_command(training)
         work_dir = self.work_dir / training.name
         start_epoch = find_start_epoch(work_dir)
-        teacher = dict(teacher=self.teachers.hash(training.teacher))
+        teacher = dict(teacher=self.teachers.hash(training))
         begun = work_dir / MADE_WITH
         commits = []
         known: Optional[Tuple[str, str]] = None
@@ -331,7 +330,7 @@ class SuiteRunner:
                 config=training.config,
                 digest=training.digest,
                 command=prepared.command,
-                teacher=self.teachers.hash(training.teacher),
+                teacher=self.teachers.hash(training),
                 teacher_top1=read_teacher_accuracy(work_dir),
                 top1=accuracies,
                 last_losses=read_last_losses(work_dir),

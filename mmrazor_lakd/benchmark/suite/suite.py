@@ -11,6 +11,7 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
+    Union,
 )
 
 from mmengine.config import Config
@@ -50,6 +51,8 @@ class Training(NamedTuple):
             checkpoint.
         epochs (int): Number of epochs.
         teacher (str | None): Name of its teacher's config; None without.
+        teacher_ckpt (str | list | None): The checkpoint that its config names,
+            which counts for a teacher without a config.
         optim_wrapper (str): Type of its optimizer wrapper, which decides the
             precision.
         digest (str): Hash of all settings that decide its result.
@@ -62,6 +65,7 @@ class Training(NamedTuple):
     options: Dict[str, Any]
     epochs: int
     teacher: Optional[str]
+    teacher_ckpt: Union[None, str, List[Optional[str]]]
     optim_wrapper: str
     digest: str
 
@@ -302,6 +306,7 @@ def _trainings(
                 options={**options, 'randomness.seed': seed},
                 epochs=cfg.train_cfg.max_epochs,
                 teacher=teacher if 'teacher' in cfg.model else None,
+                teacher_ckpt=cfg.model.get('teacher_ckpt'),
                 optim_wrapper=cfg.optim_wrapper.get('type', 'OptimWrapper'),
                 digest=digest(cfg),
             )

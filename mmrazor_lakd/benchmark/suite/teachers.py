@@ -1,11 +1,11 @@
 """The trained teachers of a suite: their checkpoints and hashes."""
 
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, List, Optional, Union
 
 from ...errors import SettingError
-from .results import hash_weights
-from .suite import Suite
+from .results import hash_text, hash_weights
+from .suite import Suite, Training
 
 #: how to get the files that our suites name, by their first folder
 WAYS_TO_GET = {
@@ -61,10 +61,48 @@ class Teachers:
         """Check whether the configs themselves name a teacher's checkpoint."""
         return self.suite.teachers.get(name) is None
 
-    def hash(self, name: Optional[str]) -> Optional[str]:
-        """Hash the weights of a teacher; None if the configs name it."""
-        if self.is_given(name):
-            return None
-        if name not in self.hashes:
-            self.hashes[name] = hash_weights(self.find(name))
-        return self.hashes[name]
+    def source(self, student: Training) -> Union[None, str, Path, List]:
+        """Find what a training's teacher is loaded from.
+
+        Returns:
+            None | str | Path | list: A file, or what the configs name: a file
+            or an address, or one for each of several teachers; None without a
+            teacher, and for one that is still to be trained.
+        """
+        if self.is_given(student.teacher):
+            return student.teacher_ckpt
+        return self.find(student.teacher)
+
+    def hash(self, student: Training) -> Optional[str]:
+        """Hash the weights of a training's teacher; None without any.
+
+        Of weights that the configs name by an address, the address is hashed.
+
+        Raises:
+            SettingError: If a file doesn't exist or can't be read.
+        """
+        source = self.source(student)
+        if isinstance(source, (list, tuple)):
+            hashes = [self._hash(str(one)) if one else '-' for one in source]
+            return hash_text(' '.join(hashes))
+        return self._hash(str(source)) if source else None
+
+    def check_given(self) -> None:
+        """Read the teachers that the suite names.
+
+        Raises:
+            SettingError: If one doesn't exist or can't be read.
+        """
+        for name, given in self.suite.settings['teacher_checkpoints'].items():
+            if given is not None:
+                self._hash(str(self.find(name)))
+
+    def _hash(self, source: str) -> str:
+        """Hash the weights in a file, or an address."""
+        if source not in self.hashes:
+            self.hashes[source] = (
+                hash_text(source)
+                if '://' in source
+                else hash_weights(self.root / Path(source).expanduser())
+            )
+        return self.hashes[source]
