@@ -131,6 +131,48 @@ def test_report(results, tmp_path):
     assert max(map(len, printed.splitlines())) <= 80
 
 
+def test_a_part_that_is_measured_again(results, tmp_path):
+    def measure(found, **digests):
+        write_cost_report(
+            tmp_path,
+            found,
+            'first',
+            f'of {", ".join(digests)}',
+            Console(quiet=True),
+            digests,
+            json.loads(kept.read_text()) if kept.is_file() else None,
+        )
+        report = json.loads(kept.read_text())
+        rows = {row['config']: row['step ms'] for row in report['rows']}
+        return rows, report['digests']
+
+    kept = tmp_path / 'cost.json'
+    digests = dict(first='a', same='b', other='c')
+    whole = {'first': 25, 'same': 30, 'other': 50}
+    assert measure(results, **digests) == (whole, digests)
+    part = [results[0], result('same', [8.0], [10.0])]
+    rows, known = measure(part, first='a', same='d')
+    assert rows == {**whole, 'same': 8}
+    assert known == {**digests, 'same': 'd'}
+    text = (tmp_path / 'cost.md').read_text()
+    assert 'measured earlier: other, by `of first, same, other`' in text
+    assert '| other | 50.0 |' in text
+    # What failed now was measured earlier.
+    failed = dict(label='same', reason='why', log='log')
+    assert measure([results[0], failed], first='a', same='e')[1] == known
+    # A reference of other settings, or on another machine, is another one.
+    before = kept.read_text()
+    assert measure(part, first='z', same='d')[0] == {'first': 25, 'same': 8}
+    kept.write_text(before)
+    part[0]['machine'] = dict(part[0]['machine'], device='cuda')
+    assert measure(part, first='a', same='d')[0] == {'first': 25, 'same': 8}
+    # Earlier versions wrote no digests.
+    kept.write_text(before.replace('"digests"', '"_"'))
+    part[0]['machine']['device'] = 'cpu'
+    rows, known = measure(part, first='a', same='d')
+    assert rows['other'] == 50 and known == dict(first='a', same='d')
+
+
 def test_report_when_all_failed(tmp_path):
     failed = [dict(label='a', reason='why', log='log')]
     write_cost_report(tmp_path, failed, 'a', '', Console(quiet=True))

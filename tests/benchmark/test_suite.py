@@ -1,5 +1,7 @@
 """What a suite's file becomes."""
 
+import json
+
 import pytest
 import torch
 from conftest import ROOT
@@ -11,6 +13,10 @@ from mmrazor_lakd.benchmark.suite.configs import (
     SHARED,
     fit_budget,
     format_options,
+)
+from mmrazor_lakd.benchmark.suite.costs import (
+    describe_outdated,
+    find_outdated,
 )
 from mmrazor_lakd.benchmark.suite.report import describe_differences
 from mmrazor_lakd.benchmark.suite.results import (
@@ -196,6 +202,34 @@ def test_a_method_that_computes_the_same_is_not_trained():
     assert last['again'] == last['KD'] == 50 and last['alone'] is None
     said = list(describe_differences(suite.settings['methods']))
     assert said[0].startswith('again: the accuracy is that of KD')
+
+
+def test_costs_of_other_settings_are_not_shown(tiny, tmp_path):
+    def outdated(suite, **digests):
+        path = tmp_path / 'cost' / pair / 'cost.json'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [{'config': t.method} for t in tiny.measured]
+        cost = dict(reference='KD', rows=rows, **digests)
+        path.write_text(json.dumps(cost))
+        return find_outdated(tmp_path, suite, pair)
+
+    (pair,) = tiny.settings['pairs']
+    titles = [training.method for training in tiny.measured]
+    digests = {t.method: t.seedless for t in tiny.measured}
+    other_seeds = load_suite(TINY, ROOT, {'seeds': [5]})
+    for suite in (tiny, other_seeds, narrow(tiny, ['alone'])):
+        assert outdated(suite, digests=digests) == []
+    batch = {'options.train_dataloader.batch_size': 32}
+    other = load_suite(TINY, ROOT, batch)
+    assert outdated(other, digests=digests) == titles
+    assert outdated(other) == []  # of an earlier version
+    assert outdated(tiny, digests={**digests, 'alone': 'x'}) == ['alone']
+    (said,) = describe_outdated(['alone', 'KD'])
+    assert said.startswith('Time and memory of alone, KD were measured with')
+    # A part is measured beside the reference.
+    part = narrow(tiny, ['alone'])
+    assert [t.method for t in part.measured] == ['alone', 'KD']
+    assert [t.method for t in part.students] == ['alone'] * 2
 
 
 def test_options_on_the_command_line():

@@ -9,7 +9,7 @@ from conftest import ROOT
 from scipy import stats
 
 from mmrazor_lakd.benchmark.suite.compare import compare
-from mmrazor_lakd.benchmark.suite.report import read_costs
+from mmrazor_lakd.benchmark.suite.costs import read_costs
 from mmrazor_lakd.benchmark.suite.table import (
     format_table,
     make_table,

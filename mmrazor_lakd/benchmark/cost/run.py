@@ -125,6 +125,8 @@ def measure_and_report(
     command: str,
     folder: Path,
     console: Console,
+    digests: Optional[Dict[str, str]] = None,
+    earlier: Optional[Dict[str, Any]] = None,
 ) -> bool:
     """Measure configs and write the report.
 
@@ -136,6 +138,8 @@ def measure_and_report(
         command (str): The user's command.
         folder (Path): Where to run, from which paths are relative.
         console (Console): Where to show it.
+        digests (dict, optional): See :func:`write_cost_report`.
+        earlier (dict, optional): Likewise.
 
     Returns:
         bool: Whether every config could be measured.
@@ -149,5 +153,7 @@ def measure_and_report(
     if None not in reasons:
         listed = '; '.join(r.removeprefix('error: ') for r in reasons)
         raise SettingError(f'Not one config could be measured: {listed}')
-    write_cost_report(out, found, reference, command, console)
+    write_cost_report(
+        out, found, reference, command, console, digests, earlier
+    )
     return reasons == {None}

@@ -1,7 +1,5 @@
 """The report of a suite: Markdown, CSV, figures."""
 
-import shlex
-import shutil
 from pathlib import Path
 from statistics import median
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
@@ -9,15 +7,16 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 import pandas
 from rich.console import Console
 
-from ...config_check import reduce
 from ...errors import SettingError
 from ...report import Report, Section, rich_table, to_markdown
-from ..cost.jobs import Job
-from ..cost.measure import CostSettings
-from ..cost.run import measure_and_report
-from .configs import format_options, place_config
+from .costs import (
+    describe_outdated,
+    find_outdated,
+    measure_costs,
+    read_costs,
+)
 from .figures import draw_accuracies, draw_curves, draw_peak_memory
-from .results import is_teacher, read_json, read_results
+from .results import is_teacher, read_results
 from .suite import Suite
 from .table import format_table, make_table, read_published
 
@@ -72,10 +71,12 @@ def write_suite_report(
     failures = list(failures)
     if measure:
         failures += measure_costs(report, suite, root, console)
-    costs = {
-        pair: read_costs(report, pair, suite.settings['reference'])
-        for pair in suite.settings['pairs']
-    }
+    costs, outdated = {}, {}
+    for pair in suite.settings['pairs']:
+        rows = read_costs(report, pair, suite.settings['reference'])
+        old = find_outdated(report, suite, pair)
+        costs[pair] = {n: row for n, row in rows.items() if n not in old}
+        outdated[pair] = [name for name in old if name in rows]
     table = make_table(
         results,
         suite.settings,
@@ -84,7 +85,9 @@ def write_suite_report(
     )
     table.to_csv(report / 'report.csv', index=False)
     sections = [
-        make_section(report, suite, pair, table, results, costs[pair])
+        make_section(
+            report, suite, pair, table, results, costs[pair], outdated[pair]
+        )
         for pair in suite.settings['pairs']
     ]
     facts = [f'This report: `{command}`.']
@@ -105,83 +108,6 @@ def write_suite_report(
     return failures
 
 
-def measure_costs(
-    report: Path, suite: Suite, root: Path, console: Console
-) -> List[Dict[str, str]]:
-    """Measure a step of each method of each pair, one at a time.
-
-    Returns:
-        list[dict]: Failures, each with ``name`` and ``reason``.
-    """
-    titles = [method['title'] for method in suite.settings['methods']]
-    failures = []
-    for pair in suite.settings['pairs']:
-        # Within the project, the command reads the same on every machine.
-        out = (report / 'cost' / pair).resolve()
-        shown = out.relative_to(root) if out.is_relative_to(root) else out
-        jobs, settings = {}, {}
-        for training in suite.measured:
-            if training.pair != pair:
-                continue
-            config = place_config(
-                root, training.config, report / 'cost' / 'configs'
-            )
-            options = format_options(training.options)
-            job = Job(training.method, config, options)
-            jobs[job.label] = job
-            settings[job.label] = CostSettings(
-                config=str(root / config),
-                options=training.options,
-                work_dir=str(out / 'work_dirs'),
-            )
-        command = ['python', 'tools/analyze_cost.py']
-        command += [jobs[title].text for title in titles]
-        reference = suite.settings['reference']
-        command += ['--reference', reference]
-        command += ['--threads', str(suite.settings['threads'])]
-        command += ['--out', str(shown)]
-        try:
-            # Failures are printed; the rest is measured.
-            done = measure_and_report(
-                {title: settings[title] for title in titles},
-                reference,
-                out,
-                suite.settings['threads'],
-                shlex.join(command),
-                root,
-                console,
-            )
-        except (SettingError, OSError) as error:
-            console.print(reduce(error), markup=False)
-            done = False
-        if not done:
-            failures.append(
-                dict(
-                    name=f'the cost of {pair}',
-                    reason=f'see above, and the logs in {shown / "runs"}',
-                )
-            )
-            continue
-        for folder in ('runs', 'work_dirs'):
-            shutil.rmtree(out / folder)
-    return failures
-
-
-def read_costs(
-    report: Path, pair: str, reference: str
-) -> Dict[str, Dict[str, Any]]:
-    """Read the measured cost of a step, by method.
-
-    Empty if there is none, or if it was compared with a method other than
-    ``reference``.
-    """
-    path = report / 'cost' / pair / 'cost.json'
-    cost = read_json(path) if path.is_file() else {}
-    if cost.get('reference') != reference:
-        return {}
-    return {row['config']: row for row in cost['rows']}
-
-
 def make_section(
     report: Path,
     suite: Suite,
@@ -189,6 +115,7 @@ def make_section(
     table: pandas.DataFrame,
     results: Sequence[Dict[str, Any]],
     costs: Dict[str, Dict[str, Any]],
+    outdated: Sequence[str],
 ) -> Section:
     """Build one pair's table and figures."""
     settings = suite.settings
@@ -235,6 +162,7 @@ def make_section(
         pictures=pictures,
         facts=[
             *describe_differences(settings['methods']),
+            *describe_outdated(outdated),
             *describe_trainings(mine, report, pair),
         ],
     )

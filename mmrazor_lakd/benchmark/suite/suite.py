@@ -56,6 +56,7 @@ class Training(NamedTuple):
         optim_wrapper (str): Type of its optimizer wrapper, which decides the
             precision.
         digest (str): Hash of all settings that decide its result.
+        seedless (str): The same without the seed.
     """
 
     pair: str
@@ -68,6 +69,7 @@ class Training(NamedTuple):
     teacher_ckpt: Union[None, str, List[Optional[str]]]
     optim_wrapper: str
     digest: str
+    seedless: str
 
     @property
     def name(self) -> str:
@@ -295,6 +297,8 @@ def _trainings(
             f'train_cfg.max_epochs and a val_cfg.'
         )
     trainings = []
+    cfg.merge_from_dict({'randomness.seed': None})
+    seedless = digest(cfg)
     for seed in seeds:
         cfg.merge_from_dict({'randomness.seed': seed})
         trainings.append(
@@ -309,6 +313,7 @@ def _trainings(
                 teacher_ckpt=cfg.model.get('teacher_ckpt'),
                 optim_wrapper=cfg.optim_wrapper.get('type', 'OptimWrapper'),
                 digest=digest(cfg),
+                seedless=seedless,
             )
         )
     return cfg, trainings
@@ -351,7 +356,8 @@ def select(
 def narrow(suite: Suite, methods: Sequence[str]) -> Suite:
     """Keep only these methods of a suite, which must have them.
 
-    With them are kept those that compute the same.
+    With them are kept those that compute the same, and, for its cost, the
+    reference.
     """
     kept = [
         method
@@ -359,6 +365,7 @@ def narrow(suite: Suite, methods: Sequence[str]) -> Suite:
         if method.get('same_as', method['title']) in methods
     ]
     titles = [method['title'] for method in kept]
+    titles.append(suite.settings['reference'])
     return suite._replace(
         settings={**suite.settings, 'methods': kept},
         students=list(select(suite, methods, None)),
