@@ -33,6 +33,7 @@ from mmrazor_lakd.benchmark.suite.suite import (
     select,
 )
 from mmrazor_lakd.benchmark.suite.table import make_table
+from mmrazor_lakd.distillers.curriculum import Curriculum
 from mmrazor_lakd.errors import SettingError
 
 FOLDER = ROOT / 'configs' / 'benchmark'
@@ -142,6 +143,79 @@ def test_warm_ups_move_with_the_budget():
     assert teacher.optim_wrapper == 'Bfloat16OptimWrapper'
     assert teacher.epochs == 15
     assert 'param_scheduler.milestones' not in teacher.options
+
+
+def fit(epochs, *schedulers, planned=100, **distiller):
+    """What is changed of a config, without the number of epochs."""
+    cfg = Config(
+        dict(
+            train_cfg=dict(max_epochs=planned),
+            param_scheduler=list(schedulers),
+            model=dict(distiller=distiller),
+        )
+    )
+    options = fit_budget(cfg, epochs)
+    assert options.pop('train_cfg.max_epochs') == epochs
+    return options
+
+
+def test_schedulers_that_count_epochs_move():
+    whole = dict(type='CosineAnnealingLR', T_max=100, by_epoch=True, end=100)
+    assert fit(10, whole) == {
+        'param_scheduler.0.T_max': 10,
+        'param_scheduler.0.end': 10,
+    }
+    assert fit(100, whole) == {}
+    assert fit(10, dict(whole, by_epoch=False)) == {}
+    assert fit(10, dict(type='StepLR', step_size=30)) == {
+        'param_scheduler.0.step_size': 3
+    }
+    plateau = dict(type='mmengine.ReduceOnPlateauLR', patience=5, cooldown=0)
+    assert fit(10, plateau) == {'param_scheduler.0.patience': 1}
+    restart = dict(type='CosineRestartLR', periods=[20, 80])
+    assert fit(50, restart) == {'param_scheduler.0.periods': [10, 40]}
+
+
+def test_warm_up_of_the_learning_rate():
+    cosine = dict(type='CosineAnnealingLR')
+    linear = dict(type='LinearLR', by_epoch=True, end=5)
+    # A factor of the whole schedule, as long as it fits.
+    assert fit(20, linear, cosine) == fit(5, linear, cosine) == {}
+    assert fit(2, linear, cosine) == {'param_scheduler.0.end': 1}
+    # Another one follows it.
+    assert fit(20, linear, dict(cosine, begin=5, end=100)) == {
+        'param_scheduler.0.end': 1,
+        'param_scheduler.1.begin': 1,
+        'param_scheduler.1.end': 20,
+    }
+    # It is no warm-up.
+    decay = dict(linear, end=100, start_factor=1.0, end_factor=0.0)
+    assert fit(200, decay) == {'param_scheduler.0.end': 200}
+    late = dict(decay, begin=50)
+    assert fit(200, late) == {
+        'param_scheduler.0.begin': 100,
+        'param_scheduler.0.end': 200,
+    }
+
+
+def test_lengths_of_the_curriculum_move():
+    options = fit(
+        10,
+        progressive=dict(epochs=20),
+        feed=dict(fraction=0.5),
+        local_phase=dict(epochs=50),
+    )
+    assert options == {
+        'model.distiller.progressive.epochs': None,
+        'model.distiller.progressive.fraction': 0.2,
+        'model.distiller.local_phase.epochs': None,
+        'model.distiller.local_phase.fraction': 0.5,
+    }
+    for name in ('progressive', 'local_phase'):
+        length = dict(
+            epochs=None, fraction=options[f'model.distiller.{name}.fraction']
+        )
+        Curriculum(**{'progressive': None, 'feed': 'student', name: length})
 
 
 def test_warm_ups_of_a_distillers_own_losses_move():

@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from mmengine.config import Config, DictAction
 
@@ -33,6 +33,22 @@ INCIDENTAL = (
     'num_workers',
     'persistent_workers',
 )
+#: settings of MMEngine's parameter schedulers that count epochs
+COUNTED = (
+    'milestones',
+    'begin',
+    'end',
+    'T_max',
+    'step_size',
+    'total_steps',
+    'periods',
+    'patience',
+    'cooldown',
+)
+#: how the types of those begin that warm a learning rate up
+WARM_UPS = ('Linear', 'Constant')
+#: settings of LAKDDistiller with a length
+CURRICULUM = ('progressive', 'feed', 'local_phase')
 
 
 def load_config_of(root: Path, config: str, options: Dict[str, Any]) -> Config:
@@ -78,42 +94,102 @@ def missing_config(root: Path, config: str) -> Optional[Tuple[str, str]]:
 def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
     """Fit a config's training to another number of epochs.
 
-    The steps of a multi-step learning rate are scaled too, and the warm-up of
-    a loss keeps its fraction of the training; a cosine over the whole training
-    scales by itself.
+    Schedulers that count epochs are scaled; see :func:`scale_scheduler`. The
+    warm-up of a loss, and the lengths of LAKD's curriculum, keep their
+    fraction of the training.
     """
     options: Dict[str, Any] = {'train_cfg.max_epochs': epochs}
     planned = cfg.train_cfg.max_epochs
     if epochs == planned:
         return options
-    schedulers = cfg.get('param_scheduler')
+    schedulers = cfg.get('param_scheduler') or []
     if isinstance(schedulers, dict):
         named = [('param_scheduler', schedulers)]
     else:
         named = [
             (f'param_scheduler.{number}', scheduler)
-            for number, scheduler in enumerate(schedulers or ())
+            for number, scheduler in enumerate(schedulers)
         ]
+    begins = {scheduler.get('begin', 0) for _, scheduler in named}
     for name, scheduler in named:
-        if 'milestones' in scheduler and scheduler.get('by_epoch', True):
-            options[f'{name}.milestones'] = [
-                round(epoch * epochs / planned)
-                for epoch in scheduler['milestones']
-            ]
-    distiller = cfg.model.get('distiller') or {}
+        scaled = scale_scheduler(scheduler, planned, epochs, begins)
+        options.update({f'{name}.{key}': scaled[key] for key in scaled})
+    for name, length in find_lengths(cfg.model.get('distiller') or {}):
+        options[f'model.distiller.{name}.epochs'] = None
+        options[f'model.distiller.{name}.fraction'] = (
+            length['epochs'] / planned
+        )
+    return options
+
+
+def scale_scheduler(
+    scheduler: Dict[str, Any], planned: int, epochs: int, begins: Set[int]
+) -> Dict[str, Any]:
+    """Scale what a parameter scheduler counts in epochs.
+
+    A warm-up that multiplies another schedule, and fits, keeps its epochs: it
+    depends on the optimizer more than on the budget.
+
+    Args:
+        scheduler (dict): The scheduler.
+        planned (int): Number of epochs that it is for.
+        epochs (int): Number of epochs of the training.
+        begins (set[int]): Where the training's schedulers begin.
+
+    Returns:
+        dict: The settings that change.
+
+    Examples:
+        >>> cosine = dict(type='CosineAnnealingLR', T_max=95, begin=5, end=100)
+        >>> scale_scheduler(cosine, 100, 20, {0, 5})
+        {'begin': 1, 'end': 20, 'T_max': 19}
+    """
+    if not scheduler.get('by_epoch', True):
+        return {}
+
+    def scale(epoch: float) -> int:
+        return max(round(epoch * epochs / planned), min(epoch, 1))
+
+    kind = str(scheduler.get('type')).rpartition('.')[2]
+    end = scheduler.get('end') or planned
+    keeps_end = (
+        kind.startswith(WARM_UPS)
+        and not scheduler.get('begin')
+        and end < planned
+        and end <= epochs
+        and end not in begins
+    )
+    found: Dict[str, Any] = {}
+    for name in COUNTED:
+        value = scheduler.get(name)
+        if name == 'end' and keeps_end:
+            continue
+        if name == 'milestones' and value:
+            found[name] = [round(epoch * epochs / planned) for epoch in value]
+        elif isinstance(value, (list, tuple)):
+            found[name] = [scale(epoch) for epoch in value]
+        elif value:
+            found[name] = scale(value)
+    return found
+
+
+def find_lengths(
+    distiller: Dict[str, Any],
+) -> Iterator[Tuple[str, Dict[str, Any]]]:
+    """Find the warm-ups and phases of a distiller that count epochs.
+
+    Yields:
+        tuple[str, dict]: The name of a setting, and the setting.
+    """
     losses = {
         f'distill_losses.{name}': loss
         for name, loss in (distiller.get('distill_losses') or {}).items()
     }
-    for name, loss in {**distiller, **losses}.items():
-        if not isinstance(loss, dict):
+    for name, part in {**distiller, **losses}.items():
+        if not isinstance(part, dict) or not part.get('epochs'):
             continue
-        if loss.get('type') == 'WarmupLoss' and loss.get('epochs'):
-            options[f'model.distiller.{name}.epochs'] = None
-            options[f'model.distiller.{name}.fraction'] = (
-                loss['epochs'] / planned
-            )
-    return options
+        if part.get('type') == 'WarmupLoss' or name in CURRICULUM:
+            yield name, part
 
 
 def digest(cfg: Config) -> str:
