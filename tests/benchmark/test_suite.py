@@ -13,6 +13,7 @@ from mmrazor_lakd.benchmark.suite.configs import (
     SHARED,
     fit_budget,
     format_options,
+    load_config_of,
 )
 from mmrazor_lakd.benchmark.suite.costs import (
     describe_outdated,
@@ -25,7 +26,7 @@ from mmrazor_lakd.benchmark.suite.results import (
     read_json,
     write_result,
 )
-from mmrazor_lakd.benchmark.suite.runner import SuiteRunner
+from mmrazor_lakd.benchmark.suite.runner import KEEPING, SuiteRunner
 from mmrazor_lakd.benchmark.suite.suite import (
     find_suite,
     load_suite,
@@ -424,6 +425,49 @@ def test_selection(tiny):
 def test_refusals(options, message):
     with pytest.raises(SettingError, match=message):
         load_suite(TINY, ROOT, options)
+
+
+@pytest.mark.parametrize(
+    ('evaluator', 'is_read'),
+    [
+        (dict(type='Accuracy'), True),
+        (dict(type='mmpretrain.Accuracy', topk=(1, 5), thrs=[0.0]), True),
+        ([dict(type='SingleLabelMetric'), dict(type='Accuracy')], True),
+        (dict(type='Evaluator', metrics=[dict(type='Accuracy')]), True),
+        (dict(type='Accuracy', topk=5), False),
+        (dict(type='Accuracy', thrs=[0.0, 0.5]), False),
+        (dict(type='Accuracy', prefix='digits'), False),
+        ([dict(type='SingleLabelMetric')], False),
+        (dict(type='TeacherAgreement'), False),
+    ],
+)
+def test_accuracy_that_is_not_measured(tmp_path, evaluator, is_read):
+    config = tmp_path / 'config.py'
+    config.write_text(
+        f"_base_ = ['{KD}']\n"
+        f'val_evaluator = dict(_delete_=True, **{evaluator!r})\n'
+        if isinstance(evaluator, dict)
+        else f"_base_ = ['{KD}']\nval_evaluator = {evaluator!r}\n"
+    )
+    options = {'methods.1.config': str(config)}
+    if is_read:
+        assert load_suite(TINY, ROOT, options).students
+        return
+    with pytest.raises(SettingError, match='its val_evaluator measures none'):
+        load_suite(TINY, ROOT, options)
+
+
+def test_every_epoch_is_evaluated_and_saved():
+    options = {
+        'train_cfg.val_begin': 3,
+        'train_cfg.dynamic_intervals': [[2, 5]],
+        'default_hooks.checkpoint.by_epoch': False,
+    }
+    cfg = load_config_of(ROOT, str(KD), {**options, **KEEPING})
+    assert cfg.train_cfg.val_begin == 1
+    assert cfg.train_cfg.dynamic_intervals is None
+    assert cfg.default_hooks.checkpoint.by_epoch is True
+    assert parse_options(format_options(KEEPING), 'a.py') == KEEPING
 
 
 def test_teacher_that_is_named_and_not_there(tiny, tmp_path):

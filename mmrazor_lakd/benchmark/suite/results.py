@@ -12,6 +12,7 @@ import torch
 from ...checkpoints.loading import read_checkpoint, read_state_dict
 from ...engine.whole_file_backend import write_whole
 from ...errors import SettingError
+from .evaluators import METRIC
 from .settings import TEACHER
 from .suite import Suite, Training, name_training
 
@@ -20,7 +21,6 @@ RESULTS = 'results.jsonl'
 RESULT_KEYS = (
     'pair', 'method', 'seed', 'digest', 'teacher', 'top1', 'precision'
 )  # fmt: skip
-METRIC = 'accuracy/top1'
 # MMRazor raises Python's limit of recursion to a million: brackets that are
 # nested would overflow the decoder's stack before.
 MOST_BRACKETS = 5000

@@ -56,13 +56,17 @@ POLL_SECONDS = 1
 # Records the teacher with which a training began, and the commits at which it
 # was started.
 MADE_WITH = 'made_with.json'
-# What a suite needs besides a config's own settings: two checkpoints, since
-# the newest one may be incomplete when a training is killed.
+# What a suite needs besides a config's own settings: the accuracy of every
+# epoch, and two checkpoints, since the newest one may be incomplete when a
+# training is killed.
 KEEPING = {
+    'default_hooks.checkpoint.by_epoch': True,
     'default_hooks.checkpoint.interval': 1,
     'default_hooks.checkpoint.max_keep_ckpts': 2,
     'default_hooks.checkpoint.save_best': None,
     'train_cfg.val_interval': 1,
+    'train_cfg.val_begin': 1,
+    'train_cfg.dynamic_intervals': None,
 }
 
 

@@ -27,6 +27,7 @@ from .configs import (
     format_options,
     load_config_of,
 )
+from .evaluators import measures_accuracy
 from .settings import TEACHER, check_settings
 
 #: settings of a model that change what a step costs, and not what it computes
@@ -295,6 +296,12 @@ def _trainings(
             f"The config '{config}' can't be part of a suite, which reads "
             f'the accuracy of every epoch; give one with '
             f'train_cfg.max_epochs and a val_cfg.'
+        )
+    if not measures_accuracy(cfg):
+        raise SettingError(
+            f"The config '{config}' can't be part of a suite, which reads the "
+            f'top-1 accuracy of every epoch, since its val_evaluator measures '
+            f"none; add dict(type='mmpretrain.Accuracy', topk=(1,))."
         )
     trainings = []
     cfg.merge_from_dict({'randomness.seed': None})
