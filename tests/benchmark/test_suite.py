@@ -9,9 +9,9 @@ from filelock import FileLock
 from mmengine.config import Config
 
 from mmrazor_lakd.benchmark.cost.jobs import parse_options
+from mmrazor_lakd.benchmark.suite.budget import fit_budget
 from mmrazor_lakd.benchmark.suite.configs import (
     SHARED,
-    fit_budget,
     format_options,
     load_config_of,
 )
@@ -40,6 +40,7 @@ from mmrazor_lakd.errors import SettingError
 FOLDER = ROOT / 'configs' / 'benchmark'
 LAB = ROOT / 'docs' / 'lab' / 'suites'
 TINY = ROOT / 'tests' / 'benchmark' / 'tiny_suite.py'
+ALONE = 'configs/teachers/{student}_{recipe}.py'
 KD = ROOT / 'configs' / 'kd' / 'kd_resnet20_resnet8_1xb64_digits.py'
 SUITES = sorted([*FOLDER.glob('*.py'), *LAB.glob('*.py')])
 
@@ -255,6 +256,34 @@ def test_a_method_with_data_of_its_own_says_so():
     assert suite.students[len(methods)].method == 'KD, two views'
     (said,) = describe_differences(suite.settings['methods'])
     assert said.startswith('KD, two views: data_preprocessor, train_dataload')
+
+
+def test_hooks_that_change_a_result(tmp_path):
+    def load(*hooks, **settings):
+        listed = ', '.join(f'dict({hook})' for hook in hooks)
+        config = tmp_path / 'config.py'
+        config.write_text(
+            f"_base_ = ['{KD}']\ncustom_hooks = [\n"
+            f'    *_base_.custom_hooks, {listed}]\n'
+        )
+        method = dict(title='KD', config=str(config), **settings)
+        methods = [dict(title='alone', config=ALONE), method]
+        suite = load_suite(TINY, ROOT, {'methods': methods, 'seeds': [0]})
+        return suite.students[1].digest
+
+    ema = "type='mmengine.EMAHook', momentum=0.01"
+    plain = load()
+    assert plain == digest(options=OPTIONS)
+    assert load("type='EmptyCacheHook'") == plain
+    with pytest.raises(SettingError, match='KD has another custom_hooks'):
+        load(ema)
+    differs = dict(differs=['custom_hooks'])
+    with_ema = load(ema, **differs)
+    slower = load(ema.replace('0.01', '0.1'), **differs)
+    added = load(options={'default_hooks.ema.type': 'EMAHook'})
+    # A part of the distillation, which may differ.
+    stopped = load("type='mmrazor.StopDistillHook', stop_epoch=2")
+    assert len({plain, with_ema, slower, added, stopped}) == 5
 
 
 def test_a_method_that_computes_the_same_is_not_trained():

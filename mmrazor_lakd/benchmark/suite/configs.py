@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from mmengine.config import Config, DictAction
 
@@ -14,8 +14,8 @@ from ...distillers.named_stages import expand_model
 from ...errors import SettingError
 from ..cost.measure import load_training
 
-#: the parts of a config that the methods of a pair share
-SHARED = (
+#: the parts of a config besides the model that decide a training's result
+PARTS = (
     'data_preprocessor',
     'train_dataloader',
     'val_dataloader',
@@ -23,8 +23,38 @@ SHARED = (
     'optim_wrapper',
     'param_scheduler',
 )
-#: the parts of a config that decide a training's result
-DECISIVE = ('model', *SHARED, 'randomness')
+#: what the methods of a pair share
+SHARED = (*PARTS, 'custom_hooks')
+#: what decides a training's result, besides its hooks
+DECISIVE = ('model', *PARTS, 'randomness')
+#: hooks that don't change a result, and those of our configs, of which the
+#: digests of earlier results have none
+KNOWN_HOOKS = (
+    'ChannelsLastHook',
+    'CheckpointHook',
+    'ClassCountHook',
+    'ClassNumCheckHook',
+    'DistSamplerSeedHook',
+    'DivergenceHook',
+    'EmptyCacheHook',
+    'EpochSeedHook',
+    'IterTimerHook',
+    'LoggerHook',
+    'MissedValidationHook',
+    'NPUProfilerHook',
+    'NaiveVisualizationHook',
+    'ParamSchedulerHook',
+    'ProfilerHook',
+    'RuntimeInfoHook',
+    'SafeCheckpointHook',
+    'SafeLoadingHook',
+    'SampleLabelsHook',
+    'StopSignalHook',
+    'TeacherAccuracyHook',
+    'VisualizationHook',
+)
+#: hooks that are part of a distillation
+DISTILLATION_HOOKS = ('StopDistillHook',)
 #: names of settings that say where things are and how they are loaded
 INCIDENTAL = (
     'teacher_ckpt',
@@ -33,22 +63,6 @@ INCIDENTAL = (
     'num_workers',
     'persistent_workers',
 )
-#: settings of MMEngine's parameter schedulers that count epochs
-COUNTED = (
-    'milestones',
-    'begin',
-    'end',
-    'T_max',
-    'step_size',
-    'total_steps',
-    'periods',
-    'patience',
-    'cooldown',
-)
-#: how the types of those begin that warm a learning rate up
-WARM_UPS = ('Linear', 'Constant')
-#: settings of LAKDDistiller with a length
-CURRICULUM = ('progressive', 'feed', 'local_phase')
 
 
 def load_config_of(root: Path, config: str, options: Dict[str, Any]) -> Config:
@@ -91,107 +105,6 @@ def missing_config(root: Path, config: str) -> Optional[Tuple[str, str]]:
     return find_choice(root / 'configs', root / os.path.normpath(config))
 
 
-def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
-    """Fit a config's training to another number of epochs.
-
-    Schedulers that count epochs are scaled; see :func:`scale_scheduler`. The
-    warm-up of a loss, and the lengths of LAKD's curriculum, keep their
-    fraction of the training.
-    """
-    options: Dict[str, Any] = {'train_cfg.max_epochs': epochs}
-    planned = cfg.train_cfg.max_epochs
-    if epochs == planned:
-        return options
-    schedulers = cfg.get('param_scheduler') or []
-    if isinstance(schedulers, dict):
-        named = [('param_scheduler', schedulers)]
-    else:
-        named = [
-            (f'param_scheduler.{number}', scheduler)
-            for number, scheduler in enumerate(schedulers)
-        ]
-    begins = {scheduler.get('begin', 0) for _, scheduler in named}
-    for name, scheduler in named:
-        scaled = scale_scheduler(scheduler, planned, epochs, begins)
-        options.update({f'{name}.{key}': scaled[key] for key in scaled})
-    for name, length in find_lengths(cfg.model.get('distiller') or {}):
-        options[f'model.distiller.{name}.epochs'] = None
-        options[f'model.distiller.{name}.fraction'] = (
-            length['epochs'] / planned
-        )
-    return options
-
-
-def scale_scheduler(
-    scheduler: Dict[str, Any], planned: int, epochs: int, begins: Set[int]
-) -> Dict[str, Any]:
-    """Scale what a parameter scheduler counts in epochs.
-
-    A warm-up that multiplies another schedule, and fits, keeps its epochs: it
-    depends on the optimizer more than on the budget.
-
-    Args:
-        scheduler (dict): The scheduler.
-        planned (int): Number of epochs that it is for.
-        epochs (int): Number of epochs of the training.
-        begins (set[int]): Where the training's schedulers begin.
-
-    Returns:
-        dict: The settings that change.
-
-    Examples:
-        >>> cosine = dict(type='CosineAnnealingLR', T_max=95, begin=5, end=100)
-        >>> scale_scheduler(cosine, 100, 20, {0, 5})
-        {'begin': 1, 'end': 20, 'T_max': 19}
-    """
-    if not scheduler.get('by_epoch', True):
-        return {}
-
-    def scale(epoch: float) -> int:
-        return max(round(epoch * epochs / planned), min(epoch, 1))
-
-    kind = str(scheduler.get('type')).rpartition('.')[2]
-    end = scheduler.get('end') or planned
-    keeps_end = (
-        kind.startswith(WARM_UPS)
-        and not scheduler.get('begin')
-        and end < planned
-        and end <= epochs
-        and end not in begins
-    )
-    found: Dict[str, Any] = {}
-    for name in COUNTED:
-        value = scheduler.get(name)
-        if name == 'end' and keeps_end:
-            continue
-        if name == 'milestones' and value:
-            found[name] = [round(epoch * epochs / planned) for epoch in value]
-        elif isinstance(value, (list, tuple)):
-            found[name] = [scale(epoch) for epoch in value]
-        elif value:
-            found[name] = scale(value)
-    return found
-
-
-def find_lengths(
-    distiller: Dict[str, Any],
-) -> Iterator[Tuple[str, Dict[str, Any]]]:
-    """Find the warm-ups and phases of a distiller that count epochs.
-
-    Yields:
-        tuple[str, dict]: The name of a setting, and the setting.
-    """
-    losses = {
-        f'distill_losses.{name}': loss
-        for name, loss in (distiller.get('distill_losses') or {}).items()
-    }
-    for name, part in {**distiller, **losses}.items():
-        if not isinstance(part, dict) or not part.get('epochs'):
-            continue
-        if part.get('type') == 'WarmupLoss' or name in CURRICULUM:
-            yield name, part
-
-
 def digest(cfg: Config) -> str:
     """Hash the settings that decide a training's result.
 
@@ -205,8 +118,42 @@ def digest(cfg: Config) -> str:
         kept['load_from'] = cfg.load_from
     if cfg.get('auto_scale_lr', {}).get('enable'):
         kept['auto_scale_lr'] = cfg.auto_scale_lr.to_dict()
+    hooks = decisive_hooks(cfg)
+    if hooks:
+        kept['hooks'] = hooks
     text = json.dumps(kept, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def shared_part(cfg: Config, name: str) -> Any:
+    """Return one of the parts :data:`SHARED` of a config.
+
+    Of its hooks, those that are part of the distillation are left out.
+    """
+    if name == 'custom_hooks':
+        return decisive_hooks(cfg, ignored=DISTILLATION_HOOKS)
+    return decisive_part(cfg, name)
+
+
+def decisive_hooks(
+    cfg: Config, ignored: Sequence[str] = ()
+) -> List[Dict[str, Any]]:
+    """List the default and custom hooks that may change a result.
+
+    Args:
+        cfg (Config): The config.
+        ignored (Sequence[str]): Types that are left out, besides
+            :data:`KNOWN_HOOKS`.
+    """
+    default = decisive_part(cfg, 'default_hooks') or {}
+    custom = decisive_part(cfg, 'custom_hooks') or []
+    return [
+        hook
+        for hook in [*default.values(), *custom]
+        if hook
+        and str(hook['type']).rpartition('.')[2]
+        not in (*KNOWN_HOOKS, *ignored)
+    ]
 
 
 def decisive_part(cfg: Config, name: str) -> Any:

@@ -18,14 +18,14 @@ from mmengine.config import Config
 
 from ...config_check import read_config_file
 from ...errors import SettingError, nearest
+from .budget import fit_budget
 from .configs import (
     SHARED,
-    decisive_part,
     digest,
-    fit_budget,
     flatten_options,
     format_options,
     load_config_of,
+    shared_part,
 )
 from .evaluators import measures_accuracy
 from .settings import TEACHER, check_settings
@@ -185,10 +185,12 @@ def _check_shared(
             method's are added.
     """
     changed = {name.split('.')[0] for name in own}
+    if 'default_hooks' in changed:
+        changed.add('custom_hooks')
     for name in SHARED:
         if name in changed or name in differs:
             continue
-        part = decisive_part(cfg, name)
+        part = shared_part(cfg, name)
         if shared.setdefault(name, part) != part:
             raise SettingError(
                 f"The config '{training.config}' of {training.method} has "
