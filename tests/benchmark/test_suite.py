@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from mmrazor_lakd.benchmark.cost.jobs import parse_options
 from mmrazor_lakd.benchmark.suite.budget import fit_budget
+from mmrazor_lakd.benchmark.suite.comparability import precision
 from mmrazor_lakd.benchmark.suite.configs import (
     SHARED,
     format_options,
@@ -578,6 +579,22 @@ def test_another_teacher_that_the_configs_name(tmp_path):
     # Earlier versions recorded none.
     write_result(tmp_path, dict(result, teacher=None))
     assert second.run([], Silent()) == []
+
+
+@pytest.mark.parametrize(
+    ('wrapper', 'expected'),
+    [
+        (dict(type='AmpOptimWrapper'), 'float16'),
+        (dict(type='mmengine.AmpOptimWrapper'), 'float16'),
+        (dict(type='AmpOptimWrapper', dtype='bfloat16'), 'bfloat16'),
+        (dict(type='mmengine.OptimWrapper'), 'float32'),
+    ],
+)
+def test_precision(wrapper, expected):
+    options = {f'options.optim_wrapper.{k}': v for k, v in wrapper.items()}
+    student = load_suite(TINY, ROOT, options).students[0]
+    found = precision(student.optim_wrapper, student.amp_dtype)
+    assert found == expected
 
 
 def test_finding_a_suite():

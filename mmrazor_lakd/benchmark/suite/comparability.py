@@ -67,7 +67,8 @@ def check_precision(
     for student, (place, result) in _known(suite, read_kept(report)):
         if student.pair in pairs:
             check_same_precision(
-                (place, result['precision']), precision(student.optim_wrapper)
+                (place, result['precision']),
+                precision(student.optim_wrapper, student.amp_dtype),
             )
 
 
@@ -100,23 +101,30 @@ def known_precision(
         tuple[str, str]: Its place and its precision; None if there is none.
     """
     for student, (place, result) in _known(suite, read_kept(report)):
-        if (student.pair, student.optim_wrapper) == (
+        if (student.pair, student.optim_wrapper, student.amp_dtype) == (
             training.pair,
             training.optim_wrapper,
+            training.amp_dtype,
         ):
             return place, result['precision']
     return None
 
 
-def precision(optim_wrapper: str) -> str:
+def precision(optim_wrapper: str, amp_dtype: Optional[str] = None) -> str:
     """Return the precision of forward passes on this machine.
 
     Args:
-        optim_wrapper (str): Type of the training's optimizer wrapper.
+        optim_wrapper (str): Type of the training's optimizer wrapper, with or
+            without a scope.
+        amp_dtype (str, optional): The ``dtype`` of an AmpOptimWrapper.
+            Defaults to None: its own default.
     """
-    if optim_wrapper == 'Bfloat16OptimWrapper':
+    name = optim_wrapper.rpartition('.')[2]
+    if name == 'Bfloat16OptimWrapper':
         return 'bfloat16' if has_fast_bfloat16() else 'float32'
-    return 'float16' if optim_wrapper == 'AmpOptimWrapper' else 'float32'
+    if name == 'AmpOptimWrapper':
+        return (amp_dtype or 'float16').rpartition('.')[2]
+    return 'float32'
 
 
 def _known(

@@ -218,7 +218,7 @@ class SuiteRunner:
             here = (
                 found.get('precision')
                 if self.launcher.is_remote
-                else precision(training.optim_wrapper)
+                else precision(training.optim_wrapper, training.amp_dtype)
             )
             made_with = dict(teacher, precision=here)
             if found != made_with:

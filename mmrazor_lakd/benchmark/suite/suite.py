@@ -56,6 +56,7 @@ class Training(NamedTuple):
             which counts for a teacher without a config.
         optim_wrapper (str): Type of its optimizer wrapper, which decides the
             precision.
+        amp_dtype (str | None): The wrapper's ``dtype``, if it has one.
         digest (str): Hash of all settings that decide its result.
         seedless (str): The same without the seed.
     """
@@ -69,6 +70,7 @@ class Training(NamedTuple):
     teacher: Optional[str]
     teacher_ckpt: Union[None, str, List[Optional[str]]]
     optim_wrapper: str
+    amp_dtype: Optional[str]
     digest: str
     seedless: str
 
@@ -306,6 +308,7 @@ def _trainings(
             f"none; add dict(type='mmpretrain.Accuracy', topk=(1,))."
         )
     trainings = []
+    dtype = cfg.optim_wrapper.get('dtype')
     cfg.merge_from_dict({'randomness.seed': None})
     seedless = digest(cfg)
     for seed in seeds:
@@ -321,6 +324,7 @@ def _trainings(
                 teacher=teacher if 'teacher' in cfg.model else None,
                 teacher_ckpt=cfg.model.get('teacher_ckpt'),
                 optim_wrapper=cfg.optim_wrapper.get('type', 'OptimWrapper'),
+                amp_dtype=dtype and str(dtype),
                 digest=digest(cfg),
                 seedless=seedless,
             )

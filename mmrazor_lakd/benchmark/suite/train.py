@@ -30,7 +30,9 @@ def main() -> None:
     given = json.loads(Path(sys.argv[1]).read_text())
     cfg = load_config(given['config'], given['options'], given['work_dir'])
     work_dir = Path(given['work_dir'])
-    here = precision(cfg.optim_wrapper.get('type', 'OptimWrapper'))
+    wrapper = cfg.optim_wrapper
+    dtype = wrapper.get('dtype')
+    here = precision(wrapper.get('type', 'OptimWrapper'), dtype and str(dtype))
     check_same_precision(given['precision'], here)
     made_on = dict(machine=describe_machine(), precision=here)
     (work_dir / MADE_ON).write_text(json.dumps(made_on))
