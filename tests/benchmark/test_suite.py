@@ -1,5 +1,6 @@
 """What a suite's file becomes."""
 
+import hashlib
 import json
 
 import pytest
@@ -595,6 +596,27 @@ def test_precision(wrapper, expected):
     student = load_suite(TINY, ROOT, options).students[0]
     found = precision(student.optim_wrapper, student.amp_dtype)
     assert found == expected
+
+
+def test_hash_of_weights(tmp_path):
+    weights = dict(
+        a=torch.randn(2, 3).t(),
+        b=torch.tensor(7),
+        c=torch.tensor([True, False]),
+        d=torch.zeros(0, 3),
+    )
+    # As results of earlier versions have it.
+    known = hashlib.sha256()
+    for name, value in weights.items():
+        known.update(name.encode() + value.contiguous().numpy().tobytes())
+    path = tmp_path / 'weights.pth'
+    torch.save(weights, path)
+    assert hash_weights(path) == known.hexdigest()[:16]
+    found = set()
+    for value in (1.0, 2.0):
+        torch.save({'a': torch.tensor(value, dtype=torch.bfloat16)}, path)
+        found.add(hash_weights(path))
+    assert len(found) == 2
 
 
 def test_finding_a_suite():

@@ -150,7 +150,9 @@ def hash_weights(path: Path) -> str:
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())
-        digest.update(weights[name].detach().contiguous().numpy().tobytes())
+        # As bytes, since NumPy has no bfloat16.
+        values = weights[name].detach().contiguous().reshape(-1)
+        digest.update(values.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
