@@ -149,16 +149,16 @@ def test_warm_ups_move_with_the_budget():
     assert 'param_scheduler.milestones' not in teacher.options
 
 
-def fit(epochs, *schedulers, planned=100, **distiller):
+def fit(epochs, *schedulers, given=(), **distiller):
     """What is changed of a config, without the number of epochs."""
     cfg = Config(
         dict(
-            train_cfg=dict(max_epochs=planned),
+            train_cfg=dict(max_epochs=100),
             param_scheduler=list(schedulers),
             model=dict(distiller=distiller),
         )
     )
-    options = fit_budget(cfg, epochs)
+    options = fit_budget(cfg, epochs, given)
     assert options.pop('train_cfg.max_epochs') == epochs
     return options
 
@@ -170,6 +170,10 @@ def test_schedulers_that_count_epochs_move():
         'param_scheduler.0.end': 10,
     }
     assert fit(100, whole) == {}
+    # The suite's own options are for its number of epochs.
+    assert fit(10, whole, given={'param_scheduler.0.T_max': 8}) == {
+        'param_scheduler.0.end': 10
+    }
     assert fit(10, dict(whole, by_epoch=False)) == {}
     assert fit(10, dict(type='StepLR', step_size=30)) == {
         'param_scheduler.0.step_size': 3
@@ -516,6 +520,9 @@ def test_teacher_that_is_named_and_not_there(tiny, tmp_path):
         find('docs/none.pth')
     # None trains one, as the message says.
     assert find(None)[0].method == 'teacher'
+    suite = load_suite(TINY, ROOT, {key: None})
+    runner = SuiteRunner(suite, ROOT, tmp_path, tmp_path / 'report', jobs=1)
+    assert runner.run([], watcher=None) == []
 
 
 class Stopped:

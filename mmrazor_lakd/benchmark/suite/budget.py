@@ -1,6 +1,6 @@
 """A config's training with another number of epochs."""
 
-from typing import Any, Dict, Iterator, Set, Tuple
+from typing import Any, Container, Dict, Iterator, Set, Tuple
 
 from mmengine.config import Config
 
@@ -22,12 +22,23 @@ WARM_UPS = ('Linear', 'Constant')
 CURRICULUM = ('progressive', 'feed', 'local_phase')
 
 
-def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
+def fit_budget(
+    cfg: Config, epochs: int, given: Container[str] = ()
+) -> Dict[str, Any]:
     """Fit a config's training to another number of epochs.
 
     Schedulers that count epochs are scaled; see :func:`scale_scheduler`. The
     warm-up of a loss, and the lengths of LAKD's curriculum, keep their
     fraction of the training.
+
+    Args:
+        cfg (Config): The config.
+        epochs (int): Number of epochs of the training.
+        given (Container[str]): Settings that were written for this number.
+            Steps and warm-ups of losses are always for the config's.
+
+    Returns:
+        dict: The settings that change, by dotted names.
     """
     options: Dict[str, Any] = {'train_cfg.max_epochs': epochs}
     planned = cfg.train_cfg.max_epochs
@@ -44,8 +55,12 @@ def fit_budget(cfg: Config, epochs: int) -> Dict[str, Any]:
     begins = {scheduler.get('begin', 0) for _, scheduler in named}
     for name, scheduler in named:
         scaled = scale_scheduler(scheduler, planned, epochs, begins)
-        options.update({f'{name}.{key}': scaled[key] for key in scaled})
+        for key, value in scaled.items():
+            if key == 'milestones' or f'{name}.{key}' not in given:
+                options[f'{name}.{key}'] = value
     for name, length in find_lengths(cfg.model.get('distiller') or {}):
+        if name in CURRICULUM and f'model.distiller.{name}.epochs' in given:
+            continue
         options[f'model.distiller.{name}.epochs'] = None
         options[f'model.distiller.{name}.fraction'] = (
             length['epochs'] / planned

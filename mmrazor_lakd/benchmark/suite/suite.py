@@ -292,7 +292,7 @@ def _trainings(
     options = flatten_options(options)
     cfg = load_config_of(root, config, options)
     if epochs is not None:
-        options = {**options, **fit_budget(cfg, epochs)}
+        options = {**options, **fit_budget(cfg, epochs, options)}
         cfg = load_config_of(root, config, options)
     format_options(options)  # raises for what a command line can't hold
     if cfg.get('val_cfg') is None or 'max_epochs' not in cfg.train_cfg:
