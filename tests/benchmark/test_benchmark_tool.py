@@ -98,6 +98,24 @@ def test_report_of_some_methods(unbroken, tmp_path):
     assert 'LAKD, no cuts' not in page and 'other settings' not in page
 
 
+def test_cost_of_other_settings(unbroken, tmp_path):
+    report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    folder = report / 'cost' / 'resnet20_resnet8_1xb64_digits'
+    folder.mkdir(parents=True)
+    cost = {'step ms': 9.0, 'time/reference': 1.5, 'peak/reference': 0.7}
+    rows = [dict(cost, config=name) for name in ('KD', 'LAKD, no cuts')]
+    digests = {'LAKD, no cuts': 'another'}
+    text = json.dumps(dict(reference='KD', rows=rows, digests=digests))
+    (folder / 'cost.json').write_text(text)
+    code, out, err = run(tmp_path, '--report-only', '--report', report)
+    assert code == 0, err
+    table = pandas.read_csv(report / 'report.csv').set_index('method')
+    assert table.loc['KD', 'time'] == 1.5
+    assert table.loc[['LAKD, no cuts'], ['time', 'memory']].isna().all(None)
+    page = (report / 'report.md').read_text()
+    assert 'Time and memory of LAKD, no cuts were measured with ' in page
+
+
 def test_cost_that_cannot_be_measured(unbroken, tmp_path):
     report = tmp_path / 'report'
     shutil.copytree(unbroken[0] / 'report', report)

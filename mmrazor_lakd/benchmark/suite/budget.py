@@ -93,7 +93,7 @@ def scale_scheduler(
     if not scheduler.get('by_epoch', True):
         return {}
 
-    def scale(epoch: float) -> int:
+    def scale(epoch: int) -> int:
         return max(round(epoch * epochs / planned), min(epoch, 1))
 
     kind = str(scheduler.get('type')).rpartition('.')[2]
