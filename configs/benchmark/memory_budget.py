@@ -38,14 +38,14 @@ for name, config, own in known:
         )
 for name, config in ours:
     for count in (None, 1, 2, 4):
-        cuts, title = {}, name
+        cuts, label = {}, name
         if count:
             cuts = {f'{d}.local_modules': None, f'{d}.num_modules': count}
-            title = f'{name}, K = {count}'
+            label = f'{name}, K = {count}'
         for suffix, more in (('', {}), (', recomputed', recomputed)):
             methods.append(
                 dict(
-                    title=title + suffix,
+                    title=label + suffix,
                     config=config,
                     options={**cuts, **more},
                 )
@@ -54,4 +54,4 @@ for method in methods:
     if method['title'].endswith(', recomputed'):
         method['same_as'] = method['title'][: -len(', recomputed')]
 del d, recomputed, accumulated, review, known, ours, method
-del name, config, own, suffix, more, count, cuts, title
+del name, config, own, suffix, more, count, cuts, label
