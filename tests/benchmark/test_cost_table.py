@@ -124,7 +124,7 @@ def test_report(results, tmp_path):
     assert '| same | 30.0 | 30.0-40.0 | 1,667 | 3.000 | 1.200 |' in text
     assert '| same | 4.0 | 0.5 | 3.0 | 0.0 | 0.5 | 0.500 |' in text
     assert '| same | 2.0 | 0.600 | 3.5 | 3.0 |' in text
-    assert '[red]wrong FAILED: error: no [/] luck.' in text
+    assert r'\[red\]wrong FAILED: error: no \[/\] luck.' in text
     printed = console.export_text()
     assert '│ same ' in printed and '2.000*' in printed
     assert '[red]wrong FAILED: error: no [/] luck.' in printed
