@@ -26,8 +26,9 @@ from mmrazor_lakd.datasets import InMemoryDataset
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / 'docs/en'
-OVER = '# in a config over one of configs/lakd/'
-LAKD = 'configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py'
+OVER = '# in a config over one of configs/'
+PAIR = 'resnet20_resnet8_1xb64_digits.py'
+LAKD = f'configs/lakd/lakd_{PAIR}'
 
 
 def blocks(page):
@@ -146,7 +147,13 @@ def test_use_of_a_student_of_coloured_images(tmp_path, monkeypatch):
 
 SHOWN = [
     (page, text)
-    for page in ('memory.md', 'method.md', 'user_guides/teachers.md')
+    for page in (
+        'get_started.md',
+        'memory.md',
+        'method.md',
+        'user_guides/choose_modules.md',
+        'user_guides/teachers.md',
+    )
     for text in blocks(page)
     if text.startswith(OVER)
 ]
@@ -156,8 +163,24 @@ SHOWN = [
     'text', [text for _, text in SHOWN], ids=[page for page, _ in SHOWN]
 )
 def test_options_over_a_config_of_ours(tmp_path, text):
+    method = text[len(OVER) :].partition('/')[0]
+    base = ROOT / f'configs/{method}/{method}_{PAIR}'
     path = tmp_path / 'config.py'
-    path.write_text(f'_base_ = {str(ROOT / LAKD)!r}\n{text}')
+    path.write_text(f'_base_ = {str(base)!r}\n{text}')
+    assert read_config(path).model.distiller.type == 'LAKDDistiller'
+    assert torch.isfinite(loss_of(path, tmp_path, 32))
+
+
+def test_the_block_that_readme_shows(tmp_path):
+    (text,) = blocks('../../README.md')
+    base = "_base_ = '"
+    assert text.startswith(base)
+    path = tmp_path / 'config.py'
+    path.write_text(text.replace(base, f'{base}{ROOT}/', 1))
+    distiller = read_config(path).model.distiller
+    assert distiller.type == 'LAKDDistiller'
+    assert list(distiller.distill_losses) == ['loss_dkd']
+    assert len(distiller.local_modules) == 1
     assert torch.isfinite(loss_of(path, tmp_path, 32))
 
 

@@ -62,7 +62,7 @@ def check_settings(loss: nn.Module, owner: str = '') -> None:
 
 
 def init_parameters(cls: type) -> Dict[str, Parameter]:
-    """Return the arguments of a class, those of its bases too (**kwargs)."""
+    """Return the arguments of a class, with those of its bases."""
     found: Dict[str, Parameter] = {}
     for kind in cls.mro():
         if '__init__' in vars(kind):
