@@ -31,7 +31,7 @@ from .config_check import (
     sentence_of,
 )
 from .config_check.first_iteration import FirstIteration
-from .config_check.kinds import LOADERS
+from .config_check.kinds import LOADERS, type_name
 from .errors import SettingError, nearest, printable
 from .launchers import (
     check_launcher,
@@ -257,7 +257,8 @@ def set_mixed_precision(cfg: Config) -> None:
     """
     if not isinstance(cfg.get('optim_wrapper'), dict):
         return  # check_config will raise
-    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    # a class in a config of MMEngine's newer style
+    kind = type_name(cfg.optim_wrapper.get('type', 'OptimWrapper'))
     if kind in ('AmpOptimWrapper', 'Bfloat16OptimWrapper'):
         return
     if kind != 'OptimWrapper':

@@ -13,6 +13,7 @@ import pytest
 import torch
 from conftest import ROOT, classifier
 from fork_server import call_tool, start_tool
+from mmengine.optim import OptimWrapper
 from mmpretrain.registry import MODELS
 
 TEACHER = 'configs/teachers/resnet20_1xb64_digits.py'
@@ -113,14 +114,16 @@ def test_training_without_gpu_gives_no_notice(tmp_path):
     assert not [x for x in done.stdout.splitlines() if 'warn' in x.lower()]
 
 
-@pytest.mark.parametrize('kind', ['None', 'OptimWrapper'])
+@pytest.mark.parametrize(
+    'kind', [None, 'OptimWrapper', 'mmengine.OptimWrapper', OptimWrapper]
+)
 def test_amp_with_and_without_a_type(kind):
     from mmengine.config import Config
 
     from mmrazor_lakd.cli import set_mixed_precision
 
     cfg = Config(dict(optim_wrapper=dict(optimizer=dict(type='SGD'))))
-    if kind != 'None':
+    if kind is not None:
         cfg.optim_wrapper.type = kind
     set_mixed_precision(cfg)
     # AmpOptimWrapper where there is a GPU

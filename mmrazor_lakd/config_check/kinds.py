@@ -1,6 +1,6 @@
 """Find the registry that a part of a config is built from, by its path."""
 
-from typing import Dict, Iterator, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Set, Tuple
 
 from mmengine import registry as registries
 from mmengine.registry import Registry
@@ -248,6 +248,20 @@ def find_children(part: Part) -> Iterator[Part]:
     for name, kind in part.kind.children.items():
         value = part.cfg.get(name)
         yield from find_parts(f'{part.path}.{name}', value, kind, part.scope)
+
+
+def type_name(kind: Any) -> str:
+    """Return the name of a type without its scope or module.
+
+    Args:
+        kind (str | type): As a config gives it.
+
+    Examples:
+        >>> type_name('mmengine.OptimWrapper'), type_name(dict)
+        ('OptimWrapper', 'dict')
+    """
+    name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
+    return name.rpartition('.')[2]
 
 
 def _as_dict(value) -> Dict:
