@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..config_check.channels import packed_order
 from .data import evenly_spaced
 
-#: attributes of preprocessors of mmpretrain, mmdetection and mmsegmentation
+# Attributes of preprocessors of mmpretrain, mmdetection and mmsegmentation.
 TO_RGB = ('to_rgb', '_channel_conversion', 'channel_conversion')
 
 
@@ -42,6 +43,9 @@ class FixedImages:
     def __init__(self, runner, count: int) -> None:
         loop = runner.val_loop or runner.train_loop
         loader = loop.dataloader
+        name = 'val_dataloader' if runner.val_loop else 'train_dataloader'
+        # None in a Runner that was made without a config.
+        self._settings = runner.cfg.get(name)
         self.total = min(count, len(loader.dataset))
         chosen = evenly_spaced(self.total, len(loader.dataset))
         size = getattr(loader.batch_sampler, 'batch_size', 1)
@@ -61,8 +65,8 @@ class FixedImages:
         They are padded as the network's images are, which its maps cover.
 
         Args:
-            model (nn.Module): Model whose preprocessor knows the channel
-                order.
+            model (nn.Module): Model whose preprocessor pads them.
+                If the loader's config is unknown, it tells their order.
             count (int): Maximum number of images, evenly spaced.
         """
         padded = [
@@ -70,9 +74,12 @@ class FixedImages:
             for batch, inputs in zip(self.batches, self.inputs(model))
             for image in batch['inputs']
         ]
-        preprocessor = model.data_preprocessor
-        from_bgr = any(getattr(preprocessor, name, False) for name in TO_RGB)
         chosen = (padded[place] for place in self.places(count).tolist())
+        if self._settings:
+            from_bgr = packed_order(self._settings) == 'BGR'
+        else:
+            reader = model.data_preprocessor
+            from_bgr = any(getattr(reader, name, False) for name in TO_RGB)
         return [_show(image, size, from_bgr) for image, size in chosen]
 
     def places(self, count: int) -> torch.Tensor:

@@ -5,6 +5,7 @@ from typing import Any, Dict, List
 from mmengine.config import Config
 from torch import nn
 
+from ..config_check.channels import network_order
 from ..config_check.kinds import (
     LOADERS,
     find_children,
@@ -21,8 +22,6 @@ from .model_configs import read_network
 DISTILLATION = ('mmrazor_lakd', 'mmrazor')
 # Settings of MMEngine's that name modules.
 MODULE_SETTINGS = ('activation_checkpointing', 'efficient_conv_bn_eval')
-# Settings of data preprocessors that reverse the channels.
-REVERSALS = ('to_rgb', 'bgr_to_rgb', 'rgb_to_bgr')
 # Of a run that is over, or written anew.
 LEFT_OUT = {
     'custom_imports',
@@ -106,9 +105,9 @@ def student_config(cfg: Config) -> Config:
 def channel_order(cfg: Config) -> str:
     """Return the order in which a network takes the channels of an image.
 
-    What loads an image file gives B, G, R. Data sets that hold their images,
-    such as CIFAR's, have them as R, G, B. The data preprocessor may reverse
-    either.
+    It is that of the images that the pipeline packs, see
+    :func:`~mmrazor_lakd.config_check.channels.packed_order`, unless the data
+    preprocessor reverses it.
 
     Args:
         cfg (Config): Config of the network's training.
@@ -118,10 +117,7 @@ def channel_order(cfg: Config) -> str:
     """
     loaders = (cfg.get(name) for name in reversed(LOADERS))
     loader = next(filter(None, loaders), None)
-    loads_files = 'ImageFromFile' in str(loader)  # wherever it is nested
-    preprocessor = cfg.model.get('data_preprocessor') or {}
-    reverses = any(preprocessor.get(name) for name in REVERSALS)
-    return 'RGB' if loads_files == reverses else 'BGR'
+    return network_order(loader, cfg.model.get('data_preprocessor') or {})
 
 
 def remaining_parts(cfg: Config, model: nn.Module) -> List[str]:

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from ..analysis.data import find_pipeline_owner, find_test_loader
 from ..checkpoints.networks import Network
+from ..config_check.channels import packed_order
 from ..errors import SettingError
 from ..tracing.dry_run import find_image
 from ..tracing.passes import dense_package
@@ -101,6 +102,7 @@ class Reader:
         self.path = path
         steps = _pipeline_config(self.config)
         self._loads_files = any(_kind(step) == LOADER for step in steps)
+        self._packs_bgr = packed_order(find_test_loader(cfg)) == 'BGR'
         # Otherwise the steps are those for in-memory batches.
         per_image = any(_kind(step) in PACKERS for step in steps)
         # As in a training.
@@ -231,7 +233,7 @@ class Reader:
             low, high = image.min(), image.max()
             image = ((image - low) / max(high - low, 1e-12) * 255).round()
             image = image.astype(np.uint8)
-        elif self._loads_files:
+        if self._packs_bgr:
             image = image[..., ::-1]
         shape = (*image.shape[:2], 3)
         return np.ascontiguousarray(np.broadcast_to(image, shape))

@@ -1,15 +1,18 @@
 """The hook in real trainings: what it logs, and that it changes nothing."""
 
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from conftest import ROOT, read_config
+from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
 from mmrazor_lakd.analysis import LocalModuleHook
 from mmrazor_lakd.analysis.fixed_images import FixedImages, kept_random_state
@@ -184,6 +187,41 @@ def test_images_of_different_sizes(train, tmp_path):
     shown = FixedImages(runner, 4).shown(runner.model, 3)
     assert [image.shape[:2] for image in shown] == [(40, 40)] * 2 + [(36, 32)]
     assert (shown[1][24:] == 0).all() and (shown[1][1:24:2] == 255).all()
+
+
+@pytest.mark.parametrize(
+    'steps, reverses, has_config',
+    [
+        ([dict(type='LoadImageFromFile')], False, True),
+        ([dict(type='LoadImageFromFile')], True, True),
+        ([dict(type='LoadImageFromFile')], True, False),
+        (
+            [dict(type='LoadImageFromFile'), dict(type='Normalize')],
+            False,
+            True,
+        ),
+        ([], True, True),
+    ],
+)
+def test_images_are_shown_as_rgb(steps, reverses, has_config):
+    packs_rgb = len(steps) != 1
+    image = torch.zeros(3, 4, 4, dtype=torch.uint8)
+    image[0 if packs_rgb else 2] = 255  # red
+    loader = DataLoader([dict(inputs=image)] * 2, collate_fn=pseudo_collate)
+    loop = SimpleNamespace(dataloader=loader)
+    settings = dict(dataset=dict(pipeline=steps))
+    cfg = dict(val_dataloader=settings) if has_config else {}
+    runner = SimpleNamespace(val_loop=loop, cfg=cfg)
+
+    class Preprocessor(torch.nn.Module):
+        to_rgb = reverses
+
+        def forward(self, data, training):
+            return dict(inputs=torch.stack(data['inputs']).float())
+
+    model = SimpleNamespace(data_preprocessor=Preprocessor())
+    (shown,) = FixedImages(runner, 2).shown(model, 1)
+    assert (shown == [255, 0, 0]).all()
 
 
 @pytest.mark.parametrize('accumulated', [1, 2])

@@ -192,6 +192,45 @@ def test_order_of_the_channels(reverses, order):
 
 
 @pytest.mark.parametrize(
+    'steps, order',
+    [
+        ([dict(type='mmcv.Normalize', to_rgb=True)], 'RGB'),
+        ([dict(type='Normalize')], 'RGB'),  # mmcv's default
+        ([dict(type='Normalize', to_rgb=False)], 'BGR'),
+        ([dict(type='NumpyToPIL', to_rgb=True)], 'RGB'),
+        ([dict(type='ToPIL', to_rgb=True), dict(type='ToNumpy')], 'RGB'),
+        (
+            [
+                dict(type='NumpyToPIL', to_rgb=True),
+                dict(type='torchvision/Normalize'),
+                dict(type='PILToNumpy', to_bgr=True),
+            ],
+            'BGR',
+        ),
+        (
+            [
+                dict(
+                    type='RandomApply',
+                    transforms=[dict(type='NumpyToPIL', to_rgb=True)],
+                )
+            ],
+            'RGB',
+        ),
+        ([dict(type='Lighting', to_rgb=True)], 'BGR'),
+    ],
+)
+def test_channels_that_the_pipeline_reverses(steps, order):
+    pipeline = [dict(type='LoadImageFromFile'), *steps]
+    inner = dict(type='CustomDataset', pipeline=pipeline)
+    outer = dict(type='RepeatDataset', times=2, dataset=inner)
+    for reverses in (False, True):
+        model = dict(data_preprocessor=dict(to_rgb=reverses))
+        loader = dict(dataset=outer)
+        cfg = Config(dict(model=model, test_dataloader=loader))
+        assert (channel_order(cfg) == order) != reverses
+
+
+@pytest.mark.parametrize(
     'names, expected',
     [
         ('architecture.backbone.layer1', ['backbone.layer1']),

@@ -53,6 +53,21 @@ def test_imagenet_pipeline_is_the_configs_own(tmp_path, network):
     assert sample.label is None
 
 
+@pytest.mark.parametrize('converts', [True, False])
+def test_images_that_the_pipeline_normalises(tmp_path, network, converts):
+    """They are shown as RGB, whatever the order that it packs."""
+    cfg = read_config(IMAGENET)
+    mean = dict(mean=[0, 0, 0], std=[1, 1, 1])
+    step = dict(type='mmpretrain.Normalize', to_rgb=converts, **mean)
+    cfg.test_dataloader.dataset.pipeline.insert(-1, step)
+    red = np.zeros((300, 300, 3), np.uint8)
+    red[..., 0] = 255
+    Image.fromarray(red).save(tmp_path / 'red.png')
+    sample = Reader(cfg, IMAGENET, network).read(tmp_path / 'red.png')
+    assert sample.inputs.dtype == torch.float32
+    assert (sample.image == [255, 0, 0]).all()
+
+
 def test_images_for_a_data_set_in_memory(tmp_path, network):
     """Any size becomes the network's, cropped at the centre."""
     reader = Reader(read_config(DIGITS), DIGITS, network)
