@@ -9,6 +9,7 @@ from .names import check_names, check_section_entries
 from .reading import configs_near, read_config_file
 from .reduction import reduce, sentence_of
 from .registered import check_parts
+from .stop_epoch import check_stops
 from .values import check_values
 
 __all__ = [
@@ -53,3 +54,5 @@ def check_config(
     check_values(settings, needed)
     check_section_entries(settings)
     check_parts(settings, scope)
+    if 'train_cfg' in needed:  # of no interest to a test
+        check_stops(settings)

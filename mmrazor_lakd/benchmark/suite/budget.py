@@ -4,6 +4,10 @@ from typing import Any, Container, Dict, Iterator, Set, Tuple
 
 from mmengine.config import Config
 
+from ...config_check.kinds import type_name
+from ...config_check.stop_epoch import find_stops
+from ...errors import is_number
+
 #: settings of MMEngine's parameter schedulers that count epochs
 COUNTED = (
     'milestones',
@@ -16,6 +20,8 @@ COUNTED = (
     'patience',
     'cooldown',
 )
+#: those that may be the whole length of a schedule
+LENGTHS = ('T_max', 'total_steps')
 #: how the types of those begin that warm a learning rate up
 WARM_UPS = ('Linear', 'Constant')
 #: settings of LAKDDistiller with a length
@@ -28,8 +34,9 @@ def fit_budget(
     """Fit a config's training to another number of epochs.
 
     Schedulers that count epochs are scaled; see :func:`scale_scheduler`. The
-    warm-up of a loss, and the lengths of LAKD's curriculum, keep their
-    fraction of the training.
+    warm-up of a loss, the lengths of LAKD's curriculum, and what comes before
+    the ``stop_epoch`` of a ``StopDistillHook`` keep their fraction of the
+    training.
 
     Args:
         cfg (Config): The config.
@@ -65,6 +72,14 @@ def fit_budget(
         options[f'model.distiller.{name}.fraction'] = (
             length['epochs'] / planned
         )
+    for path, stop in find_stops(cfg):
+        name = path.replace('[', '.').replace(']', '')
+        if name not in given and is_number(stop):
+            epoch = round(stop * epochs / planned)
+            if 0 < stop < planned:  # beyond, it is refused
+                # Rounding leaves an epoch on each side, if there are two.
+                epoch = max(min(epoch, epochs - 1), 1)
+            options[name] = epoch
     return options
 
 
@@ -96,7 +111,7 @@ def scale_scheduler(
     def scale(epoch: int) -> int:
         return max(round(epoch * epochs / planned), min(epoch, 1))
 
-    kind = str(scheduler.get('type')).rpartition('.')[2]
+    kind = type_name(scheduler.get('type'))
     end = scheduler.get('end') or planned
     keeps_end = (
         kind.startswith(WARM_UPS)
@@ -116,6 +131,12 @@ def scale_scheduler(
             found[name] = [scale(epoch) for epoch in value]
         elif value:
             found[name] = scale(value)
+    # Rounded apart, a cosine would end before or after its schedule.
+    begin = scheduler.get('begin') or 0
+    for name in LENGTHS:
+        if name in found and scheduler[name] == end - begin:
+            last = found.get('end', epochs)
+            found[name] = max(last - found.get('begin', begin), 1)
     return found
 
 
