@@ -8,14 +8,24 @@ import torch
 from conftest import ROOT
 from filelock import FileLock
 from mmengine.config import Config
+from mmengine.optim import AmpOptimWrapper
+from mmengine.registry import HOOKS
 
 from mmrazor_lakd.benchmark.cost.jobs import parse_options
 from mmrazor_lakd.benchmark.suite.budget import fit_budget
-from mmrazor_lakd.benchmark.suite.comparability import precision
+from mmrazor_lakd.benchmark.suite.comparability import (
+    precision,
+    recorded_precision,
+)
 from mmrazor_lakd.benchmark.suite.configs import (
+    KNOWN_HOOKS,
     SHARED,
+    describe_wrapper,
     format_options,
     load_config_of,
+)
+from mmrazor_lakd.benchmark.suite.configs import (
+    digest as digest_of,
 )
 from mmrazor_lakd.benchmark.suite.costs import (
     describe_outdated,
@@ -29,6 +39,10 @@ from mmrazor_lakd.benchmark.suite.results import (
     write_result,
 )
 from mmrazor_lakd.benchmark.suite.runner import KEEPING, SuiteRunner
+from mmrazor_lakd.benchmark.suite.shared_parts import (
+    check_shared,
+    read_parts,
+)
 from mmrazor_lakd.benchmark.suite.suite import (
     find_suite,
     load_suite,
@@ -36,6 +50,7 @@ from mmrazor_lakd.benchmark.suite.suite import (
     select,
 )
 from mmrazor_lakd.benchmark.suite.table import make_table
+from mmrazor_lakd.config_check.stop_epoch import check_stops
 from mmrazor_lakd.distillers.curriculum import Curriculum
 from mmrazor_lakd.errors import SettingError
 
@@ -206,6 +221,59 @@ def test_warm_up_of_the_learning_rate():
     }
 
 
+@pytest.mark.parametrize('epochs', range(2, 11))
+def test_a_cosine_ends_with_its_schedule(epochs):
+    """However its begin and its end are rounded."""
+    warm_up = dict(type='LinearLR', by_epoch=True, end=5)
+    cosine = dict(type='CosineAnnealingLR', T_max=95, begin=5, end=100)
+    found = fit(epochs, warm_up, cosine)
+    begin, end, length = (
+        found[f'param_scheduler.1.{name}']
+        for name in ('begin', 'end', 'T_max')
+    )
+    assert end == epochs and length == end - begin
+    # Other lengths are the config's own.
+    half = fit(epochs, warm_up, dict(cosine, T_max=190))
+    assert half['param_scheduler.1.T_max'] == round(1.9 * epochs)
+
+
+def test_the_end_of_a_distillation_moves():
+    def fit_stop(stop, epochs, given=()):
+        hooks = [dict(type='EmptyCacheHook')]
+        hooks.append(dict(type='mmrazor.StopDistillHook', stop_epoch=stop))
+        loop = dict(max_epochs=240)
+        cfg = dict(train_cfg=loop, model={}, custom_hooks=hooks)
+        found = fit_budget(Config(cfg), epochs, given)
+        return found.get('custom_hooks.1.stop_epoch')
+
+    assert fit_stop(120, 240) is None
+    assert [fit_stop(120, epochs) for epochs in (10, 2, 480)] == [5, 1, 240]
+    # an epoch is left on each side
+    assert (fit_stop(1, 10), fit_stop(239, 10)) == (1, 9)
+    assert fit_stop(0, 10) == 0
+    assert fit_stop(5, 10, given=['custom_hooks.1.stop_epoch']) is None
+
+
+@pytest.mark.parametrize(
+    ('stop', 'loop', 'message'),
+    [
+        (5, dict(max_epochs=5), r'\[0\].stop_epoch=5 would .* after 5 epochs'),
+        (1, dict(max_iters=9), 'stop_epoch=1 would .* counts no epochs'),
+        ('1', dict(max_epochs=5), "stop_epoch='1'; write an integer of at"),
+        (4, dict(max_epochs=5), None),
+        (0, dict(max_iters=9), None),
+    ],
+)
+def test_a_distillation_that_would_not_end(stop, loop, message):
+    hook = dict(type='mmrazor.StopDistillHook', stop_epoch=stop)
+    cfg = dict(train_cfg=loop, custom_hooks=[hook])
+    if message is None:
+        check_stops(cfg)
+        return
+    with pytest.raises(SettingError, match=message):
+        check_stops(cfg)
+
+
 def test_lengths_of_the_curriculum_move():
     options = fit(
         10,
@@ -290,6 +358,54 @@ def test_hooks_that_change_a_result(tmp_path):
     # A part of the distillation, which may differ.
     stopped = load("type='mmrazor.StopDistillHook', stop_epoch=2")
     assert len({plain, with_ema, slower, added, stopped}) == 5
+
+
+def test_every_hook_of_ours_is_known():
+    """Else a suite would take results with it for another method's."""
+    known = [
+        name
+        for registry in (HOOKS, *HOOKS.children.values())
+        for name, cls in registry.module_dict.items()
+        if cls.__module__.partition('.')[0] == 'mmrazor_lakd'
+    ]
+    assert len(known) > 10 and set(known) <= set(KNOWN_HOOKS)
+
+
+def test_hooks_given_as_classes_and_without_a_type():
+    cfg = load_config_of(ROOT, str(KD), {})
+    plain = digest_of(cfg)
+    cfg.custom_hooks[0].type = HOOKS.get(cfg.custom_hooks[0].type)
+    assert digest_of(cfg) == plain
+    del cfg.custom_hooks[0].type
+    message = r'^custom_hooks\[0\]={} names no hook.*; write dict\(type='
+    with pytest.raises(SettingError, match=message.replace('{}', '.*')):
+        cfg.custom_hooks[0].priority = 'LOW'
+        digest_of(cfg)
+
+
+def test_default_hooks_that_a_method_changes_itself_may_differ():
+    """And the others may not."""
+
+    def check(*methods):
+        read = []
+        for hooks, own, differs in methods:
+            found = read_parts(Config(dict(default_hooks=hooks)), own, differs)
+            check_shared('This', 'the pair', found, read)
+            read.append(found)
+
+    ema, own = dict(type='EMAHook'), ['default_hooks.ema.type']
+    plain = dict(logger=dict(type='LoggerHook')), [], []
+    for order in (1, -1):
+        check(*[plain, (dict(ema=ema), own, [])][::order])
+        check(*[plain, (dict(ema=ema), [], ['custom_hooks'])][::order])
+        early = dict(ema=ema, early=dict(type='EarlyStoppingHook'))
+        for found, options in (
+            (early, own),
+            (dict(ema=ema), ['default_hooks.logger.interval']),
+            (dict(ema=ema), ['custom_hooks.0.momentum']),
+        ):
+            with pytest.raises(SettingError, match='has another custom_hooks'):
+                check(*[plain, (found, options, [])][::order])
 
 
 def test_a_method_that_computes_the_same_is_not_trained():
@@ -492,6 +608,18 @@ def test_accuracy_that_is_not_measured(tmp_path, evaluator, is_read):
         load_suite(TINY, ROOT, options)
 
 
+def test_a_training_by_iterations(tmp_path):
+    """Also where the suite sets the number of epochs, as this one does."""
+    config = tmp_path / 'config.py'
+    config.write_text(
+        f"_base_ = ['{KD}']\n"
+        f"train_cfg = dict(_delete_=True, type='IterBasedTrainLoop',\n"
+        f'                 max_iters=10)\n'
+    )
+    with pytest.raises(SettingError, match='reads the accuracy of every epoc'):
+        load_suite(TINY, ROOT, {'methods.1.config': str(config)})
+
+
 def test_every_epoch_is_evaluated_and_saved():
     options = {
         'train_cfg.val_begin': 3,
@@ -587,6 +715,19 @@ def test_another_teacher_that_the_configs_name(tmp_path):
     # Earlier versions recorded none.
     write_result(tmp_path, dict(result, teacher=None))
     assert second.run([], Silent()) == []
+    # Nor in a training that they began, which goes on.
+    folder = tmp_path / 'work' / student.name
+    (folder / 'epoch_1.pth').touch()
+    logs = folder / 'now' / 'vis_data' / 'scalars.json'
+    logs.parent.mkdir(parents=True)
+    logs.write_text('{"accuracy/top1": 5.0, "step": 1}\n')
+    here = precision(student.optim_wrapper)
+    old = dict(teacher=None, precision=here)
+    (tmp_path / 'results.jsonl').unlink()
+    (folder / 'made_with.json').write_text(json.dumps(old))
+    (failure,) = second.run(second.suite.students, Silent())
+    begun = read_json(folder / 'made_with.json')
+    assert begun['teacher'] == hash_weights(paths[1])
 
 
 @pytest.mark.parametrize(
@@ -603,6 +744,31 @@ def test_precision(wrapper, expected):
     student = load_suite(TINY, ROOT, options).students[0]
     found = precision(student.optim_wrapper, student.amp_dtype)
     assert found == expected
+
+
+def test_wrappers_given_as_classes():
+    wrapper = dict(type=AmpOptimWrapper, dtype=torch.bfloat16)
+    found = describe_wrapper(Config(dict(optim_wrapper=wrapper)))
+    assert found == ('AmpOptimWrapper', 'torch.bfloat16')
+    assert precision(*found) == 'bfloat16'
+
+
+def test_precision_that_earlier_versions_recorded(tiny):
+    """They overlooked an AmpOptimWrapper's dtype, and its scope."""
+    student = tiny.students[0]
+
+    def recorded(record, wrapper, dtype):
+        training = student._replace(optim_wrapper=wrapper, amp_dtype=dtype)
+        return recorded_precision(training, record)
+
+    amp, scoped = 'AmpOptimWrapper', 'mmengine.AmpOptimWrapper'
+    assert recorded('float16', amp, 'bfloat16') == 'bfloat16'
+    assert recorded('float32', scoped, 'torch.bfloat16') == 'bfloat16'
+    assert recorded('float32', scoped, None) == 'float16'
+    assert recorded('float16', amp, None) == 'float16'
+    assert recorded('bfloat16', amp, 'bfloat16') == 'bfloat16'
+    assert recorded('float8', amp, 'bfloat16') == 'float8'
+    assert recorded('float32', 'Bfloat16OptimWrapper', None) == 'float32'
 
 
 def test_hash_of_weights(tmp_path):

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Dict, Iterator, Optional, Sequence, Tuple
 
+from ...config_check.kinds import type_name
 from ...engine.optimizers.bfloat16_optim_wrapper import has_fast_bfloat16
 from ...errors import SettingError
 from .results import Kept, read_kept
@@ -67,7 +68,7 @@ def check_precision(
     for student, (place, result) in _known(suite, read_kept(report)):
         if student.pair in pairs:
             check_same_precision(
-                (place, result['precision']),
+                (place, recorded_precision(student, result['precision'])),
                 precision(student.optim_wrapper, student.amp_dtype),
             )
 
@@ -106,8 +107,26 @@ def known_precision(
             training.optim_wrapper,
             training.amp_dtype,
         ):
-            return place, result['precision']
+            return place, recorded_precision(student, result['precision'])
     return None
+
+
+def recorded_precision(training: Training, record: str) -> str:
+    """Return the precision that a record of a training stands for.
+
+    Earlier versions overlooked the ``dtype`` of an AmpOptimWrapper, and took
+    one with a scope for float32. Since it decides the precision on every
+    machine, such a record can't mean anything else.
+
+    Args:
+        training (Training): The training.
+        record (str): What was recorded when it was computed or begun.
+    """
+    wrapper = training.optim_wrapper
+    earlier = 'float16' if wrapper == 'AmpOptimWrapper' else 'float32'
+    if type_name(wrapper) != 'AmpOptimWrapper' or record != earlier:
+        return record
+    return precision(wrapper, training.amp_dtype)
 
 
 def precision(optim_wrapper: str, amp_dtype: Optional[str] = None) -> str:
@@ -119,7 +138,7 @@ def precision(optim_wrapper: str, amp_dtype: Optional[str] = None) -> str:
         amp_dtype (str, optional): The ``dtype`` of an AmpOptimWrapper.
             Defaults to None: its own default.
     """
-    name = optim_wrapper.rpartition('.')[2]
+    name = type_name(optim_wrapper)
     if name == 'Bfloat16OptimWrapper':
         return 'bfloat16' if has_fast_bfloat16() else 'float32'
     if name == 'AmpOptimWrapper':

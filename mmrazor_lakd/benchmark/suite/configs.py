@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from mmengine.config import Config, DictAction
 
+from ...config_check.kinds import type_name
 from ...config_writer import choose, find_choice, write_config
 from ...distillers.named_stages import expand_model
 from ...errors import SettingError
@@ -39,6 +40,7 @@ KNOWN_HOOKS = (
     'EmptyCacheHook',
     'EpochSeedHook',
     'IterTimerHook',
+    'LocalModuleHook',
     'LoggerHook',
     'MissedValidationHook',
     'NPUProfilerHook',
@@ -120,40 +122,66 @@ def digest(cfg: Config) -> str:
         kept['auto_scale_lr'] = cfg.auto_scale_lr.to_dict()
     hooks = decisive_hooks(cfg)
     if hooks:
-        kept['hooks'] = hooks
+        kept['hooks'] = list(hooks.values())
     text = json.dumps(kept, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def shared_part(cfg: Config, name: str) -> Any:
-    """Return one of the parts :data:`SHARED` of a config.
-
-    Of its hooks, those that are part of the distillation are left out.
-    """
-    if name == 'custom_hooks':
-        return decisive_hooks(cfg, ignored=DISTILLATION_HOOKS)
-    return decisive_part(cfg, name)
-
-
 def decisive_hooks(
     cfg: Config, ignored: Sequence[str] = ()
-) -> List[Dict[str, Any]]:
-    """List the default and custom hooks that may change a result.
+) -> Dict[str, Dict[str, Any]]:
+    """Find the default and custom hooks that may change a result.
 
     Args:
         cfg (Config): The config.
         ignored (Sequence[str]): Types that are left out, besides
             :data:`KNOWN_HOOKS`.
+
+    Returns:
+        dict[str, dict]: They, by their paths.
+
+    Raises:
+        SettingError: If one has no type.
+    """
+    left_out = (*KNOWN_HOOKS, *ignored)
+    return {
+        path: hook
+        for path, hook in find_hooks(cfg).items()
+        if type_name(hook['type']) not in left_out
+    }
+
+
+def find_hooks(cfg: Config) -> Dict[str, Dict[str, Any]]:
+    """Return the default and custom hooks of a config, by their paths.
+
+    Raises:
+        SettingError: If one has no type.
     """
     default = decisive_part(cfg, 'default_hooks') or {}
     custom = decisive_part(cfg, 'custom_hooks') or []
-    return [
-        hook
-        for hook in [*default.values(), *custom]
-        if hook
-        and str(hook['type']).rpartition('.')[2]
-        not in (*KNOWN_HOOKS, *ignored)
-    ]
+    hooks = {f'default_hooks.{name}': h for name, h in default.items()}
+    hooks.update((f'custom_hooks[{i}]', h) for i, h in enumerate(custom))
+    for path, hook in hooks.items():
+        if hook and not (isinstance(hook, dict) and hook.get('type')):
+            raise SettingError(
+                f'{path}={hook!r} names no hook, and no digest could tell '
+                f"it; write dict(type='...') with the type of one."
+            )
+    return {path: hook for path, hook in hooks.items() if hook}
+
+
+def describe_wrapper(cfg: Config) -> Tuple[str, Optional[str]]:
+    """Return type and ``dtype`` of a config's optimizer wrapper.
+
+    Returns:
+        tuple[str, str | None]: The type as a config names it, or the name of
+        the class that it gives; see
+        :func:`~mmrazor_lakd.benchmark.suite.comparability.precision`.
+    """
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    dtype = cfg.optim_wrapper.get('dtype')
+    name = kind if isinstance(kind, str) else type_name(kind)
+    return name, dtype and str(dtype)
 
 
 def decisive_part(cfg: Config, name: str) -> Any:

@@ -23,6 +23,7 @@ from .comparability import (
     check_teachers,
     known_precision,
     precision,
+    recorded_precision,
 )
 from .configs import format_options, missing_config, place_config
 from .launch import (
@@ -214,6 +215,15 @@ class SuiteRunner:
                 found['precision'] = read_json(work_dir / MADE_ON).get(
                     'precision'
                 )
+            if found.get('precision'):
+                found['precision'] = recorded_precision(
+                    training, found['precision']
+                )
+            # Earlier versions recorded none that the configs name.
+            if found.get('teacher') is None and self.teachers.is_given(
+                training.teacher
+            ):
+                found.update(teacher)
             # On a cluster, the machine that gets the training compares.
             here = (
                 found.get('precision')

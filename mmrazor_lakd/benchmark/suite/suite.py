@@ -17,18 +17,19 @@ from typing import (
 from mmengine.config import Config
 
 from ...config_check import read_config_file
+from ...config_check.stop_epoch import check_stops
 from ...errors import SettingError, nearest
 from .budget import fit_budget
 from .configs import (
-    SHARED,
+    describe_wrapper,
     digest,
     flatten_options,
     format_options,
     load_config_of,
-    shared_part,
 )
 from .evaluators import measures_accuracy
 from .settings import TEACHER, check_settings
+from .shared_parts import Parts, check_shared, read_parts
 
 #: settings of a model that change what a step costs, and not what it computes
 COST_ALONE = ('recompute', 'teacher_chunks')
@@ -141,7 +142,7 @@ def load_suite(
         teacher = f'{parts["teacher"]}_{parts["recipe"]}'
         if teacher not in teachers:
             teachers[teacher] = _teacher(root, teacher, settings)
-        shared: Dict[str, Any] = {}
+        shared: List[Parts] = []
         computed: Dict[str, str] = {}
         for method in settings['methods']:
             own = method.get('options', {})
@@ -155,8 +156,11 @@ def load_suite(
                 epochs=settings['epochs'],
                 teacher=teacher,
             )
-            own_parts = method.get('differs', ())
-            _check_shared(trainings[0], cfg, own, own_parts, shared)
+            title = f"The config '{trainings[0].config}' of {method['title']}"
+            own = flatten_options(own)
+            found = read_parts(cfg, list(own), method.get('differs', ()))
+            check_shared(title, pair, found, shared)
+            shared.append(found)
             measured.append(trainings[0])
             for name in COST_ALONE:
                 cfg.model.pop(name, None)
@@ -167,40 +171,6 @@ def load_suite(
     _check_checkpoints(path, settings, teachers)
     students.sort(key=lambda t: settings['seeds'].index(t.seed))
     return Suite(path.stem, settings, teachers, students, measured)
-
-
-def _check_shared(
-    training: Training,
-    cfg: Config,
-    own: Dict[str, Any],
-    differs: Sequence[str],
-    shared: Dict[str, Any],
-) -> None:
-    """Check that methods differ in nothing but the distillation.
-
-    Args:
-        training (Training): A training of the method.
-        cfg (Config): Its config.
-        own (dict): The method's options; what they change may differ.
-        differs (Sequence[str]): The parts that its config has of its own.
-        shared (dict): The parts of the pair's previous methods, by name; the
-            method's are added.
-    """
-    changed = {name.split('.')[0] for name in own}
-    if 'default_hooks' in changed:
-        changed.add('custom_hooks')
-    for name in SHARED:
-        if name in changed or name in differs:
-            continue
-        part = shared_part(cfg, name)
-        if shared.setdefault(name, part) != part:
-            raise SettingError(
-                f"The config '{training.config}' of {training.method} has "
-                f'another {name} than the other methods of {training.pair}: '
-                f'{part} and not {shared[name]}; give it the same, write what '
-                f"shall differ into the method's options, or, if the method "
-                f"is another one without it, name it in 'differs'."
-            )
 
 
 def _check_same(
@@ -291,10 +261,6 @@ def _trainings(
     # The command line nests options that a suite's file writes with dots.
     options = flatten_options(options)
     cfg = load_config_of(root, config, options)
-    if epochs is not None:
-        options = {**options, **fit_budget(cfg, epochs, options)}
-        cfg = load_config_of(root, config, options)
-    format_options(options)  # raises for what a command line can't hold
     if cfg.get('val_cfg') is None or 'max_epochs' not in cfg.train_cfg:
         raise SettingError(
             f"The config '{config}' can't be part of a suite, which reads "
@@ -307,8 +273,13 @@ def _trainings(
             f'top-1 accuracy of every epoch, since its val_evaluator measures '
             f"none; add dict(type='mmpretrain.Accuracy', topk=(1,))."
         )
+    if epochs is not None:
+        options = {**options, **fit_budget(cfg, epochs, options)}
+        cfg = load_config_of(root, config, options)
+    check_stops(cfg)
+    format_options(options)  # raises for what a command line can't hold
     trainings = []
-    dtype = cfg.optim_wrapper.get('dtype')
+    optim_wrapper, amp_dtype = describe_wrapper(cfg)
     cfg.merge_from_dict({'randomness.seed': None})
     seedless = digest(cfg)
     for seed in seeds:
@@ -323,8 +294,8 @@ def _trainings(
                 epochs=cfg.train_cfg.max_epochs,
                 teacher=teacher if 'teacher' in cfg.model else None,
                 teacher_ckpt=cfg.model.get('teacher_ckpt'),
-                optim_wrapper=cfg.optim_wrapper.get('type', 'OptimWrapper'),
-                amp_dtype=dtype and str(dtype),
+                optim_wrapper=optim_wrapper,
+                amp_dtype=amp_dtype,
                 digest=digest(cfg),
                 seedless=seedless,
             )

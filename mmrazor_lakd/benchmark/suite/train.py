@@ -14,6 +14,7 @@ from ...cli import load_config, run_tool
 from ...engine.run import train
 from ...provenance import describe_machine
 from .comparability import check_same_precision, precision
+from .configs import describe_wrapper
 from .results import checkpoint_path, find_start_epoch
 
 # Records the machine and the precision of the last start.
@@ -30,9 +31,7 @@ def main() -> None:
     given = json.loads(Path(sys.argv[1]).read_text())
     cfg = load_config(given['config'], given['options'], given['work_dir'])
     work_dir = Path(given['work_dir'])
-    wrapper = cfg.optim_wrapper
-    dtype = wrapper.get('dtype')
-    here = precision(wrapper.get('type', 'OptimWrapper'), dtype and str(dtype))
+    here = precision(*describe_wrapper(cfg))
     check_same_precision(given['precision'], here)
     made_on = dict(machine=describe_machine(), precision=here)
     (work_dir / MADE_ON).write_text(json.dumps(made_on))
