@@ -1,6 +1,7 @@
 """The table's figures, computed by hand from made measurements."""
 
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from mmrazor_lakd.benchmark.cost.report import write_cost_report
+from mmrazor_lakd.benchmark.cost.run import measure_and_report
 from mmrazor_lakd.benchmark.cost.table import (
     TABLE_SECTIONS,
     format_row,
@@ -155,7 +157,8 @@ def test_a_part_that_is_measured_again(results, tmp_path):
     assert rows == {**whole, 'same': 8}
     assert known == {**digests, 'same': 'd'}
     text = (tmp_path / 'cost.md').read_text()
-    assert 'measured earlier: other, by `of first, same, other`' in text
+    line = 'measured earlier: other, by `of first, same, other`'
+    assert f'{line}, commit {describe_commit()["commit"]}' in text
     assert '| other | 50.0 |' in text
     # What failed now was measured earlier.
     failed = dict(label='same', reason='why', log='log')
@@ -163,14 +166,84 @@ def test_a_part_that_is_measured_again(results, tmp_path):
     # A reference of other settings, or on another machine, is another one.
     before = kept.read_text()
     assert measure(part, first='z', same='d')[0] == {'first': 25, 'same': 8}
-    kept.write_text(before)
-    part[0]['machine'] = dict(part[0]['machine'], device='cuda')
-    assert measure(part, first='a', same='d')[0] == {'first': 25, 'same': 8}
-    # Earlier versions wrote no digests.
+    assert (tmp_path / 'cost-earlier-1.json').read_text() == before
+    text = (tmp_path / 'cost.md').read_text()
+    assert (
+        'not comparable with these, and now in cost-earlier-1.json: ' in text
+    )
+    here = part[0]['machine']
+    for number, (name, value) in enumerate(
+        dict(device='cuda', threads=2, versions={'torch': 2}).items(), 2
+    ):
+        kept.write_text(before)
+        part[0]['machine'] = {**here, name: value}
+        rows, _ = measure(part, first='a', same='d')
+        assert rows == {'first': 25, 'same': 8}
+        aside = tmp_path / f'cost-earlier-{number}.json'
+        assert aside.read_text() == before
+    # Earlier versions wrote no digests, and no commit for each row.
     kept.write_text(before.replace('"digests"', '"_"'))
-    part[0]['machine']['device'] = 'cpu'
+    part[0]['machine'] = here
     rows, known = measure(part, first='a', same='d')
     assert rows['other'] == 50 and known == dict(first='a', same='d')
+
+
+def test_what_is_kept_has_its_commit_and_its_panel(
+    results, tmp_path, monkeypatch
+):
+    def measure(found):
+        earlier = json.loads(kept.read_text()) if kept.is_file() else None
+        console = Console(quiet=True)
+        write_cost_report(tmp_path, found, 'first', '', console, {}, earlier)
+        return json.loads(kept.read_text())
+
+    drawn = []
+    monkeypatch.setattr(
+        'mmrazor_lakd.benchmark.cost.figures.draw_memory_over_time',
+        lambda path, found: drawn.append([r['label'] for r in found]),
+    )
+    kept = tmp_path / 'cost.json'
+    old = measure(results)
+    # As of an earlier version: a commit for all rows, and memory in short.
+    old.update(commit='before', dirty=True)
+    for row in old['rows']:
+        del row['commit'], row['dirty']
+    for name in ('times', 'live'):
+        del old['results'][1]['memory'][name]
+    kept.write_text(json.dumps(old))
+    measure(results[:1])
+    report = measure(results[:1])
+    commits = {row['config']: row['commit'] for row in report['rows']}
+    now = describe_commit()['commit']
+    assert commits == dict(first=now, same='before', other='before')
+    text = (tmp_path / 'cost.md').read_text()
+    assert 'same, other, by ``, commit before, with changes' in text
+    assert drawn[-1] == ['first', 'other']
+
+
+def test_what_will_be_set_aside_is_said_before(results, tmp_path, monkeypatch):
+    def measure_all(settings, *_):
+        said.append(console.export_text(clear=False))
+        return results[:1]
+
+    said = []
+    module = 'mmrazor_lakd.benchmark.cost.run'
+    monkeypatch.setattr(f'{module}.measure_all', measure_all)
+    monkeypatch.setattr(
+        f'{module}.describe_machine', lambda: results[0]['machine']
+    )
+    kept = tmp_path / 'cost.json'
+    for threads in (1, 2):
+        console = Console(record=True, width=80, file=io.StringIO())
+        write_cost_report(tmp_path, results, 'first', '', Console(quiet=True))
+        earlier = json.loads(kept.read_text())
+        results[0]['machine'] = {**results[0]['machine'], 'threads': threads}
+        arguments = 'first', tmp_path, threads, '', tmp_path, console
+        assert measure_and_report({'first': None}, *arguments, {}, earlier)
+        rows = [row['config'] for row in json.loads(kept.read_text())['rows']]
+        assert len(rows) == (3 if threads == 1 else 1)
+    assert said[0] == ''
+    assert said[1].startswith('The earlier measurements of same, other are')
 
 
 def test_report_when_all_failed(tmp_path):

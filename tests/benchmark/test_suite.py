@@ -27,6 +27,7 @@ from mmrazor_lakd.benchmark.suite.configs import (
 from mmrazor_lakd.benchmark.suite.configs import (
     digest as digest_of,
 )
+from mmrazor_lakd.benchmark.suite.cost_digest import cost_digest
 from mmrazor_lakd.benchmark.suite.costs import (
     describe_outdated,
     find_outdated,
@@ -452,10 +453,60 @@ def test_costs_of_other_settings_are_not_shown(tiny, tmp_path):
     assert outdated(tiny, digests={**digests, 'alone': 'x'}) == ['alone']
     (said,) = describe_outdated(['alone', 'KD'])
     assert said.startswith('Time and memory of alone, KD were measured with')
+    # As they are written now: a longer training costs the same a step.
+    digests = {t.method: t.cost_digest for t in tiny.measured}
+    longer = load_suite(TINY, ROOT, {'epochs': 5})
+    assert outdated(longer, digests=digests) == []
+    workers = {'options.train_dataloader.num_workers': 2}
+    other = load_suite(TINY, ROOT, workers)
+    assert outdated(other, digests=digests) == titles
     # A part is measured beside the reference.
     part = narrow(tiny, ['alone'])
     assert [t.method for t in part.measured] == ['alone', 'KD']
     assert [t.method for t in part.students] == ['alone'] * 2
+
+
+def test_what_decides_the_cost_of_a_step():
+    def cost(threads=1, **options):
+        cfg = load_config_of(ROOT, str(KD), {})
+        cfg.merge_from_dict(fit_budget(cfg, options.pop('epochs', 5)))
+        hooks = options.pop('hooks', [])
+        cfg.custom_hooks = [*cfg.custom_hooks, *hooks]
+        cfg.merge_from_dict(options)
+        return cost_digest(cfg, threads)
+
+    plain = cost()
+    for same in (
+        {'epochs': 7},
+        {'optim_wrapper.optimizer.lr': 0.3},
+        {'randomness.seed': 3},
+        {'val_dataloader.batch_size': 7},
+        {'param_scheduler': []},
+        {'model.teacher_ckpt': 'elsewhere.pth'},
+        {'hooks': [dict(type='TeacherAccuracyHook')]},
+    ):
+        assert cost(**same) == plain, same
+    for other in (
+        {'threads': 2},
+        {'train_dataloader.num_workers': 3},
+        {'train_dataloader.batch_size': 7},
+        {'hooks': [dict(type='ChannelsLastHook')]},
+        {'hooks': [dict(type='LocalModuleHook')]},
+        {'optim_wrapper.type': 'OptimWrapper'},
+        {'env_cfg.cudnn_benchmark': False},
+        {'activation_checkpointing': ['architecture.backbone']},
+    ):
+        assert cost(**other) != plain, other
+    # A length is a fraction of the training, however it is written.
+    phase = {'model.distiller.local_phase': dict(epochs=2)}
+
+    def phased(epochs):
+        cfg = load_config_of(ROOT, str(KD), {'train_cfg.max_epochs': 4})
+        cfg.merge_from_dict(phase)
+        cfg.merge_from_dict(fit_budget(cfg, epochs))
+        return cost_digest(cfg, 1)
+
+    assert phased(4) == phased(8) != plain
 
 
 def test_options_on_the_command_line():

@@ -6,10 +6,14 @@ import numpy as np
 import pandas
 import pytest
 from conftest import ROOT
+from rich.console import Console
 from scipy import stats
 
 from mmrazor_lakd.benchmark.suite.compare import compare
 from mmrazor_lakd.benchmark.suite.costs import read_costs
+from mmrazor_lakd.benchmark.suite.report import write_suite_report
+from mmrazor_lakd.benchmark.suite.results import write_result
+from mmrazor_lakd.benchmark.suite.suite import load_suite, narrow
 from mmrazor_lakd.benchmark.suite.table import (
     format_table,
     make_table,
@@ -121,6 +125,48 @@ def test_comparison(table, tmp_path):
     empty.to_csv(tmp_path / 'c' / 'report.csv', index=False)
     with pytest.raises(SettingError, match='no trained method'):
         compare(tmp_path / 'a', tmp_path / 'c')
+
+
+def write_results(report, suite):
+    """A result of each training, as far as a report reads it."""
+    machine = dict(cpu='c', threads=1, device='cpu', versions={'torch': 1})
+    for student in suite.students:
+        write_result(
+            report,
+            dict(
+                pair=student.pair, method=student.method, seed=student.seed,
+                digest=student.digest, teacher=None, teacher_top1=None,
+                top1=[50.0] * 3, iterations=3, precision='float32', command='',
+                machine=machine, commit='x', dirty=False,
+            ),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    'outdated', [[], ['alone'], ['KD'], ['LAKD, no cuts']]
+)
+def test_report_of_a_part_whose_costs_are_of_the_whole(tmp_path, outdated):
+    suite = load_suite(ROOT / 'tests' / 'benchmark' / 'tiny_suite.py', ROOT)
+    (pair,) = suite.settings['pairs']
+    write_results(tmp_path, suite)
+    numbers = {'step ms': 9.0, 'time/reference': 1.5, 'peak/reference': 0.7}
+    digests = {t.method: t.cost_digest for t in suite.measured}
+    cost = dict(
+        reference='KD',
+        rows=[dict(numbers, config=name) for name in digests],
+        digests={**digests, **dict.fromkeys(outdated, 'another')},
+    )
+    folder = tmp_path / 'cost' / pair
+    folder.mkdir(parents=True)
+    (folder / 'cost.json').write_text(json.dumps(cost))
+    part, console = narrow(suite, ['LAKD, no cuts']), Console(quiet=True)
+    write_suite_report(tmp_path, part, [], 0, '', False, ROOT, console)
+    table = pandas.read_csv(tmp_path / 'report.csv').set_index('method')
+    is_shown = outdated in ([], ['alone'])
+    assert table['time'].notna().tolist() == [is_shown]
+    page = (tmp_path / 'report.md').read_text()
+    assert ('were measured with other settings' in page) == (not is_shown)
+    assert (tmp_path / f'time-{pair}.png').is_file() == is_shown
 
 
 def test_costs_beside_another_method_are_none(tmp_path):

@@ -1,8 +1,10 @@
 """The cost report: console, Markdown, CSV, JSON, figures."""
 
+import itertools
 import json
+import shutil
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from rich.console import Console
 
@@ -39,40 +41,96 @@ def describe_measurements(report: Dict[str, Any]) -> List[str]:
     for result in report['results']:
         for note in result['notes']:
             lines.append(f'{result["label"]}: {note}')
-    kept = report.get('kept', {})
-    for command in dict.fromkeys(kept.values()):
-        labels = [label for label in kept if kept[label] == command]
-        lines.append(f'measured earlier: {", ".join(labels)}, by `{command}`')
+    lines += _describe_kept(report)
+    if 'set_aside' in report:
+        others = ', '.join(report['set_aside']['configs'])
+        lines.append(
+            f'not comparable with these, and now in '
+            f'{report["set_aside"]["file"]}: {others}'
+        )
     for failure in report['failures']:
         lines.append(f'{failure["label"]} FAILED: {failure["reason"]}')
     return lines
 
 
-def keep_earlier(report: Dict[str, Any], earlier: Dict[str, Any]) -> None:
-    """Keep what was measured earlier, and not now.
+def _describe_kept(report: Dict[str, Any]) -> Iterator[str]:
+    """Say by which commands, at which commits, the kept rows were measured."""
+    kept = report.get('kept', {})
+    origins: Dict[Tuple[str, str], List[str]] = {}
+    for row in report['rows']:
+        if row['config'] not in kept:
+            continue
+        commit = f', commit {row["commit"]}' if row.get('commit') else ''
+        if commit and row.get('dirty'):
+            commit += ', with changes'
+        origin = kept[row['config']], commit
+        origins.setdefault(origin, []).append(row['config'])
+    for (command, commit), labels in origins.items():
+        yield f'measured earlier: {", ".join(labels)}, by `{command}`{commit}'
 
-    Nothing is kept from another machine, nor if the reference, beside which
-    the earlier ones were measured, was another one or had other settings.
+
+def find_incomparable(
+    earlier: Dict[str, Any],
+    reference: str,
+    digest: Optional[str],
+    machine: Dict[str, Any],
+) -> List[str]:
+    """List what was measured earlier and can't stand beside new figures.
+
+    That is all if the reference, beside which they were measured, was another
+    one or had other settings, and else what was measured on another machine,
+    with another number of threads or other versions.
+
+    Args:
+        earlier (dict): An earlier cost.json. One without digests is trusted to
+            have the same settings.
+        reference (str): Label of the new reference.
+        digest (str, optional): Digest of its settings.
+        machine (dict): From :func:`~mmrazor_lakd.provenance.describe_machine`.
+    """
+    labels = [row['config'] for row in earlier['rows']]
+    known = earlier.get('digests', {}).get(reference, digest)
+    if (earlier['reference'], known) != (reference, digest):
+        return labels
+    machines = {
+        result['label']: result.get('machine') or earlier['machine']
+        for result in earlier['results']
+    }
+    return [
+        label
+        for label in labels
+        if any(
+            machines.get(label, earlier['machine'])[part] != machine[part]
+            for part in ('cpu', 'device', 'threads', 'versions')
+        )
+    ]
+
+
+def keep_earlier(report: Dict[str, Any], earlier: Dict[str, Any]) -> List[str]:
+    """Keep what was measured earlier, and not now.
 
     Args:
         report (dict): The new report, to which is added.
-        earlier (dict): The earlier one. One without digests is trusted to
-            have the same settings.
+        earlier (dict): The earlier one.
+
+    Returns:
+        list[str]: What isn't kept; see :func:`find_incomparable`.
     """
     reference, known = report['reference'], earlier.get('digests', {})
-    digest = report['digests'].get(reference)
-    if (earlier['reference'], known.get(reference, digest)) != (
+    others = find_incomparable(
+        earlier,
         reference,
-        digest,
-    ) or any(
-        earlier['machine'][part] != report['machine'][part]
-        for part in ('cpu', 'device')
-    ):
-        return
+        report['digests'].get(reference),
+        report['machine'],
+    )
     measured = {row['config'] for row in report['rows']}
-    rows = [row for row in earlier['rows'] if row['config'] not in measured]
+    rows = [
+        row
+        for row in earlier['rows']
+        if row['config'] not in measured and row['config'] not in others
+    ]
     kept = {row['config'] for row in rows}
-    report['rows'] += rows
+    report['rows'] += [_add_commit(row, earlier) for row in rows]
     report['results'] += [r for r in earlier['results'] if r['label'] in kept]
     report['digests'].update({k: v for k, v in known.items() if k in kept})
     for label in kept - known.keys():
@@ -82,6 +140,30 @@ def keep_earlier(report: Dict[str, Any], earlier: Dict[str, Any]) -> None:
         row['config']: commands.get(row['config'], earlier['command'])
         for row in rows
     }
+    return [label for label in others if label not in measured]
+
+
+def _add_commit(
+    row: Dict[str, Any], earlier: Dict[str, Any]
+) -> Dict[str, Any]:
+    """Add the commit to a row of earlier versions, if it is known."""
+    if 'commit' in row or row['config'] in earlier.get('kept', {}):
+        return row
+    origin = {name: earlier.get(name) for name in ('commit', 'dirty')}
+    return {**row, **origin}
+
+
+def set_aside(out: Path) -> str:
+    """Keep a copy of a cost.json that is about to be replaced.
+
+    Returns:
+        str: Name of the copy, next to it.
+    """
+    numbers = itertools.count(1)
+    names = (f'cost-earlier-{number}.json' for number in numbers)
+    name = next(name for name in names if not (out / name).exists())
+    shutil.copyfile(out / 'cost.json', out / name)
+    return name
 
 
 def write_cost_report(
@@ -106,25 +188,31 @@ def write_cost_report(
         digests (dict, optional): Digests of the configs' settings by label,
             for cost.json.
         earlier (dict, optional): An earlier cost.json, of whose configs those
-            that were not measured now are kept; see :func:`keep_earlier`.
+            that were not measured now are kept. If some of them can't be, see
+            :func:`find_incomparable`, it goes to cost-earlier-N.json.
     """
     results = [result for result in found if 'reason' not in result]
     by_label = {result['label']: result for result in results}
     # Imported lazily, since it takes seconds.
     import pandas
 
+    origin = describe_commit()
+    rows = make_rows(results, by_label.get(reference))
     report: Dict[str, Any] = dict(
         command=command,
         reference=reference,
-        **describe_commit(),
+        **origin,
         machine=results[0]['machine'] if results else None,
-        rows=make_rows(results, by_label.get(reference)),
+        # each with its own, since some may be kept from earlier
+        rows=[{**row, **origin} for row in rows],
         failures=[result for result in found if 'reason' in result],
         results=list(results),
         digests=dict(digests or {}),
     )
     if earlier:
-        keep_earlier(report, earlier)
+        others = keep_earlier(report, earlier)
+        if others:
+            report['set_aside'] = dict(file=set_aside(out), configs=others)
     (out / 'cost.json').write_text(json.dumps(report) + '\n')
     rows = report['rows']
     pandas.DataFrame(rows).to_csv(out / 'cost.csv', index=False)
@@ -135,7 +223,9 @@ def write_cost_report(
         from .figures import draw_bars, draw_memory_over_time
 
         draw_bars(out / 'cost.png', report['results'])
-        draw_memory_over_time(out / 'memory_over_time.png', results)
+        # The suites' kept results are without the memory of each moment.
+        traced = [r for r in report['results'] if 'live' in r['memory']]
+        draw_memory_over_time(out / 'memory_over_time.png', traced)
         for section in sections:
             console.print(rich_table(section, no_wrap=True))
     for line in lines:

@@ -11,9 +11,10 @@ from rich.markup import escape
 
 from ...cli import make_progress
 from ...errors import SettingError
+from ...provenance import describe_machine
 from ..processes import explain_failure, start_python, wait_for
 from .measure import CostSettings
-from .report import write_cost_report
+from .report import find_incomparable, write_cost_report
 
 POLL_SECONDS = 0.2
 
@@ -148,6 +149,22 @@ def measure_and_report(
         SettingError: If none could be.
     """
     out.mkdir(parents=True, exist_ok=True)
+    if earlier:
+        machine = describe_machine()
+        machine['threads'] = threads or machine['threads']
+        digest = (digests or {}).get(reference)
+        others = find_incomparable(earlier, reference, digest, machine)
+        others = [label for label in others if label not in settings]
+        if others:
+            console.print(
+                f'The earlier measurements of {", ".join(others)} are not '
+                f'comparable with those to come, which have another reference '
+                f'or machine, other versions, threads or settings of '
+                f'{reference}: their cost.json goes to cost-earlier-N.json.',
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
     found = measure_all(settings, out, folder, threads, console)
     reasons = {result.get('reason') for result in found}
     if None not in reasons:

@@ -3,7 +3,7 @@
 import shlex
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 from rich.console import Console
 
@@ -14,7 +14,7 @@ from ..cost.measure import CostSettings
 from ..cost.run import measure_and_report
 from .configs import format_options, place_config
 from .results import read_json
-from .suite import Suite
+from .suite import Suite, Training
 
 
 def measure_costs(
@@ -26,10 +26,13 @@ def measure_costs(
         list[dict]: Failures, each with ``name`` and ``reason``.
     """
     failures = []
+    reference = suite.settings['reference']
     for pair in suite.settings['pairs']:
         # Within the project, the command reads the same on every machine.
         out = (report / 'cost' / pair).resolve()
         shown = out.relative_to(root) if out.is_relative_to(root) else out
+        earlier = read_cost(report, pair)
+        known = earlier.get('digests', {})
         jobs, settings, digests = {}, {}, {}
         for training in suite.measured:
             if training.pair != pair:
@@ -40,7 +43,9 @@ def measure_costs(
             options = format_options(training.options)
             job = Job(training.method, config, options)
             jobs[job.label] = job
-            digests[job.label] = training.seedless
+            digests[job.label] = training.cost_digest
+            if job.label == reference and _is_current(training, known):
+                known[reference] = training.cost_digest  # in its newer form
             settings[job.label] = CostSettings(
                 config=str(root / config),
                 options=training.options,
@@ -48,7 +53,6 @@ def measure_costs(
             )
         command = ['python', 'tools/analyze_cost.py']
         command += [job.text for job in jobs.values()]
-        reference = suite.settings['reference']
         command += ['--reference', reference]
         command += ['--threads', str(suite.settings['threads'])]
         command += ['--out', str(shown)]
@@ -63,7 +67,7 @@ def measure_costs(
                 root,
                 console,
                 digests,
-                read_cost(report, pair),
+                earlier,
             )
         except (SettingError, OSError) as error:
             console.print(reduce(error), markup=False)
@@ -101,6 +105,32 @@ def read_costs(
     return {row['config']: row for row in cost['rows']}
 
 
+def read_current_costs(
+    report: Path, suite: Suite, pair: str
+) -> Tuple[Dict[str, Dict[str, Any]], List[str]]:
+    """Read the measured costs that belong to a suite's methods as they are.
+
+    Returns:
+        tuple[dict, list[str]]: The cost of a step, by method, and the methods
+        whose cost was measured with other settings. If the reference is among
+        them, there are no costs, since they were compared with it.
+    """
+    reference = suite.settings['reference']
+    rows = read_costs(report, pair, reference)
+    outdated = find_outdated(report, suite, pair)
+    # A part of the suite has fewer methods than were measured.
+    titles = {t.method for t in suite.measured if t.pair == pair}
+    current = {
+        name: row
+        for name, row in rows.items()
+        if name in titles and name not in outdated
+    }
+    return (
+        current if reference in current else {},
+        [name for name in outdated if name in rows],
+    )
+
+
 def find_outdated(report: Path, suite: Suite, pair: str) -> List[str]:
     """List the methods whose cost was measured with other settings.
 
@@ -108,9 +138,18 @@ def find_outdated(report: Path, suite: Suite, pair: str) -> List[str]:
     measurement of earlier versions, without a digest, is taken as it is.
     """
     known = read_cost(report, pair).get('digests', {})
-    now = {t.method: t.seedless for t in suite.measured if t.pair == pair}
-    found = [n for n in now if known.get(n, now[n]) != now[n]]
-    return list(now) if suite.settings['reference'] in found else found
+    measured = [t for t in suite.measured if t.pair == pair]
+    found = [t.method for t in measured if not _is_current(t, known)]
+    if suite.settings['reference'] in found:
+        return [training.method for training in measured]
+    return found
+
+
+def _is_current(training: Training, digests: Dict[str, str]) -> bool:
+    """Check whether a method's cost was measured with its settings of now."""
+    # Earlier versions wrote down the digest of its results, without the seed.
+    known = digests.get(training.method)
+    return known in (None, training.cost_digest, training.seedless)
 
 
 def describe_outdated(methods: Sequence[str]) -> Iterator[str]:

@@ -9,12 +9,7 @@ from rich.console import Console
 
 from ...errors import SettingError
 from ...report import Report, Section, rich_table, to_markdown
-from .costs import (
-    describe_outdated,
-    find_outdated,
-    measure_costs,
-    read_costs,
-)
+from .costs import describe_outdated, measure_costs, read_current_costs
 from .figures import draw_accuracies, draw_curves, draw_peak_memory
 from .results import is_teacher, read_results
 from .suite import Suite
@@ -73,10 +68,8 @@ def write_suite_report(
         failures += measure_costs(report, suite, root, console)
     costs, outdated = {}, {}
     for pair in suite.settings['pairs']:
-        rows = read_costs(report, pair, suite.settings['reference'])
-        old = find_outdated(report, suite, pair)
-        costs[pair] = {n: row for n, row in rows.items() if n not in old}
-        outdated[pair] = [name for name in old if name in rows]
+        found = read_current_costs(report, suite, pair)
+        costs[pair], outdated[pair] = found
     table = make_table(
         results,
         suite.settings,
@@ -138,7 +131,7 @@ def make_section(
         draw_curves(
             add('epochs', 'Accuracy over epochs'), mine, methods, title
         )
-        if costs:
+        if costs.keys() & set(methods):
             # From the ratios: single step times vary with the machine's load.
             step_ms = {
                 name: row['time/reference']

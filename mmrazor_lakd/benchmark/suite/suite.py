@@ -27,6 +27,7 @@ from .configs import (
     format_options,
     load_config_of,
 )
+from .cost_digest import cost_digest
 from .evaluators import measures_accuracy
 from .settings import TEACHER, check_settings
 from .shared_parts import Parts, check_shared, read_parts
@@ -59,7 +60,9 @@ class Training(NamedTuple):
             precision.
         amp_dtype (str | None): The wrapper's ``dtype``, if it has one.
         digest (str): Hash of all settings that decide its result.
-        seedless (str): The same without the seed.
+        seedless (str): The same without the seed, by which earlier versions
+            told what a cost was measured with.
+        cost_digest (str): Hash of all settings that decide the cost of a step.
     """
 
     pair: str
@@ -74,6 +77,7 @@ class Training(NamedTuple):
     amp_dtype: Optional[str]
     digest: str
     seedless: str
+    cost_digest: str
 
     @property
     def name(self) -> str:
@@ -155,6 +159,7 @@ def load_suite(
                 options={**settings['options'], **own},
                 epochs=settings['epochs'],
                 teacher=teacher,
+                threads=settings['threads'],
             )
             title = f"The config '{trainings[0].config}' of {method['title']}"
             own = flatten_options(own)
@@ -244,6 +249,7 @@ def _teacher(
         options=settings['teacher_options'],
         epochs=settings['teacher_epochs'],
         teacher=None,
+        threads=settings['threads'],
     )[1][0]
 
 
@@ -256,6 +262,7 @@ def _trainings(
     options: Dict[str, Any],
     epochs: Optional[int],
     teacher: Optional[str],
+    threads: int,
 ) -> Tuple[Config, List[Training]]:
     """Read a config as its trainings will, for several seeds."""
     # The command line nests options that a suite's file writes with dots.
@@ -281,7 +288,7 @@ def _trainings(
     trainings = []
     optim_wrapper, amp_dtype = describe_wrapper(cfg)
     cfg.merge_from_dict({'randomness.seed': None})
-    seedless = digest(cfg)
+    seedless, cost = digest(cfg), cost_digest(cfg, threads)
     for seed in seeds:
         cfg.merge_from_dict({'randomness.seed': seed})
         trainings.append(
@@ -298,6 +305,7 @@ def _trainings(
                 amp_dtype=amp_dtype,
                 digest=digest(cfg),
                 seedless=seedless,
+                cost_digest=cost,
             )
         )
     return cfg, trainings
