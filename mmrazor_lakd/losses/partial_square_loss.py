@@ -1,24 +1,25 @@
-"""OFD's loss, computed in float32."""
+"""OFD's loss, with an explicit gradient."""
 
 import torch
 from mmrazor.models.losses import OFDLoss
 from mmrazor.registry import MODELS
 
 from .checks import check_settings, check_shapes
-from .weighted_square import at_least_float32
+from .weighted_square import at_least_float32, weighted_square
 
 
 @MODELS.register_module()
 class PartialSquareLoss(OFDLoss):
-    r"""The partial L2 distance of OFD, MMRazor's :class:`OFDLoss` in float32.
+    r"""The partial L2 distance of OFD, MMRazor's :class:`OFDLoss`.
 
     .. math::
         L = \frac{1}{1000 N} \sum (F_S - F_T)^2\,[F_S > F_T \lor F_T > 0]
 
     with the teacher's map clipped at its margins
-    (:class:`~mmrazor_lakd.connectors.MarginConnector`). The formula is
-    MMRazor's, which squares in the precision of the maps: differences above
-    256 overflow float16.
+    (:class:`~mmrazor_lakd.connectors.MarginConnector`). MMRazor's squares in
+    the precision of the maps, in which differences above 256 overflow float16,
+    and autograd keeps three maps for it. This one sums in float32, and keeps
+    the difference alone (:func:`weighted_square`).
 
     Source: Heo et al., "A Comprehensive Overhaul of Feature Distillation",
     arXiv 1904.01866, equation 3.
@@ -46,6 +47,9 @@ class PartialSquareLoss(OFDLoss):
     ) -> torch.Tensor:
         """Compare two maps of equal shape (N, C, H, W); return a scalar."""
         check_shapes(self, s_feature, t_feature)
-        return super().forward(
-            at_least_float32(s_feature), at_least_float32(t_feature).detach()
-        )
+        s, t = s_feature.detach(), t_feature.detach()
+        # No difference where none counts; one with a NaN does.
+        target = torch.where((s <= t) & (t <= 0), s, t)
+        weight = self.loss_weight / (self.mul_factor * len(s))
+        weights = [at_least_float32(s.new_empty(0)).new_tensor(weight)]
+        return weighted_square(s_feature, target, weights)[0]

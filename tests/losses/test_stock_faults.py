@@ -184,9 +184,21 @@ def test_ofd_overflows_float16():
     assert PartialSquareLoss()(s, t).item() == pytest.approx(4320)
 
 
-def test_ofd_is_mmrazors():
+def test_ofd_is_mmrazors_and_keeps_one_map():
     generator = torch.Generator().manual_seed(0)
-    s, t = torch.randn(2, 3, 5, 8, 8, generator=generator)
-    torch.testing.assert_close(
-        PartialSquareLoss(0.5)(s, t), OFDLoss(0.5)(s, t)
-    )
+    maps = torch.randn(2, 3, 5, 8, 8, generator=generator, dtype=torch.float64)
+    s, t = maps[0].requires_grad_(), maps[1]
+    values, gradients, kept = [], [], []
+    for loss in (PartialSquareLoss(0.5), OFDLoss(0.5)):
+        kept.append(0)
+
+        def count(tensor):
+            kept[-1] += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda x: x):
+            values.append(loss(s, t))
+        gradients += torch.autograd.grad(values[-1], s)
+    torch.testing.assert_close(*values, rtol=1e-12, atol=0)
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=0)
+    assert kept == [t.numel() + 1, 3 * t.numel()]  # a map and its weight
