@@ -9,7 +9,6 @@ from torch import nn
 
 from .checks import check_batches, check_settings
 from .lengths import unit_rows
-from .weighted_square import at_least_float32
 
 
 def attention_map(feature: torch.Tensor, p: float = 2) -> torch.Tensor:
@@ -24,8 +23,10 @@ def attention_map(feature: torch.Tensor, p: float = 2) -> torch.Tensor:
     Returns:
         torch.Tensor: (N, H * W), in float32 (float64 for float64 maps).
     """
-    power = at_least_float32(feature).abs().pow(p)
-    return unit_rows(power.mean(1).flatten(1))
+    dtype = torch.promote_types(feature.dtype, torch.float32)
+    # As a norm, autograd needs the map alone: no power of it in float32.
+    norm = torch.linalg.vector_norm(feature, p, dim=1, dtype=dtype)
+    return unit_rows((norm.pow(p) / feature.shape[1]).flatten(1))
 
 
 def pool_larger(

@@ -668,6 +668,20 @@ def test_at_by_hand():
     assert loss(s, t).item() == pytest.approx(292.893, abs=1e-3)
 
 
+def test_at_keeps_no_copy_of_a_map():
+    s = torch.randn(2, 64, 8, 8, dtype=torch.bfloat16, requires_grad=True)
+    kept = []
+
+    def note(tensor):
+        if tensor.data_ptr() != s.data_ptr():
+            kept.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        AttentionTransferLoss()(s, torch.randn(2, 64, 8, 8))
+    assert max(kept) == 2 * 8 * 8  # attention maps
+
+
 @pytest.mark.parametrize(
     'loss', [AttentionTransferLoss(), NeuronSelectivityLoss()]
 )
