@@ -99,12 +99,13 @@ class TeacherEnsemble(BaseModel):
 
         Args:
             inputs (torch.Tensor): Preprocessed images, (N, C, H, W).
-            data_samples (list, optional): Their samples.
+            data_samples (list, optional): Their samples, to which predictions
+                are added, as mmpretrain's classifiers do.
             mode (str): ``'tensor'`` or ``'predict'``.
 
         Returns:
             torch.Tensor | list[DataSample]: The logits (N, K), or samples
-            with ``pred_score``, (K,).
+            with ``pred_score``, (K,), and ``pred_label``.
         """
         logits = self.head(
             [
@@ -114,9 +115,12 @@ class TeacherEnsemble(BaseModel):
         )
         if mode == 'tensor':
             return logits
+        if data_samples is None:
+            data_samples = [DataSample() for _ in logits]
+        scores = logits.float().softmax(1)
         return [
-            DataSample().set_pred_score(score)
-            for score in logits.float().softmax(1)
+            sample.set_pred_score(score).set_pred_label(score.argmax())
+            for sample, score in zip(data_samples, scores)
         ]
 
 

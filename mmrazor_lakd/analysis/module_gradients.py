@@ -24,7 +24,9 @@ def group_parameters(
 
     Returns:
         list[list[nn.Parameter]]: One more than the boundaries. Parameters of
-        modules that run after the last boundary, or don't run, come last.
+        modules that run after the last boundary, or don't run, come last;
+        those of a module that contains a boundary, such as a position
+        embedding, come first.
     """
     order = list(graph_run(model, 'student', input_size).outputs)
     places = [order.index(name) for name in boundaries]
@@ -32,6 +34,10 @@ def group_parameters(
     for name, parameter in model.named_parameters():
         owner = name.rpartition('.')[0]
         place = order.index(owner) if owner in order else len(order)
+        if any(end.startswith(f'{owner}.') for end in boundaries):
+            # The owner ends after the boundaries in it, but its own
+            # parameters, such as a position embedding, act before them.
+            place = -1
         groups[sum(end < place for end in places)].append(parameter)
     return groups
 

@@ -9,6 +9,8 @@ from mmrazor.models.architectures.connectors.base_connector import (
 from mmrazor.registry import MODELS
 from torch import nn
 
+from ..errors import check_size
+
 
 @MODELS.register_module()
 class EmbeddingConnector(BaseConnector):
@@ -26,6 +28,9 @@ class EmbeddingConnector(BaseConnector):
         init_cfg (dict | list, optional): Initialisation. Defaults to
             PyTorch's.
 
+    Raises:
+        SettingError: If a length is no whole number above 0.
+
     Examples:
         >>> import torch
         >>> from mmrazor_lakd.connectors import EmbeddingConnector
@@ -41,6 +46,8 @@ class EmbeddingConnector(BaseConnector):
         init_cfg: Optional[Union[Dict, List]] = None,
     ) -> None:
         super().__init__(init_cfg)
+        for name, size in (('dim_in', dim_in), ('dim_out', dim_out)):
+            check_size('EmbeddingConnector', name, size, example=128)
         self.linear = nn.Linear(dim_in, dim_out)
 
     def forward_train(self, feature: torch.Tensor) -> torch.Tensor:

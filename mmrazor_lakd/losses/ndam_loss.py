@@ -188,6 +188,13 @@ class NDAMLoss(nn.Module):
                 f'{owner} needs an odd kernel_size, so that the map keeps its '
                 f'size, or None to pool the whole map, not {kernel_size!r}.'
             )
+        if mode == 'match' and kernel_size is None and normalize != 'none':
+            raise SettingError(
+                f"{owner} has mode='match' and kernel_size=None, whose maps "
+                f"are 1 everywhere with normalize='{normalize}', so that it "
+                f'would compare nothing; write kernel_size=3, or '
+                f"normalize='none'."
+            )
         self.loss_weight = loss_weight
         self.mode = mode
         self.scale = scale

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from mmrazor.registry import MODELS
 
-from ..errors import SettingError, check_number, is_number
+from ..errors import SettingError, check_choice, check_number, is_number
 from .checks import (
     MOST_CELLS,
     check_batches,
@@ -110,6 +110,11 @@ class _ScaleDecoupled:
     ) -> None:
         super().__init__(**kwargs)
         name = type(self).__name__
+        if hasattr(self, 'reduction'):
+            # A region's weight is that in a mean over all of them.
+            check_choice(
+                name, 'reduction', self.reduction, ('batchmean', 'mean')
+            )
         if not (
             isinstance(scales, (list, tuple))
             and scales[:1] in ([1], (1,))

@@ -12,12 +12,16 @@ from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
+from mmpretrain.registry import MODELS
 from torch.utils.data import DataLoader
 
 from mmrazor_lakd.analysis import LocalModuleHook
 from mmrazor_lakd.analysis.fixed_images import FixedImages, kept_random_state
 from mmrazor_lakd.analysis.local_module_hook import module_losses
-from mmrazor_lakd.analysis.module_gradients import ModuleGradients
+from mmrazor_lakd.analysis.module_gradients import (
+    ModuleGradients,
+    group_parameters,
+)
 from mmrazor_lakd.errors import SettingError
 
 LAKD = 'lakd/lakd_resnet20_resnet8_1xb64_digits.py'
@@ -345,3 +349,28 @@ def test_progressive_opening_can_be_seen(train):
     openings = [list(found[f'module{n}/open'].values()) for n in (1, 2)]
     assert openings[0] == pytest.approx([2 / 3, 1, 1, 1, 1, 1])
     assert openings[1] == pytest.approx([0, 1 / 3, 1, 1, 1, 1])
+
+
+def test_position_embeddings_belong_to_the_first_module():
+    """Their owner is the whole backbone, which ends after each boundary."""
+    arch = dict(
+        embed_dims=8, num_layers=2, num_heads=2, feedforward_channels=8
+    )
+    backbone = dict(
+        type='VisionTransformer', arch=arch, img_size=32, patch_size=8
+    )
+    head = dict(type='VisionTransformerClsHead', num_classes=3, in_channels=8)
+    model = MODELS.build(
+        dict(
+            _scope_='mmpretrain',
+            type='ImageClassifier',
+            backbone=backbone,
+            head=head,
+        )
+    )
+    first, last = group_parameters(model, ['backbone.layers.0'], (32, 32))
+    names = {id(p): name for name, p in model.named_parameters()}
+    inside = {names[id(parameter)] for parameter in first}
+    assert {'backbone.pos_embed', 'backbone.cls_token'} < inside
+    assert not any(n.startswith('backbone.layers.1.') for n in inside)
+    assert len(first) + len(last) == len(names)

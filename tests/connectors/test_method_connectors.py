@@ -147,6 +147,8 @@ def test_an_embedding_of_pooled_features():
     expected = feature[..., 0, 0] @ connector.linear.weight.t()
     expected = expected + connector.linear.bias
     torch.testing.assert_close(connector(feature), expected)
+    with pytest.raises(SettingError, match='dim_out=0;'):
+        EmbeddingConnector(6, 0)
 
 
 def norm_layer(weight, bias):

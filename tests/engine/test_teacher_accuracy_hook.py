@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import LOCAL_MODULES, ROOT, read_config
+from conftest import LOCAL_MODULES, ROOT, classifier, read_config
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
@@ -66,3 +66,13 @@ def test_a_teacher_of_other_classes_has_none(train):
     log = train(**options, **{'train_cfg.max_epochs': 1})
     assert 'The teacher on the validation data' not in log
     assert 'distill.module1.loss' in log
+
+
+def test_several_teachers(train):
+    """Their mean is evaluated as one teacher is."""
+    options = {
+        'model.teacher': [classifier(8), classifier(20)],
+        'model.distiller.teacher_recorders.logits.source': 'head',
+    }
+    log = train(**options, **{'train_cfg.max_epochs': 1})
+    assert re.search(r'The teacher on the val.* teacher/accuracy/top1 ', log)

@@ -11,6 +11,7 @@ from mmpretrain.registry import METRICS as OF_MMPRETRAIN
 from mmpretrain.registry import MODELS
 
 from mmrazor_lakd import SettingError
+from mmrazor_lakd.config_check.agreement import check_agreement
 from mmrazor_lakd.engine import TeacherAgreement
 
 LAKD = ROOT / 'configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py'
@@ -107,3 +108,12 @@ def test_both_registries_have_it():
     for registry in (METRICS, OF_MMPRETRAIN):
         metric = registry.build(dict(type='TeacherAgreement'))
         assert type(metric) is TeacherAgreement
+
+
+def test_refused_before_a_training_without_the_teachers_scores():
+    metric = dict(type='mmrazor_lakd.TeacherAgreement')
+    for evaluator in ([metric], dict(type='Evaluator', metrics=metric)):
+        cfg = dict(model=dict(), val_evaluator=evaluator)
+        with pytest.raises(SettingError, match='model.predict_teacher=True'):
+            check_agreement(cfg)
+        check_agreement(dict(cfg, model=dict(predict_teacher=True)))

@@ -203,6 +203,7 @@ def test_half_precision_is_summed_in_float32(dtype):
         (NDAMLoss, dict(alpha=0, beta=0), 'both are 0'),
         (NDAMLoss, dict(mode='weigh'), "mode='weigh'.*'weight', 'match'"),
         (NDAMLoss, dict(normalize='l2'), "normalize='l2'"),
+        (NDAMLoss, dict(mode='match', kernel_size=None), 'compare nothing'),
         (NDAMLoss, dict(activation='gelu'), "activation='gelu'"),
         (LocalFeatureLoss, dict(reduction='mean'), "reduction='mean'"),
         (LocalFeatureLoss, dict(normalize='std'), "normalize='std'"),

@@ -899,6 +899,7 @@ def test_dkd_of_confident_models():
         (lambda: TeacherMatchingLoss(gamma=0), 'gamma=0'),
         (lambda: ScaleDecoupledKDLoss((2, 4)), r'scales=\(2, 4\);.*1, 2, 4'),
         (lambda: ScaleDecoupledDKDLoss(tau=0), 'tau=0'),
+        (lambda: ScaleDecoupledKDLoss(reduction='sum'), "reduction='sum'"),
         (
             lambda: ScaleDecoupledDKDLoss(complementary_weight=-1),
             'complementary_weight=-1;',
