@@ -19,6 +19,7 @@ from test_wheel import build_wheel, copy_tree, needs_wheel
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.cli import load_config
 from mmrazor_lakd.config_writer import own_config_text, write_text
+from mmrazor_lakd.config_writer.own_pair.written_networks import is_pretrained
 
 CONFIGS = ROOT / 'configs'
 TEACHER = 'resnet18'
@@ -195,6 +196,90 @@ def test_images_are_those_that_the_teacher_knows(project):
     name = student_with(project, 'trained', '', trained)
     with pytest.raises(SettingError, match='differ from .* teacher in mean'):
         write_over(project, name, 'kd')
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'expected'),
+    [
+        (dict(pretrained='trained.pth'), True),
+        (dict(pretrained=None), False),
+        (dict(backbone=dict(pretrained='torchvision://resnet50')), True),
+        (dict(backbone=dict(init_cfg=dict(type='Pretrained'))), True),
+        (dict(backbone=dict(init_cfg=dict(type='Kaiming'))), False),
+    ],
+)
+def test_every_setting_that_loads_trained_weights(cfg, expected):
+    assert is_pretrained(Config(dict(model=cfg))) == expected
+
+
+def teacher_with(project, name, text, base=''):
+    """Write the teacher's config anew, with another data preprocessor."""
+    own = f'_base_ = {base!r}\n' if base else ''
+    backbone, neck, head = NETWORKS[TEACHER]
+    model = (
+        f"type='ImageClassifier', backbone=dict({backbone}), {neck}, {head}"
+    )
+    scope = "default_scope = 'mmpretrain'\n"
+    write(
+        project / f'configs/{name}.py',
+        f'{own}{scope}model = dict({model})\n{text}',
+    )
+    return name
+
+
+def test_channels_are_in_the_order_that_the_teacher_knows(project):
+    """Flags alone don't say it: files are B, G, R, the shelves R, G, B."""
+    checkpoint = project / f'{TEACHER}.pth'
+    images = 'mean=[120.0] * 3, std=[60.0] * 3'
+    files = """train_dataloader = dict(
+    dataset=dict(
+        type='CustomDataset', pipeline=[dict(type='LoadImageFromFile')]
+    )
+)
+"""
+    for own, other, data, changed in (
+        # both flags are alike, and the orders are not
+        (True, True, files, dict(to_rgb=False)),
+        (False, False, files, dict(to_rgb=True)),
+        (False, True, files, None),
+        # a teacher without data is taken to have the student's
+        (False, True, '', dict(to_rgb=True)),
+        (True, True, '', None),
+    ):
+        text = f'data_preprocessor = dict({images}, to_rgb={other})\n{data}'
+        teacher = teacher_with(project, 'of_files', text)
+        name = student_with(
+            project, 'packed', '', f'data_preprocessor = dict(to_rgb={own})\n'
+        )
+        path = write_over(
+            project, name, 'kd', teacher=teacher, checkpoint=checkpoint
+        )
+        found = Config.fromfile(path).model.get('data_preprocessor')
+        assert (found and found.to_rgb) == (changed and changed['to_rgb'])
+    trained = "data_preprocessor = dict(to_rgb=True)\nload_from = 'a.pth'\n"
+    name = student_with(project, 'packed', '', trained)
+    text = f'data_preprocessor = dict({images}, to_rgb=True)\n{files}'
+    teacher_with(project, 'of_files', text)
+    with pytest.raises(
+        SettingError, match=r'order of channels \(BGR, not RGB'
+    ):
+        write_over(
+            project, name, 'kd', teacher='of_files', checkpoint=checkpoint
+        )
+
+
+def test_a_teachers_model_alone_gets_the_students_images(project):
+    teacher_with(project, 'alone', '')
+    path = write_over(
+        project,
+        'mobilenet',
+        'kd',
+        teacher='alone',
+        checkpoint=project / f'{TEACHER}.pth',
+    )
+    assert 'data_preprocessor' not in Config.fromfile(path).model
+    words = ' '.join(path.read_text().replace('#', '').split())
+    assert 'alone.py does not say how its images were normalised' in words
 
 
 def test_cuts_of_ones_own(project):

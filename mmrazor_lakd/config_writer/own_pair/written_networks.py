@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Tuple
 
 from mmengine.config import Config
 
 from ...checkpoints.model_configs import IMAGE_KEYS
+from ...config_check.channels import REVERSALS, network_order
 from ...errors import SettingError
 from ..source_code import Code, Noted
 from .networks import OwnNetwork
@@ -50,9 +51,9 @@ def write_networks(
     # MMEngine would build the one at the top in MMRazor's scope.
     if images or common.get('type') or (common and own):
         place = '_base_.model' if own else '_base_'
-        preprocessor: Dict[str, Any] = {
-            BASE: Code(f'{place}.data_preprocessor')
-        }
+        preprocessor: Dict[str, Any] = {}
+        if own or common:
+            preprocessor[BASE] = Code(f'{place}.data_preprocessor')
         if student.preprocessor.get('type'):
             preprocessor.update(scope)
         model['data_preprocessor'] = preprocessor
@@ -74,14 +75,18 @@ def write_networks(
         architecture['backbone'] = {BASE: backbone, 'type': student.backbone}
     if teacher.backbone:
         taught['backbone'] = dict(type=teacher.backbone)
+    model['architecture'] = architecture
     if student.mixes:
         note = 'the student, with its Mixup or CutMix'
-        return {
-            **model,
-            'architecture': Noted(architecture, note),
-            'teacher': taught,
-        }
-    return {**model, 'architecture': architecture, 'teacher': taught}
+        model['architecture'] = Noted(architecture, note)
+    model['teacher'] = taught
+    if _says_no_images(teacher):
+        note = (
+            f'{Path(teacher.source).name} does not say how its images were '
+            f"normalised: taken to be as the student's"
+        )
+        model['teacher'] = Noted(taught, note)
+    return model
 
 
 def _other_images(student: OwnNetwork, teacher: OwnNetwork) -> Dict[str, Any]:
@@ -93,32 +98,72 @@ def _other_images(student: OwnNetwork, teacher: OwnNetwork) -> Dict[str, Any]:
         SettingError: If they differ, and the student is trained, too.
     """
     own, other = student.preprocessor, teacher.preprocessor
+    if _says_no_images(teacher):
+        return {}
     differing = {
         key: other.get(key)
-        for key in IMAGE_KEYS
+        for key in ('mean', 'std')
         if (own.get(key) or None) != (other.get(key) or None)
     }
-    if differing and _is_pretrained(student.cfg):
+    names = list(differing)
+    # What reverses the channels depends on how the data have them.
+    orders = _channel_orders(student, teacher)
+    if orders[0] != orders[1]:
+        names.append(f'the order of channels ({orders[0]}, not {orders[1]})')
+        key = _reversal(student)
+        differing[key] = not own.get(key)
+    if differing and is_pretrained(student.cfg):
         raise SettingError(
             f"The images of the student '{student.source}', which starts "
             f'from trained weights, differ from those of the teacher in '
-            f'{", ".join(differing)} of the data preprocessor, and both get '
-            f'the same ones; take a teacher that was trained on such images.'
+            f'{", ".join(names)}, and both get the same ones; take a teacher '
+            f'that was trained on such images.'
         )
-    defaults = dict(mean=None, std=None)
-    return {
-        key: defaults.get(key, False) if value is None else value
-        for key, value in differing.items()
-    }
+    return differing
 
 
-def _is_pretrained(cfg: Any) -> bool:
+def _says_no_images(network: OwnNetwork) -> bool:
+    """Check whether a config leaves open what images its network takes.
+
+    That of a model alone does. One with data and without a mean was trained
+    on images as they are.
+    """
+    said = any(key in network.preprocessor for key in IMAGE_KEYS)
+    return not said and not network.cfg.get('train_dataloader')
+
+
+def _channel_orders(
+    student: OwnNetwork, teacher: OwnNetwork
+) -> Tuple[str, str]:
+    """Return the orders in which both were, or are to be, trained."""
+    own, other = (
+        network.cfg.get('train_dataloader') for network in (student, teacher)
+    )
+    # A config without data is taken to be for the other's.
+    return (
+        network_order(own or other, student.preprocessor),
+        network_order(other or own, teacher.preprocessor),
+    )
+
+
+def _reversal(student: OwnNetwork) -> str:
+    """Name the setting of the preprocessor that reverses the channels."""
+    own = student.preprocessor
+    known = [key for key in REVERSALS if key in own]
+    # mmdet's and mmseg's have another name for it than mmpretrain's.
+    known.append('bgr_to_rgb' if student.dense_kind else 'to_rgb')
+    return next((key for key in known if own.get(key)), known[0])
+
+
+def is_pretrained(cfg: Any) -> bool:
     """Check whether any part of a config loads trained weights."""
     if isinstance(cfg, (list, tuple)):
-        return any(map(_is_pretrained, cfg))
+        return any(map(is_pretrained, cfg))
     if not isinstance(cfg, (dict, Config)):
         return False
     return cfg.get('type') == 'Pretrained' or any(
-        bool(value) if key == 'load_from' else _is_pretrained(value)
+        bool(value)
+        if key in ('load_from', 'pretrained')
+        else is_pretrained(value)
         for key, value in cfg.items()
     )
