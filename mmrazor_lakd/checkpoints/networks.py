@@ -190,7 +190,12 @@ def load_networks(
     check_labels(labels + [other.label for other in others])
     cfg = read_config(config, options)
     student, found = load_student(cfg, own, 'checkpoint')
-    networks = [load_teacher(cfg, config, found, master), student]
+    taught = load_teacher(cfg, config, found, master)
+    if master is None or master.config is None:
+        # In the distillation both got the same batch: where the config has no
+        # preprocessor of both, that of the student's own.
+        taught = taught._replace(preprocessor=student.preprocessor)
+    networks = [taught, student]
     for other in others:
         own_cfg = read_config(other.config) if other.config else cfg
         other = other._replace(config=other.config or config)

@@ -94,6 +94,28 @@ def test_every_methods_student_and_teacher(method, tmp_path):
         assert mean == pytest.approx([77.758] * 3)
 
 
+def test_the_teacher_gets_the_students_images(tmp_path):
+    """Where the preprocessor is the student's own, as make_config writes."""
+    config = tmp_path / 'own.py'
+    config.write_text(
+        f'_base_ = {KD!r}\n'
+        f'data_preprocessor = None\n'
+        f'model = dict(architecture=dict(data_preprocessor=dict('
+        f"type='mmpretrain.ClsDataPreprocessor', mean=[5.0], std=[2.0])))\n"
+    )
+    weights = prefixed('architecture.', make(8, 1))
+    weights.update(prefixed('teacher.', make(20, 0)))
+    chosen = (str(config), save(tmp_path / 'student.pth', weights))
+    path = save(tmp_path / 'teacher.pth', make(20, 0))
+    for teacher in (None, path):
+        found, own = load_networks(*chosen, teacher=teacher)[1]
+        for network in (found, own):
+            assert network.preprocessor.mean.flatten().tolist() == [5.0]
+    # one that was trained alone has its own
+    other = load_networks(*chosen, teacher=f'{TEACHER},{path}')[1][0]
+    assert other.preprocessor.mean[0].item() == pytest.approx(77.758)
+
+
 def test_student_from_each_kind_of_checkpoint(tmp_path):
     weights = make(8, 1)
     inside = prefixed('architecture.', weights)
