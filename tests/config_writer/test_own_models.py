@@ -11,14 +11,19 @@ import torch
 from conftest import ROOT
 from fork_server import call_tool
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from own_project import NETWORKS, make_project, network_config, save_teacher
 from processes import run, write
 from test_wheel import build_wheel, copy_tree, needs_wheel
+from torch import nn
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.cli import load_config
 from mmrazor_lakd.config_writer import own_config_text, write_text
+from mmrazor_lakd.config_writer.own_pair.dense import make_cwd
+from mmrazor_lakd.config_writer.own_pair.lakd import make_lakd
+from mmrazor_lakd.config_writer.own_pair.networks import OwnNetwork
 from mmrazor_lakd.config_writer.own_pair.written_networks import is_pretrained
 
 CONFIGS = ROOT / 'configs'
@@ -328,6 +333,55 @@ def test_refusals(project, monkeypatch, student, method, options, message):
     with pytest.raises(SettingError, match=message):
         write_over(project, student, method, **options)
     assert sorted(project.rglob('*.py')) == before
+
+
+def test_a_strong_teacher_without_effect_is_refused(project):
+    mixup = "\n    train_cfg=dict(augments=dict(type='Mixup', alpha=0.8)),"
+    fewer = "model['head'].update(num_classes=3)\n"
+    several = """model['head'] = dict(
+    type='MultiLabelLinearClsHead', num_classes=4, in_channels=128
+)
+"""
+    for more, data, teacher, why in (
+        (mixup, '', 'vit', r'images are mixed \(Mixup, CutMix\).* stages'),
+        ('', fewer, TEACHER, '3 classes, the teacher 4'),
+        ('', several, TEACHER, 'an image may have several'),
+    ):
+        name = student_with(project, 'weak', more, data)
+        with pytest.raises(SettingError, match=f'strong-teacher .*{why}'):
+            write_over(project, name, teacher=teacher, strong_teacher=True)
+        assert write_over(project, name, teacher=teacher)
+    # where OFD's maps are taken, labels may be mixed
+    name = student_with(project, 'weak', mixup)
+    path = write_over(project, name, teacher=LARGER, strong_teacher=True)
+    assert 'TappedResNet_CIFAR' in path.read_text()
+
+
+class Segmentor(BaseModel):
+    """Convolutions alone, the last of which gives the logits."""
+
+    def __init__(self, stride):
+        super().__init__()
+        self.backbone = nn.Conv2d(3, 4, 3, stride, 1)
+        self.decode_head = nn.Sequential(nn.Conv2d(4, 5, 1))
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return self.decode_head(self.backbone(inputs))
+
+
+def test_cwd_needs_logits_of_one_size():
+    student, other, teacher = (
+        OwnNetwork(
+            role, f'{role}.py', Config(), None, Segmentor(stride), (32, 64)
+        )
+        for role, stride in (('student', 4), ('teacher', 4), ('teacher', 8))
+    )
+    assert make_cwd(student, other)['type'] == 'ConfigurableDistiller'
+    sizes = "student's are 8x16 and the teacher's 4x8, of images of 32x64"
+    with pytest.raises(SettingError, match=f'{sizes}; write --method lakd'):
+        make_cwd(student, teacher)
+    with pytest.raises(SettingError, match='strong-teacher .* a segmentor is'):
+        make_lakd(CONFIGS, student, teacher, None, (), True)
 
 
 def test_the_command_wants_one_kind_of_pair(tmp_path):

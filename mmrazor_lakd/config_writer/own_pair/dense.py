@@ -36,6 +36,17 @@ def make_cwd(student: OwnNetwork, teacher: OwnNetwork) -> Dict[str, Any]:
         teacher.num_classes,
         ', or write --method lakd, which compares maps alone then',
     )
+    sizes = [
+        'x'.join(map(str, network.logits_size))
+        for network in (student, teacher)
+    ]
+    if sizes[0] != sizes[1]:
+        raise SettingError(
+            f"--method cwd compares the logits' maps place by place, but the "
+            f"student's are {sizes[0]} and the teacher's {sizes[1]}, of "
+            f'images of {"x".join(map(str, student.input_size))}; write '
+            f'--method lakd, which aligns maps.'
+        )
     records = dict(
         preds_S=dict(recorder='logits', from_student=True),
         preds_T=dict(recorder='logits', from_student=False),

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Tuple
 
+from ...errors import SettingError
 from ...tracing.dry_run import dry_run
 from ..source_code import Noted
 from .boundaries import choose_boundaries, read_cuts
@@ -41,6 +42,10 @@ def make_lakd(
 
     Returns:
         tuple: The config, with comments, and both networks, as it needs them.
+
+    Raises:
+        SettingError: If ``strong_teacher`` has no effect with these networks,
+            or a cut is wrong.
     """
     own_cuts = bool(cuts) or num_modules is not None
     head, note, networks = _choose_head(
@@ -90,24 +95,17 @@ def _choose_head(
     Returns:
         tuple: ``'ofd'``, ``'dkd'``, ``'kd'`` or ``'labels'``; why, as a
         comment; the networks, as the choice needs them.
+
+    Raises:
+        SettingError: If ``strong_teacher`` has no effect on it.
     """
     networks = (student, teacher)
-    alone = 'What follows the last cut learns from the labels alone: '
-    if student.kind != CLASSIFIER:
-        return (
-            'labels',
-            f'{alone}a {student.kind} is taught by maps.',
-            networks,
-        )
-    if student.num_classes != teacher.num_classes:
-        return (
-            'labels',
-            f'{alone}the student has {student.num_classes} classes, the '
-            f'teacher {teacher.num_classes or "none"}.',
-            networks,
-        )
-    if not student.has_one_label:
-        return 'labels', f'{alone}an image may have several.', networks
+    why = _why_labels(student, teacher)
+    if why:
+        if strong_teacher:
+            raise _without_effect(why)
+        start = 'What follows the last cut learns from the labels alone'
+        return 'labels', f'{start}: {why}.', networks
     reason = 'the choice unless the teacher is clearly better.'
     if strong_teacher:
         reason, staged = _why_not_ofd(student, teacher, own_cuts)
@@ -120,6 +118,11 @@ def _choose_head(
             )
     taught = 'What follows the last cut also learns from the logits'
     if student.mixes:
+        if strong_teacher:
+            raise _without_effect(
+                f'images are mixed (Mixup, CutMix), which takes KD; '
+                f'{reason.rstrip(".")}'
+            )
         return (
             'kd',
             f'{taught}, by KD: DKD needs one label an image, which Mixup and '
@@ -127,6 +130,26 @@ def _choose_head(
             networks,
         )
     return 'dkd', f'{taught}, by DKD: {reason}', networks
+
+
+def _why_labels(student: OwnNetwork, teacher: OwnNetwork) -> str:
+    """Say why the logits can't be compared; nothing if they can."""
+    if student.kind != CLASSIFIER:
+        return f'a {student.kind} is taught by maps'
+    if student.num_classes != teacher.num_classes:
+        return (
+            f'the student has {student.num_classes} classes, the teacher '
+            f'{teacher.num_classes or "none"}'
+        )
+    return '' if student.has_one_label else 'an image may have several'
+
+
+def _without_effect(why: str) -> SettingError:
+    """Make the error of a teacher that needn't be called clearly better."""
+    return SettingError(
+        f"--strong-teacher chooses OFD's maps in place of the logits, but has "
+        f'no effect here: {why}; leave it out.'
+    )
 
 
 def _why_not_ofd(

@@ -80,6 +80,11 @@ class OwnNetwork:
         return self._logits[0]
 
     @property
+    def logits_size(self) -> Tuple[int, ...]:
+        """Height and width of a segmentor's logits; a classifier has none."""
+        return tuple(self._logits[1] or ())[2:]
+
+    @property
     def num_classes(self) -> Optional[int]:
         """Number of the logits' classes."""
         shape = self._logits[1]
