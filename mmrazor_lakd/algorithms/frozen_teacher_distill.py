@@ -386,6 +386,15 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """Return the student's features, as its own method does."""
         return self.student.extract_feat(*args, **kwargs)
 
+    @property
+    def bbox_head(self) -> nn.Module:
+        """Head of a student that detects, which mmdet's hooks change.
+
+        ``YOLOXModeSwitchHook`` adds a loss to it in the last epochs. A
+        student without one has no such attribute, nor has this model.
+        """
+        return self.student.bbox_head
+
     @torch.no_grad()
     def _predict(
         self,

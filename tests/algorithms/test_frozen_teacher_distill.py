@@ -390,6 +390,17 @@ def test_after_the_stop_the_teacher_rests(build, batch):
     assert all(p.grad is not None for p in model.student.parameters())
 
 
+def test_bbox_head_is_the_students(build):
+    """As mmdet's YOLOXModeSwitchHook changes it."""
+    model = build(lakd())
+    assert not hasattr(model, 'bbox_head')
+    model.student.bbox_head = torch.nn.Conv2d(1, 1, 1)
+    model.bbox_head.use_l1 = True
+    assert model.student.bbox_head.use_l1
+    names = dict(model.named_modules())
+    assert 'architecture.bbox_head' in names and 'bbox_head' not in names
+
+
 def test_a_compiled_step_is_refused(build, batch):
     """As MMEngine's ``compile`` leaves it."""
     model = build(lakd())
