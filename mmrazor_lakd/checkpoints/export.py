@@ -17,6 +17,7 @@ from ..heads import NORMHead
 from .loading import STUDENT_PREFIX, load_network, read_checkpoint
 from .student_config import remaining_parts, student_config
 from .weights import part_of
+from .whole_file import write_whole
 
 # Where MMEngine's EMAHook saves the other weights.
 EMA = 'ema_state_dict'
@@ -127,13 +128,13 @@ def write_student(student: Student, out: Path) -> Path:
     weights = serialize(student.model.state_dict(), student.dataset)
     digits = hashlib.sha256(weights).hexdigest()[:8]
     path = out.with_name(f'{out.stem}-{digits}.pth')
-    check_new('--out', path)
+    # A run that ended before the config has left these same weights.
+    if not (path.is_file() and path.read_bytes() == weights):
+        check_new('--out', path)
+        write_whole(path, weights)
     lines = [f'# needs mmrazor_lakd for {part}\n' for part in student.needs]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(weights)
-    out.with_suffix('.py').write_text(
-        ''.join(lines) + student.config.pretty_text
-    )
+    text = ''.join(lines) + student.config.pretty_text
+    write_whole(out.with_suffix('.py'), text.encode())
     return path
 
 

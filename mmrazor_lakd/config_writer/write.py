@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Sequence
 
+from ..checkpoints.whole_file import write_whole
 from ..errors import SettingError
 from .choose import Choice
 
@@ -71,17 +72,16 @@ def write_text(text: str, path: Path, overwrite: bool = False) -> None:
             False.
 
     Raises:
-        SettingError: If the file is not a Python file, or exists with
-            another text.
+        SettingError: If the file is not a Python file, exists with another
+            text, or can't be written.
     """
     check_path(path)
-    if path.is_file() and not overwrite and path.read_text() != text:
+    if path.is_file() and not overwrite and path.read_bytes() != text.encode():
         raise SettingError(
             f"There is another config '{path}'; add --overwrite to replace "
             f'it, or name another file.'
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    write_whole(path, text.encode())
 
 
 def check_path(path: Path, sources: Sequence[str] = ()) -> None:

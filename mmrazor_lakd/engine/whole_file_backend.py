@@ -1,69 +1,18 @@
-"""Files that are always complete, whenever a program is killed."""
+"""MMEngine's backend for files that are always complete."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Collection, List, Union
 
 from mmengine.fileio import LocalBackend, register_backend
 
-from ..checkpoints.checksum import checksum_line, checksum_path
-from ..errors import SettingError
+from ..checkpoints.checksum import checksum_path
+from ..checkpoints.whole_file import write_whole
 
-# Suffix of a file that is being written.
-UNFINISHED = '.unfinished'
-
-
-def write_whole(
-    path: Union[str, Path], content: bytes, checksum: bool = False
-) -> None:
-    """Write a file atomically.
-
-    Until the new content is on disk, the old content stays.
-
-    Args:
-        path (str | Path): Its folder is created if missing.
-        content (bytes): All of it.
-        checksum (bool): Whether to write the checksum beside it, see
-            :mod:`~mmrazor_lakd.checkpoints.checksum`. Defaults to False.
-
-    Raises:
-        SettingError: If it can't be written, such as on a full disk.
-    """
-    path = Path(path)
-    contents = {path: content}
-    if checksum:
-        line = checksum_line(path, content)
-        contents[checksum_path(path)] = line.encode()
-    unfinished = {p: p.with_name(p.name + UNFINISHED) for p in contents}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for name, aside in unfinished.items():
-            with aside.open('wb') as file:
-                file.write(contents[name])
-                file.flush()
-                os.fsync(file.fileno())
-        if checksum:
-            # Killed from here on, it leaves a file without a checksum, which
-            # loads, and not one with another's.
-            checksum_path(path).unlink(missing_ok=True)
-        for name, aside in unfinished.items():
-            os.replace(aside, name)
-        if os.name == 'posix':  # the new name has to reach the disk too
-            folder = os.open(path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
-    except OSError as error:
-        for aside in unfinished.values():
-            with suppress(OSError):  # a disk that has become read-only
-                aside.unlink()
-        raise SettingError(
-            f"'{path}' could not be written ({error.strerror or error}); what "
-            f'was there before is kept: make room, or name another folder.'
-        ) from error
+# its name in MMEngine
+WHOLE_FILE = 'whole_file'
 
 
-@register_backend('whole_file')
+@register_backend(WHOLE_FILE)
 class WholeFileBackend(LocalBackend):
     """MMEngine's backend for local files, safe against being killed.
 

@@ -27,7 +27,11 @@ from own_distillation import (
 from processes import write
 
 from mmrazor_lakd import SettingError
-from mmrazor_lakd.checkpoints.export import read_student, write_student
+from mmrazor_lakd.checkpoints.export import (
+    Student,
+    read_student,
+    write_student,
+)
 from mmrazor_lakd.checkpoints.graphs import example_images
 from mmrazor_lakd.checkpoints.student_config import (
     channel_order,
@@ -129,6 +133,26 @@ def test_what_is_in_the_files(project, tmp_path):
     # the file of the same weights is the same file
     _, again, _ = export(project, tmp_path / 'again' / 'student.pth')
     assert again.name == weights.name
+
+
+def test_what_was_not_written_to_the_end_can_be_written_again(tmp_path):
+    student = Student(torch.nn.Linear(2, 2), Config(dict(a=1)), {}, [])
+    out = tmp_path / 'student.pth'
+    config = out.with_suffix('.py')
+    # where the config can't be written, such as on a full disk
+    (tmp_path / 'student.py.unfinished').mkdir()
+    with pytest.raises(SettingError, match='student.py.* could not be writt'):
+        write_student(student, out)
+    (weights,) = tmp_path.glob('student-*.pth')
+    (tmp_path / 'student.py.unfinished').rmdir()
+    assert not config.exists() and write_student(student, out) == weights
+    assert sorted(tmp_path.iterdir()) == [weights, config]
+    # but another file of this name stays
+    config.unlink()
+    weights.write_bytes(b'mine')
+    with pytest.raises(SettingError, match='student-.*pth. exists; remove'):
+        write_student(student, out)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b'mine']
 
 
 def test_averaged_weights(project, tmp_path):

@@ -4,6 +4,7 @@ tests/test_configs.py writes and reads all of them.
 """
 
 import os
+import resource
 import subprocess
 import sys
 
@@ -19,11 +20,26 @@ from mmrazor_lakd.config_writer import (
     config_text,
     find_choice,
     write_config,
+    write_text,
 )
 
 CONFIGS = ROOT / 'configs'
 PAIR = 'vgg13_vgg8_1xb64_cifar100'
 TOOL = ROOT / 'tools' / 'make_config.py'
+
+
+def test_a_config_is_whole_or_the_old_one(tmp_path):
+    """As on a disk that is full while the new one is written."""
+    path = tmp_path / 'mine.py'
+    write_text('a = 1\n', path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(SettingError, match='mine.py.* could not be writ'):
+            write_text('a = 2\n' * 1000, path, overwrite=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [file.read_text() for file in tmp_path.iterdir()] == ['a = 1\n']
 
 
 def test_a_config_is_what_a_person_would_write():

@@ -20,8 +20,8 @@ from mmengine.registry import METRICS
 from toy_training import build_runner, train
 
 from mmrazor_lakd import SettingError
+from mmrazor_lakd.checkpoints.whole_file import write_whole
 from mmrazor_lakd.engine import use_safe_hooks
-from mmrazor_lakd.engine.whole_file_backend import write_whole
 
 BY_EPOCH = dict(by_epoch=True, interval=1)
 

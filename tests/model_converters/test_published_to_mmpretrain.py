@@ -94,6 +94,8 @@ def test_a_converted_checkpoint_loads_into_the_printed_config(tmp_path):
         ('garbage', 'is truncated or no checkpoint of PyTorch'),
         ('nothing', 'There is no file'),
         ('itself', 'is the published checkpoint itself'),
+        ('existing', "out: '.*out.pth' exists; remove it or name another"),
+        ('checksum', "out: '.*out.pth.sha256' exists; remove it"),
     ],
 )
 def test_refusals(tmp_path, monkeypatch, kind, message):
@@ -110,10 +112,15 @@ def test_refusals(tmp_path, monkeypatch, kind, message):
     elif kind == 'itself':
         torch.save(published_wrn()[0], source)
         out = source
+    elif kind in ('existing', 'checksum'):
+        torch.save(published_wrn()[0], source)
+        name = 'out.pth' if kind == 'existing' else 'out.pth.sha256'
+        (tmp_path / name).write_bytes(b'old')
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.setattr(sys, 'argv', [TOOL, str(source), str(out)])
     with pytest.raises(SettingError, match=message):
         tool.main(tool.parse_args())
-    assert kind == 'itself' or not out.exists()
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir()}
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from mmrazor_lakd.checkpoints.whole_file import write_whole
 from mmrazor_lakd.cli import (
     add_debug_argument,
     check_folder,
@@ -32,7 +33,6 @@ from mmrazor_lakd.datasets.canvas import (
     paint_all,
     read_objects,
 )
-from mmrazor_lakd.engine.whole_file_backend import write_whole
 from mmrazor_lakd.errors import SettingError
 from mmrazor_lakd.report import Console
 

@@ -27,6 +27,7 @@ from mmpretrain.datasets.categories import CIFAR10_CATEGORIES
 from PIL import Image
 from rich.progress import Progress
 
+from mmrazor_lakd.checkpoints.whole_file import write_whole
 from mmrazor_lakd.cli import (
     add_debug_argument,
     check_folder,
@@ -39,7 +40,6 @@ from mmrazor_lakd.datasets.cifar_files import (
     is_official_content,
     pickled,
 )
-from mmrazor_lakd.engine.whole_file_backend import write_whole
 from mmrazor_lakd.errors import SettingError
 from mmrazor_lakd.report import Console
 

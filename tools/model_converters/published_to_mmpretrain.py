@@ -10,6 +10,7 @@ written loads strictly into the ``ImageClassifier`` whose config is printed.
 """
 
 import argparse
+import io
 from functools import partial
 from pathlib import Path
 
@@ -17,13 +18,12 @@ import torch
 from mmengine.config import Config
 
 from mmrazor_lakd.backbones import NETWORKS, build_network
+from mmrazor_lakd.checkpoints.checksum import checksum_path
+from mmrazor_lakd.checkpoints.export import check_new
 from mmrazor_lakd.checkpoints.published import Converted, convert_published
 from mmrazor_lakd.checkpoints.weights import explain_unreadable
-from mmrazor_lakd.cli import (
-    add_debug_argument,
-    check_folder,
-    run_tool,
-)
+from mmrazor_lakd.checkpoints.whole_file import write_whole
+from mmrazor_lakd.cli import add_debug_argument, run_tool
 from mmrazor_lakd.errors import SettingError
 from mmrazor_lakd.safe_loading import load_weights
 
@@ -94,18 +94,20 @@ def main(args: argparse.Namespace) -> None:
             f"'{args.out}' is the published checkpoint itself; give the name "
             f'of another file to write.'
         )
-    check_folder('the folder of out', args.out.absolute().parent)
+    # A checksum that another checkpoint has left would refuse this one.
+    check_new('out', args.out, checksum_path(args.out))
     converted = convert_published(
         read_weights_only(args.source), str(args.source)
     )
     config = model_config(converted)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     meta = dict(
         network=converted.network,
         source=args.source.name,
         model=config.model.to_dict(),
     )
-    torch.save(dict(state_dict=converted.state_dict, meta=meta), args.out)
+    buffer = io.BytesIO()
+    torch.save(dict(state_dict=converted.state_dict, meta=meta), buffer)
+    write_whole(args.out, buffer.getvalue())
     print(
         f'{args.source} is a {converted.network} for {converted.num_classes} '
         f'classes.\nWrote {args.out}, which loads into\n'

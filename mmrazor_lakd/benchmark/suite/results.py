@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 import torch
 
 from ...checkpoints.loading import read_checkpoint, read_state_dict
-from ...engine.whole_file_backend import write_whole
+from ...checkpoints.whole_file import write_whole
 from ...errors import SettingError
 from .evaluators import METRIC
 from .settings import TEACHER

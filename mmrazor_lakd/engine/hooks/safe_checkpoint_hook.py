@@ -12,10 +12,11 @@ from mmengine.registry import HOOKS
 from mmengine.runner.base_loop import BaseLoop
 
 from ...checkpoints.weights import not_finite
+from ...checkpoints.whole_file import UNFINISHED, write_whole
 from ...errors import SettingError
 from ...tracing.modules import unwrap_model
 from ..folder_lock import lock_work_dir
-from ..whole_file_backend import UNFINISHED, write_whole
+from ..whole_file_backend import WHOLE_FILE
 
 # Name of a checkpoint that StopSignalHook asks for.
 STOPPED = 'stopped_iter_{}.pth'
@@ -80,7 +81,7 @@ class SafeCheckpointHook(CheckpointHook):
             self.file_client_args is None and type(backend) is LocalBackend
         )
         if self._local:
-            self.backend_args = dict(backend='whole_file')
+            self.backend_args = dict(backend=WHOLE_FILE)
         super().before_train(runner)
         if self._local:
             self._lock(self.out_dir)
