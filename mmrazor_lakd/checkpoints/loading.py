@@ -1,8 +1,9 @@
 """Load checkpoints, with clear errors for those that don't fit."""
 
+import copy
 import os.path as osp
 from pathlib import Path
-from typing import Dict
+from typing import Dict, Optional
 
 import torch
 from mmengine.logging import print_log
@@ -106,6 +107,16 @@ def check_state_dict(
 ) -> None:
     """Raise if weights are not exactly those of a model.
 
+    Names that the model's own modules change or drop when they load, such as
+    those of earlier versions, are no difference.
+
+    Args:
+        model (nn.Module): The model that will load them.
+        state_dict (dict): The weights.
+        path (str): Where they come from, for the messages.
+        option (str): The option that names them, for the messages.
+        role (str): The model's role, for the messages.
+
     Raises:
         SettingError: If keys or shapes differ, saying which and how many, a
             weight is of a type that doesn't fit, or a variance is below 0.
@@ -127,7 +138,10 @@ def check_state_dict(
                 f'checkpoint.'
             )
     problems = []
-    for kind, keys in compare_keys(expected, state_dict).items():
+    differing = compare_keys(expected, state_dict)
+    if any(differing.values()) and not differing['of another shape']:
+        differing = _differing_loaded(model, state_dict) or differing
+    for kind, keys in differing.items():
         if keys:
             first = [f'{key}{text}' for key, text in list(keys.items())[:3]]
             problems.append(f'{len(keys)} {kind} (first: {"; ".join(first)})')
@@ -138,6 +152,29 @@ def check_state_dict(
             f'{", ".join(problems)}; give a checkpoint of the {role} or '
             f'change its config.'
         )
+
+
+def _differing_loaded(
+    model: nn.Module, state_dict: Dict
+) -> Optional[Dict[str, Dict[str, str]]]:
+    """List the differences that are left once a model has loaded weights.
+
+    Returns:
+        dict[str, dict[str, str]]: As of :func:`compare_keys`; None if that
+        can't be found out.
+    """
+    # A distillation loads plain weights, too, and would say so in the log.
+    if 'teacher' in vars(model):
+        return None
+    try:
+        found = copy.deepcopy(model).load_state_dict(state_dict, strict=False)
+    except Exception:  # of a module's hook, or of one that has no copy
+        return None
+    counted = [k for k in found.missing_keys if 'num_batches_tracked' not in k]
+    return {
+        'missing': dict.fromkeys(counted, ''),
+        'unexpected': dict.fromkeys(found.unexpected_keys, ''),
+    }
 
 
 def check_finite(

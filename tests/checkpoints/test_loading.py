@@ -133,6 +133,46 @@ def test_a_teacher_of_another_type(tmp_path, change, words):
         build_model(lakd(), teacher_ckpt=path)
 
 
+def test_names_of_an_earlier_version():
+    """mmpretrain's Swin drops its masks, and renames its last norm."""
+    arch = dict(embed_dims=8, depths=[2, 2], num_heads=[2, 2])
+    network = built(
+        dict(
+            type='ImageClassifier',
+            backbone=dict(
+                type='SwinTransformer',
+                arch=arch,
+                out_indices=(1,),
+                img_size=32,
+                window_size=2,
+                patch_size=4,
+            ),
+        )
+    )
+    fresh = network.state_dict()
+    own = {key: value.clone() for key, value in fresh.items()}
+    old = {
+        key.replace('backbone.norm1.', 'backbone.norm.'): value + 1
+        for key, value in own.items()
+    }
+    assert 'backbone.norm.weight' in old
+    old['backbone.stages.0.blocks.1.attn.attn_mask'] = torch.zeros(4, 4)
+    for part, words in (
+        ('backbone.norm.bias', '1 missing .first: backbone.norm1.bias.; give'),
+        ('backbone.extra', '1 unexpected .first: backbone.extra.; give'),
+    ):
+        wrong = dict(old)
+        if wrong.pop(part, None) is None:
+            wrong[part] = torch.zeros(1)
+        with pytest.raises(SettingError, match=words):
+            load_network(network, wrong, 'old.pth', 'checkpoint', 'teacher')
+        # nothing was loaded
+        assert all(map(torch.equal, own.values(), fresh.values()))
+    load_network(network, old, 'old.pth', 'checkpoint', 'teacher')
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, own[key] + 1), key
+
+
 def test_a_variance_below_zero(tmp_path):
     path = str(tmp_path / 'teacher.pth')
     weights = built(classifier(14)).state_dict()
