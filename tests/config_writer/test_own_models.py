@@ -197,6 +197,11 @@ def test_images_are_those_that_the_teacher_knows(project):
         num_classes=4, mean=[120.0] * 3, std=[60.0] * 3, to_rgb=True
     )
     assert 'the images that the teacher was trained on' in path.read_text()
+    # of a student that says nothing, all are written
+    name = student_with(project, 'bare', '', 'data_preprocessor = None\n')
+    preprocessor.pop('num_classes')
+    path = write_over(project, name, 'kd')
+    assert Config.fromfile(path).model.data_preprocessor == preprocessor
     trained = f"{images}load_from = 'trained.pth'\n"
     name = student_with(project, 'trained', '', trained)
     with pytest.raises(SettingError, match='differ from .* teacher in mean'):
