@@ -8,6 +8,7 @@ from .hooks.missed_validation_hook import MissedValidationHook
 from .hooks.safe_checkpoint_hook import SafeCheckpointHook, use_safe_hooks
 from .hooks.safe_loading_hook import SafeLoadingHook
 from .hooks.sample_labels_hook import SampleLabelsHook
+from .hooks.saved_statistics_hook import SavedStatisticsHook
 from .hooks.stop_signal_hook import StopSignalHook
 from .hooks.teacher_accuracy_hook import TeacherAccuracyHook
 from .metrics.teacher_agreement import TeacherAgreement
@@ -23,6 +24,7 @@ __all__ = [
     'SafeCheckpointHook',
     'SafeLoadingHook',
     'SampleLabelsHook',
+    'SavedStatisticsHook',
     'StopSignalHook',
     'TeacherAccuracyHook',
     'TeacherAgreement',

@@ -171,3 +171,16 @@ def test_one_process_of_dist_train_is_train(teacher, tmp_path):
     ]
     for name, value in saved[0]['state_dict'].items():
         assert torch.equal(value, saved[1]['state_dict'][name]), name
+
+
+def test_all_processes_evaluate_the_saved_statistics(tmp_path):
+    script = Path(__file__).with_name('statistics_of_two_ranks.py')
+    for process in start_ranks(script, tmp_path, port=29645):
+        check_end(process.finish())
+    found = [torch.load(tmp_path / f'rank{rank}.pth') for rank in range(2)]
+    (saved, after), (own, others) = found
+    assert len(saved) == 3
+    for name, value in saved.items():
+        assert not torch.equal(value, own[name])
+        assert torch.equal(value, after[name])
+        assert torch.equal(value, others[name])

@@ -51,6 +51,7 @@ KNOWN_HOOKS = (
     'SafeCheckpointHook',
     'SafeLoadingHook',
     'SampleLabelsHook',
+    'SavedStatisticsHook',
     'StopSignalHook',
     'TeacherAccuracyHook',
     'VisualizationHook',

@@ -37,6 +37,7 @@ IDLE_HOOKS = (
     'MissedValidationHook',
     'NaiveVisualizationHook',
     'SafeLoadingHook',
+    'SavedStatisticsHook',
     'TeacherAccuracyHook',
     'VisualizationHook',
 )

@@ -261,8 +261,9 @@ def use_safe_hooks(cfg: Config) -> None:
     MMEngine's :class:`CheckpointHook`, including the default one, becomes a
     :class:`SafeCheckpointHook` with the same options. A config without a
     :class:`~mmrazor_lakd.engine.DivergenceHook`,
-    :class:`~mmrazor_lakd.engine.StopSignalHook` or
-    :class:`~mmrazor_lakd.engine.MissedValidationHook` gets one.
+    :class:`~mmrazor_lakd.engine.StopSignalHook`,
+    :class:`~mmrazor_lakd.engine.MissedValidationHook` or
+    :class:`~mmrazor_lakd.engine.SavedStatisticsHook` gets one.
     """
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = {}
@@ -271,6 +272,7 @@ def use_safe_hooks(cfg: Config) -> None:
     hooks.setdefault('loading', dict(type='SafeLoadingHook'))
     hooks.setdefault('stop', dict(type='StopSignalHook'))
     hooks.setdefault('missed', dict(type='MissedValidationHook'))
+    hooks.setdefault('statistics', dict(type='SavedStatisticsHook'))
     custom = cfg.get('custom_hooks') or []
     kinds = [hook.get('type') for hook in custom if isinstance(hook, dict)]
     if 'DivergenceHook' not in kinds:
