@@ -116,15 +116,17 @@ def test_the_iteration_is_finished_and_saved(
     assert names(tmp_path) == set(EPOCHS)  # it is not needed any more
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def handlers():
+    """Python's own, also where SIGINT is ignored: behind a script's `&`."""
     before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-def test_a_second_signal_ends_it_at_once(tmp_path, handlers):
+def test_a_second_signal_ends_it_at_once(tmp_path):
     def press():
         send(signal.SIGINT)
         time.sleep(1.1)
@@ -135,7 +137,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path, handlers):
     assert names(tmp_path) == set(EPOCHS[:2])
 
 
-def test_workers_outlive_the_signal(tmp_path, unbroken, handlers):
+def test_workers_outlive_the_signal(tmp_path, unbroken):
     """Which a terminal and a cluster send to them too."""
 
     def send_all():
@@ -164,7 +166,7 @@ def die():
 
 
 @pytest.mark.parametrize('saved', [True, False])
-def test_a_validation_that_was_cut_short(tmp_path, unbroken, handlers, saved):
+def test_a_validation_that_was_cut_short(tmp_path, unbroken, saved):
     """By a kill, or by a signal that finds everything saved."""
     if saved:
         with pytest.raises(SystemExit):
