@@ -5,7 +5,7 @@ from mmrazor.models.losses import OFDLoss
 from mmrazor.registry import MODELS
 
 from .checks import check_settings, check_shapes
-from .weighted_square import at_least_float32, weighted_square
+from .weighted_square import weighted_square
 
 
 @MODELS.register_module()
@@ -51,5 +51,6 @@ class PartialSquareLoss(OFDLoss):
         # No difference where none counts; one with a NaN does.
         target = torch.where((s <= t) & (t <= 0), s, t)
         weight = self.loss_weight / (self.mul_factor * len(s))
-        weights = [at_least_float32(s.new_empty(0)).new_tensor(weight)]
+        dtype = torch.promote_types(s.dtype, torch.float32)
+        weights = [s.new_tensor(weight, dtype=dtype)]
         return weighted_square(s_feature, target, weights)[0]
