@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from rich.console import Console
 
 from mmrazor_lakd.benchmark.cost.report import write_cost_report
@@ -16,7 +17,7 @@ from mmrazor_lakd.benchmark.cost.table import (
     make_rows,
 )
 from mmrazor_lakd.plotting import wrap
-from mmrazor_lakd.provenance import describe_commit
+from mmrazor_lakd.provenance import describe_commit, describe_machine
 
 MIB = 2**20
 
@@ -259,6 +260,11 @@ def test_commit_of_a_checkout_and_of_none(tmp_path):
     if (root / '.git').exists():
         found = describe_commit(root)
         assert len(found['commit']) == 40 and found['dirty'] in (True, False)
+
+
+def test_processors_of_one_name_are_told_apart():
+    capability = torch.backends.cpu.get_cpu_capability()
+    assert describe_machine()['cpu'].endswith(f' ({capability})')
 
 
 def test_long_labels_are_broken_at_commas():
