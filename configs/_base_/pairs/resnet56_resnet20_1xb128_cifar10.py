@@ -21,6 +21,11 @@ model = dict(
 
 # on top of configs/_base_/distillers
 method_settings = dict(
+    # Published for 64 images: a mean over pairs, which falls as 1 / N.
+    pkt_distiller=dict(
+        distill_losses=dict(loss_pkt=dict(loss_weight=60000.0))
+    ),
+    sp_distiller=dict(distill_losses=dict(loss_sp=dict(loss_weight=6000.0))),
     dkd_standardized_distiller=dict(
         distill_losses=dict(
             loss_dkd=dict(loss=dict(tau=3.0, loss_weight=18.0))
