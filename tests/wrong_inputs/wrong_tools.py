@@ -227,4 +227,9 @@ OTHERS = [
         ('--epochs many', '--epochs'),
         ('--out {tmp}/text.pth', '--out', 'text.pth'),
     ),
+    *calls(
+        'model_converters/class_costs.py',
+        (f'{LAKD} --out {{work}}/c.pth --teacher gone.pth', "'gone.pth'"),
+        (f'{LAKD} --out {{tmp}}/text.pth', 'text.pth', 'exists'),
+    ),
 ]
