@@ -419,7 +419,7 @@ def test_a_method_that_computes_the_same_is_not_trained():
     titles = [method['title'] for method in methods]
     assert [t.method for t in suite.measured] == titles
     assert 'again' not in {t.method for t in suite.students}
-    with pytest.raises(SettingError, match="no method 'again'"):
+    with pytest.raises(SettingError, match="'again' with 'KD'.*name that one"):
         list(select(suite, ['again'], None))
     kept = narrow(suite, ['KD'])
     assert [t.method for t in kept.measured] == ['KD', 'again']
@@ -429,6 +429,16 @@ def test_a_method_that_computes_the_same_is_not_trained():
     assert last['again'] == last['KD'] == 50 and last['alone'] is None
     said = list(describe_differences(suite.settings['methods']))
     assert said[0].startswith('again: the accuracy is that of KD')
+
+
+def test_costs_of_many_methods_are_read(tmp_path):
+    """Those of memory_budget's twenty have 7,530 brackets."""
+    path = tmp_path / 'cost.json'
+    path.write_text(json.dumps(dict(live=[[0, 1]] * 50_000)))
+    assert len(read_json(path)['live']) == 50_000
+    path.write_text('[' * 100_000)
+    with pytest.raises(SettingError, match='nested too deeply'):
+        read_json(path)
 
 
 def test_costs_of_other_settings_are_not_shown(tiny, tmp_path):

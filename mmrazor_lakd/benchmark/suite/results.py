@@ -1,8 +1,10 @@
 """The results of a suite's trainings: reading, keeping and finding them."""
 
 import hashlib
+import itertools
 import json
 import os
+import re
 from pathlib import Path
 from statistics import mean, median
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
@@ -21,9 +23,9 @@ RESULTS = 'results.jsonl'
 RESULT_KEYS = (
     'pair', 'method', 'seed', 'digest', 'teacher', 'top1', 'precision'
 )  # fmt: skip
-# MMRazor raises Python's limit of recursion to a million: brackets that are
-# nested would overflow the decoder's stack before.
-MOST_BRACKETS = 5000
+# MMRazor raises Python's limit of recursion to a million: the decoder's stack
+# would overflow before.
+DEEPEST = 1000
 
 
 def read_accuracies(work_dir: Path) -> Dict[int, float]:
@@ -118,8 +120,9 @@ def read_json(path: Path) -> Dict[str, Any]:
 
 def _parse(text: str, place: str) -> Dict[str, Any]:
     try:
-        if text.count('[') + text.count('{') > MOST_BRACKETS:
-            raise ValueError('it has too many brackets')
+        steps = (1 if b in '[{' else -1 for b in re.findall(r'[][{}]', text))
+        if max(itertools.accumulate(steps), default=0) > DEEPEST:
+            raise ValueError('its brackets are nested too deeply')
         found = json.loads(text)
     except ValueError as error:  # as the decoder's are
         raise SettingError(

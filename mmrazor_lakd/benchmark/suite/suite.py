@@ -321,11 +321,15 @@ def select(
     Raises:
         SettingError: If a method or seed isn't part of the suite.
     """
-    titles = [
-        method['title']
-        for method in suite.settings['methods']
-        if 'same_as' not in method
-    ]
+    every = suite.settings['methods']
+    same = {m['title']: m['same_as'] for m in every if 'same_as' in m}
+    titles = [m['title'] for m in every if 'same_as' not in m]
+    for value in methods or ():
+        if value in same:
+            raise SettingError(
+                f"The suite {suite.name} has '{value}' with '{same[value]}', "
+                f'whose training it is; name that one.'
+            )
     for kind, wanted, known in (
         ('method', methods, titles),
         ('seed', seeds, suite.settings['seeds']),
