@@ -69,7 +69,7 @@ def parse_args() -> argparse.Namespace:
         type=positive,
         metavar='K',
         help='cut the student into K modules, for the least memory (default: '
-        'one cut)',
+        'at most 4; 2 for segmentors, detectors and --strong-teacher)',
     )
     cuts.add_argument(
         '--cuts',

@@ -13,7 +13,14 @@ from fork_server import call_tool
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.runner import Runner
-from own_project import NETWORKS, make_project, network_config, save_teacher
+from own_project import (
+    GAP,
+    HEAD,
+    NETWORKS,
+    make_project,
+    network_config,
+    save_teacher,
+)
 from processes import run, write
 from test_wheel import build_wheel, copy_tree, needs_wheel
 from torch import nn
@@ -290,6 +297,27 @@ def test_a_teachers_model_alone_gets_the_students_images(project):
     assert 'data_preprocessor' not in Config.fromfile(path).model
     words = ' '.join(path.read_text().replace('#', '').split())
     assert 'alone.py does not say how its images were normalised' in words
+
+
+def test_a_classifier_gets_four_modules_or_what_it_can(project):
+    def modules(student, **options):
+        path = write_over(project, student, teacher=LARGER, **options)
+        entries = Config.fromfile(path).model.distiller.local_modules
+        cuts = sum(entry.get('isolate', True) for entry in entries)
+        assert f'{cuts + 1} modules, the largest' in path.read_text()
+        return cuts + 1
+
+    assert modules('resnet18') == 4
+    assert modules('resnet18', num_modules=2) == 2
+    assert modules('resnet18', num_modules=3, strong_teacher=True) == 3
+    two_blocks = (
+        "type='ResNet_CIFAR', depth=18, num_stages=1, strides=(1,), "
+        'dilations=(1,), out_indices=(0,), stem_channels=16, base_channels=16'
+    )
+    (project / 'configs/short.py').write_text(
+        network_config(two_blocks, GAP, HEAD.format(16))
+    )
+    assert modules('short') == 2
 
 
 def test_cuts_of_ones_own(project):

@@ -5,29 +5,60 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from ...errors import SettingError
 from ...partition.cut_checks import check_boundaries
 from ...partition.pairing import pair_blocks
-from ...partition.partition import partition
+from ...partition.partition import Partition, partition
 from ...tracing.blocks import Block, find_blocks
 from ...tracing.dry_run import dry_run
-from .networks import OwnNetwork
+from .networks import CLASSIFIER, OwnNetwork
+
+# As accurate as one cut, and in less memory (docs/en/benchmarks.md).
+CLASSIFIER_MODULES = 4
 
 Boundaries = List[Dict[str, Any]]
 
 
 def choose_boundaries(
     student: OwnNetwork, teacher: OwnNetwork, num_modules: Optional[int]
-) -> Boundaries:
+) -> Tuple[Boundaries, str]:
     """Choose the boundaries of LAKD.
 
     Args:
         student (OwnNetwork): The student.
         teacher (OwnNetwork): The teacher.
         num_modules (int, optional): Number of modules, each cut off from the
-            next. Defaults to None: two, as in ``configs/lakd/``.
+            next. Defaults to None: for a classifier four, or as many as save
+            memory; for others two.
+
+    Returns:
+        tuple: The boundaries, and why, as a comment.
     """
-    found = partition(
-        student.model, teacher.model, num_modules or 2, student.input_size
+
+    def cut(number: int) -> Partition:
+        return partition(
+            student.model, teacher.model, number, student.input_size
+        )
+
+    if num_modules is not None:
+        found = cut(num_modules)
+    elif student.kind == CLASSIFIER:
+        found = cut(min(CLASSIFIER_MODULES, _most_modules(student)))
+        if found.enough < len(found.modules):
+            found = cut(max(2, found.enough))
+    else:
+        found = cut(2)
+    return found.local_modules, (
+        f'{len(found.modules)} modules, the largest of which needs as little '
+        f'memory as it can; stages that end in the last one are taught '
+        f'without a cut.'
     )
-    return found.local_modules
+
+
+def _most_modules(student: OwnNetwork) -> int:
+    """Return how many modules a student can be cut into, at least two.
+
+    Where it can't be cut at all, two is refused with the reason.
+    """
+    blocks = find_blocks(student.model, student.role, student.input_size)
+    return max(2, 1 + sum(block.can_cut for block in blocks))
 
 
 def pair_stage_ends(

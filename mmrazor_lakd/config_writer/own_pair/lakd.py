@@ -47,40 +47,31 @@ def make_lakd(
         SettingError: If ``strong_teacher`` has no effect with these networks,
             or a cut is wrong.
     """
-    own_cuts = bool(cuts) or num_modules is not None
-    head, note, networks = _choose_head(
-        student, teacher, strong_teacher, own_cuts
+    head, note, (student, teacher) = _choose_head(
+        student, teacher, strong_teacher
     )
-    start = dict(type='LAKDDistiller', input_size=note_size(student))
-    if head == 'ofd':
-        config = read_method(configs, 'lakd_ofd', student)[0]
-        del config['type']
-        config['local_modules'] = Noted(config['local_modules'], note)
-        return {**start, **config}, *networks
-    config = read_method(configs, 'lakd', student)[0]
-    for part in ('type', *HEAD):
-        del config[part]
+    method = 'lakd_ofd' if head == 'ofd' else 'lakd'
+    config = read_method(configs, method, student)[0]
+    del config['type']
+    boundaries, why = config['local_modules'], ''
     if cuts:
         boundaries = read_cuts(cuts, student, teacher)
         why = 'Cut where --cuts says.'
-    elif num_modules is not None:
-        boundaries = choose_boundaries(student, teacher, num_modules)
-        why = f'The {num_modules} modules whose largest needs least memory.'
-    else:
-        boundaries = choose_boundaries(student, teacher, None)
-        why = (
-            'One cut, where it saves most memory; the maps of later stages '
-            'are taught without one.'
-        )
+    elif num_modules is not None or head != 'ofd':
+        boundaries, why = choose_boundaries(student, teacher, num_modules)
     taught: Dict[str, Any] = {}
+    if head != 'ofd':
+        for part in HEAD:
+            del config[part]
     if head in COMPARE_LOGITS:
         logits = read_method(configs, head, student)[0]
         taught = fit_sources(logits, student, teacher)
         del taught['type']
         taught['distill_losses'] = Noted(taught['distill_losses'], note)
     else:
-        why = f'{why} {note}'
+        why = f'{why} {note}'.strip()
     config['local_modules'] = Noted(boundaries, why)
+    start = dict(type='LAKDDistiller', input_size=note_size(student))
     return {**start, **config, **taught}, student, teacher
 
 
@@ -88,7 +79,6 @@ def _choose_head(
     student: OwnNetwork,
     teacher: OwnNetwork,
     strong_teacher: bool,
-    own_cuts: bool,
 ) -> Tuple[str, str, Tuple[OwnNetwork, OwnNetwork]]:
     """Choose what LAKD's last module learns beside the labels.
 
@@ -108,12 +98,12 @@ def _choose_head(
         return 'labels', f'{start}: {why}.', networks
     reason = 'the choice unless the teacher is clearly better.'
     if strong_teacher:
-        reason, staged = _why_not_ofd(student, teacher, own_cuts)
+        reason, staged = _why_not_ofd(student, teacher)
         if staged is not None:
             return (
                 'ofd',
-                'The teacher is clearly better, and the widths agree: stage '
-                "1 is cut off, the later stages learn by OFD's loss.",
+                'The teacher is clearly better, and the widths agree: all '
+                "stages but the first learn by OFD's loss.",
                 staged,
             )
     taught = 'What follows the last cut also learns from the logits'
@@ -153,15 +143,13 @@ def _without_effect(why: str) -> SettingError:
 
 
 def _why_not_ofd(
-    student: OwnNetwork, teacher: OwnNetwork, own_cuts: bool
+    student: OwnNetwork, teacher: OwnNetwork
 ) -> Tuple[str, Optional[Tuple[OwnNetwork, OwnNetwork]]]:
     """Say why OFD's maps are not for two networks; if they are, return those.
 
     OFD compares maps before the last ReLU of each stage, of equal widths.
     """
     start = "OFD's maps, for a teacher that is clearly better, need "
-    if own_cuts:
-        return f'{start}the usual cut.', None
     staged = (student.with_stages(), teacher.with_stages())
     declared = [network.stages for network in staged]
     if None in declared or declared[0] != declared[1]:
