@@ -14,18 +14,14 @@ import argparse
 import io
 from functools import partial
 from pathlib import Path
-from typing import Dict, List, Optional
 
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from rich.progress import track
 
-from mmrazor_lakd.analysis.data import labels_of, make_probe_loader
+from mmrazor_lakd.analysis.class_features import read_class_features
 from mmrazor_lakd.checkpoints.export import check_new
 from mmrazor_lakd.checkpoints.networks import (
     TEACHER,
-    Network,
     load_teacher,
     parse_choice,
     read_config,
@@ -38,9 +34,7 @@ from mmrazor_lakd.cli import (
     run_tool,
 )
 from mmrazor_lakd.config_check.first_iteration import explained
-from mmrazor_lakd.errors import SettingError
 from mmrazor_lakd.losses import cka_costs
-from mmrazor_lakd.tracing.features import read_maps
 
 
 def parse_args() -> argparse.Namespace:
@@ -76,57 +70,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_features(
-    cfg: Config, teacher: Network, module: Optional[str], num_images: int
-) -> torch.Tensor:
-    """Collect a teacher's features, class by class.
-
-    Args:
-        cfg (Config): The config, whose training images are read.
-        teacher (Network): The teacher.
-        module (str, optional): Whose map's pixels; None for the logits.
-        num_images (int): The number of images.
-
-    Returns:
-        torch.Tensor: As many rows for each class, (K, M, D).
-
-    Raises:
-        SettingError: If the teacher has no such module, or a class no image.
-    """
-    names = dict(teacher.model.named_modules())
-    if module is not None and module not in names:
-        raise SettingError(
-            f"--module names '{module}', which the teacher doesn't have; "
-            f'write one of {", ".join(n for n in names if n.count(".") == 1)}.'
-        )
-    # each pixel is a row
-    wanted = {module: lambda x: x.flatten(2).mT} if module else {}
-    found: Dict[int, List[torch.Tensor]] = {}
-    loader = make_probe_loader(cfg, num_images)
-    for batch in track(loader, 'reading', transient=True):
-        images = teacher.preprocessor(batch, False)['inputs']
-        logits, maps = read_maps(teacher.model, images, wanted)
-        for label, rows in zip(
-            labels_of(batch).tolist(), maps[module] if module else logits
-        ):
-            found.setdefault(label, []).append(rows.cpu().float())
-    number = logits.shape[1]
-    counts = [len(found.get(label, ())) for label in range(number)]
-    if not all(counts):
-        raise SettingError(
-            f'Class {counts.index(0)} has none of the {sum(counts)} images; '
-            f'raise --images.'
-        )
-    return torch.stack(
-        [
-            torch.stack(found[label][: min(counts)]).reshape(
-                -1, rows.shape[-1]
-            )
-            for label in range(number)
-        ]
-    )
-
-
 def main(args: argparse.Namespace) -> None:
     """Compute the distances, and write them."""
     check_new('--out', args.out)
@@ -137,7 +80,7 @@ def main(args: argparse.Namespace) -> None:
         choice = parse_choice(args.teacher, '--teacher', TEACHER)
     teacher = load_teacher(cfg, args.config, {'state_dict': {}}, choice)
     with explained(cfg):
-        features = read_features(cfg, teacher, args.module, args.images)
+        features = read_class_features(cfg, teacher, args.module, args.images)
     costs = cka_costs(features.double()).float()
     written = io.BytesIO()
     torch.save(costs, written)
