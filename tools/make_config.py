@@ -69,7 +69,7 @@ def parse_args() -> argparse.Namespace:
         type=positive,
         metavar='K',
         help='cut the student into K modules, for the least memory (default: '
-        'at most 4; 2 for segmentors, detectors and --strong-teacher)',
+        'at most 4 if the head learns logits, else 2)',
     )
     cuts.add_argument(
         '--cuts',

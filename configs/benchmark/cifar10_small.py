@@ -1,5 +1,5 @@
 # All methods on all of CIFAR-10, for a CPU with fast bfloat16: a training is
-# about 13 minutes of one core, the suite four hours of two.
+# about 13 minutes of one core, the suite eleven hours of two.
 _base_ = ['./_base_/more_methods.py']
 
 title = 'CIFAR-10, ResNet20 -> ResNet8, a short budget'

@@ -8,10 +8,11 @@ from ...partition.pairing import pair_blocks
 from ...partition.partition import Partition, partition
 from ...tracing.blocks import Block, find_blocks
 from ...tracing.dry_run import dry_run
-from .networks import CLASSIFIER, OwnNetwork
+from .networks import OwnNetwork
 
-# As accurate as one cut, and in less memory (docs/en/benchmarks.md).
-CLASSIFIER_MODULES = 4
+# As accurate as one cut, and in less memory, where the head learns logits
+# (docs/en/benchmarks.md).
+MODULES = 4
 
 Boundaries = List[Dict[str, Any]]
 
@@ -25,8 +26,7 @@ def choose_boundaries(
         student (OwnNetwork): The student.
         teacher (OwnNetwork): The teacher.
         num_modules (int, optional): Number of modules, each cut off from the
-            next. Defaults to None: for a classifier four, or as many as save
-            memory; for others two.
+            next; None for four, or as many as save memory.
 
     Returns:
         tuple: The boundaries, and why, as a comment.
@@ -39,12 +39,10 @@ def choose_boundaries(
 
     if num_modules is not None:
         found = cut(num_modules)
-    elif student.kind == CLASSIFIER:
-        found = cut(min(CLASSIFIER_MODULES, _most_modules(student)))
+    else:
+        found = cut(min(MODULES, _most_modules(student)))
         if found.enough < len(found.modules):
             found = cut(max(2, found.enough))
-    else:
-        found = cut(2)
     return found.local_modules, (
         f'{len(found.modules)} modules, the largest of which needs as little '
         f'memory as it can; stages that end in the last one are taught '

@@ -58,6 +58,8 @@ def make_lakd(
         boundaries = read_cuts(cuts, student, teacher)
         why = 'Cut where --cuts says.'
     elif num_modules is not None or head != 'ofd':
+        if num_modules is None and head not in COMPARE_LOGITS:
+            num_modules = 2  # more are untried without logits
         boundaries, why = choose_boundaries(student, teacher, num_modules)
     taught: Dict[str, Any] = {}
     if head != 'ofd':
