@@ -199,7 +199,7 @@ def load_config(
         cfg.work_dir = osp.join('work_dirs', name)
     for name in LOADERS:
         if isinstance(cfg.get(name), dict):
-            _set_dataloader_defaults(cfg[name])
+            _set_dataloader_defaults(cfg[name], cfg.get('default_scope'))
     if launcher != 'none' and get_device() == 'cpu':
         start_cpu_processes(cfg)
     return cfg
@@ -218,9 +218,10 @@ def check_config_path(path: str) -> None:
         )
 
 
-def _set_dataloader_defaults(loader) -> None:
+def _set_dataloader_defaults(loader, scope: Optional[str]) -> None:
     """Set the defaults of a data loader."""
-    loader.setdefault('collate_fn', dict(type='default_collate'))
+    if scope == 'mmpretrain':  # as its own tool; others' images differ in size
+        loader.setdefault('collate_fn', dict(type='default_collate'))
     # Pinning without an accelerator has no effect, and warns at every start.
     loader.setdefault('pin_memory', get_device() == 'cuda')
     # PyTorch raises if persistent workers are set without workers.

@@ -16,6 +16,8 @@ from fork_server import call_tool, start_tool
 from mmengine.optim import OptimWrapper
 from mmpretrain.registry import MODELS
 
+from mmrazor_lakd.cli import load_config
+
 TEACHER = 'configs/teachers/resnet20_1xb64_digits.py'
 STUDENT = 'configs/teachers/resnet8_1xb64_digits.py'
 LAKD = 'configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py'
@@ -96,6 +98,52 @@ def test_lakd_trains_is_killed_goes_on_and_is_tested(tmp_path, teacher):
     assert f'accuracy/top1: {accuracy:.4f}' in output
 
 
+def test_a_config_without_our_hooks_is_stopped_and_goes_on(tmp_path):
+    """As users' configs are; within an epoch, and with a seed of its own."""
+    settings = [*QUICK, 'custom_hooks=[]', 'randomness.seed=None']
+    settings += ['train_cfg.max_epochs=1', 'default_hooks.logger.interval=1']
+    settings += ['train_dataloader.batch_size=1']
+    args = [STUDENT, '--work-dir', tmp_path, '--cfg-options', *settings]
+    process = start_tool('tools/train.py', *args)
+    deadline = time.time() + 200
+    while not list(tmp_path.glob('*/vis_data/scalars.json')):
+        assert process.is_running(), process.finish().stderr[-3000:]
+        assert time.time() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    done = process.finish()
+    (path,) = tmp_path.glob('stopped_iter_*.pth')
+    number = int(path.stem.split('_')[-1])
+    assert done.returncode == 130 and 0 < number < 192
+    output = run('train.py', *args, '--resume')
+    assert f'Epoch 1 goes on after {number} of its 192' in output
+    assert (tmp_path / 'epoch_1.pth').exists()
+
+
+def test_an_empty_folder_is_resumed_from_load_from(tmp_path, teacher):
+    args = [TEACHER, '--work-dir', tmp_path / 'new', '--resume']
+    args += ['--cfg-options', *QUICK, 'train_cfg.max_epochs=1']
+    output = run('train.py', *args, f'load_from={teacher}')
+    assert f"the training starts from load_from='{teacher}'" in output
+    assert 'Loads checkpoint' in output and (tmp_path / 'new').is_dir()
+    output = run('train.py', *args, f'load_from={teacher}')
+    assert 'starts from load_from' not in output
+    assert 'resumed epoch: 1' in output
+
+
+@pytest.mark.parametrize(
+    ('scope', 'collate'),
+    [('mmpretrain', dict(type='default_collate')), ('mmdet', None)],
+)
+def test_images_are_stacked_for_classifiers_alone(tmp_path, scope, collate):
+    """Detectors' differ in size, so that MMEngine's own default stays."""
+    path = tmp_path / 'config.py'
+    path.write_text(
+        f'default_scope = {scope!r}\ntrain_dataloader = dict(batch_size=2)\n'
+    )
+    assert load_config(str(path)).train_dataloader.get('collate_fn') == collate
+
+
 def test_training_without_gpu_gives_no_notice(tmp_path):
     done = subprocess.run(
         [sys.executable, 'tools/train.py', STUDENT, '--work-dir', tmp_path]
@@ -173,6 +221,9 @@ def test_refusals(tmp_path, teacher):
     )
     assert 'another architecture' in refused(
         'test.py', STUDENT, teacher, '--work-dir', tmp_path
+    )
+    assert 'has no effect: trainings run in MMEngine' in refused(
+        'train.py', *common, 'runner_type=FlexibleRunner'
     )
 
 

@@ -219,8 +219,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             )
         self.recompute = recompute
         self.predict_teacher = predict_teacher
-        # Whether the teacher's weights have been initialised or loaded.
+        # Whether the teacher's weights have been initialised or loaded, and
+        # whether they are those of the checkpoint that the student's are of.
         self._initialised = False
+        self.has_taken_teacher = False
         # Whether the first step has begun.
         self._prepared = False
         self._student_prepared = False
@@ -271,6 +273,18 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.teacher._apply(fn, *args, **kwargs)
         return super()._apply(fn, *args, **kwargs)
 
+    def share_teacher(self, copied: 'FrozenTeacherDistill') -> None:
+        """Let a copy of this model that never runs do without a teacher copy.
+
+        MMEngine's averaged models are such copies: their weights are swapped
+        into this model.
+
+        Args:
+            copied (FrozenTeacherDistill): The copy.
+        """
+        copied.__dict__['teacher'] = self.teacher
+        copied._teacher_pass = self._teacher_pass
+
     def _take_teacher(self, state_dict: Dict, prefix: str, *args) -> None:
         """Remove the teacher's weights from a checkpoint that has some.
 
@@ -285,7 +299,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         fit_weights(self, state_dict, 'The checkpoint', prefix)
         if weights and not (self.teacher_ckpt or self._prepared):
             self.teacher.load_state_dict(weights)
-            self._initialised = True
+            self._initialised = self.has_taken_teacher = True
         head = getattr(self.student, 'head', None)
         if self._initialised and hasattr(head, 'keep_classifier'):
             head.keep_classifier(state_dict, f'{prefix}{STUDENT_PREFIX}head.')

@@ -85,6 +85,11 @@ def read_network(cfg: Any, role: str) -> NetworkConfig:
             f'{where} has no model; name the config of a whole network.'
         )
     file.merge_from_dict(dict(model=cfg))
+    if role == 'teacher' and 'data_preprocessor' not in file.model:
+        # mmpretrain's configs have it beside the model, as the Runner takes it
+        own = file.get('data_preprocessor')
+        if own is not None:
+            file.model.data_preprocessor = own
     scope = path.split('::')[0] if package else file.get('default_scope')
     return NetworkConfig(file.model, scope, file.get('model_path'))
 
@@ -193,7 +198,9 @@ def _check_own(role: str, own: Any, outer: Dict) -> None:
     differing = [
         key
         for key in keys
-        if key in own and key != 'type' and own[key] != outer.get(key)
+        if key in own
+        and key != 'type'
+        and _plain(own[key]) != _plain(outer.get(key))
     ]
     if differing:
         raise SettingError(
@@ -203,6 +210,14 @@ def _check_own(role: str, own: Any, outer: Dict) -> None:
             f'there and leave them out here (data_preprocessor=None beside a '
             f'cfg_path).'
         )
+
+
+def _plain(value: Any) -> Any:
+    """Make settings that do the same equal: tuples and lists, False and none.
+
+    Each of the :data:`IMAGE_KEYS` that is False is so without being written.
+    """
+    return list(value) if isinstance(value, tuple) else value or None
 
 
 def warn_of_other_images(teacher: nn.Module, preprocessor: nn.Module) -> None:

@@ -42,7 +42,11 @@ def check_batches(name: str, loader: DataLoader) -> None:
     Raises:
         SettingError: If it has none, naming the data set and batch size.
     """
-    kind, count = type(loader.dataset).__name__, len(loader.dataset)
+    kind = type(loader.dataset).__name__
+    try:
+        count = len(loader.dataset)
+    except TypeError:  # an IterableDataset
+        return
     if not count:
         raise SettingError(
             f'{name}.dataset: {kind} has no image; look at what chooses them '

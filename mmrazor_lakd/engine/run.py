@@ -7,6 +7,7 @@ from typing import Dict, Optional
 import mmengine
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from ..checkpoints.loading import check_checkpoint
@@ -17,6 +18,7 @@ from ..errors import SettingError
 from ..launchers import watched_peers
 from .folder_lock import is_first_process, lock_work_dir
 from .hooks.safe_checkpoint_hook import use_safe_hooks
+from .resume import find_start
 
 TRAINED = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 TESTED = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
@@ -47,6 +49,14 @@ def train(
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if amp:
         set_mixed_precision(cfg)
+    if resume == 'auto' and cfg.get('load_from') and cfg.get('work_dir'):
+        if find_start(cfg.work_dir) is None:
+            print_log(
+                f"There is no checkpoint in '{cfg.work_dir}' to resume from: "
+                f"the training starts from load_from='{cfg.load_from}'.",
+                logger='current',
+            )
+            resume = None
     if resume is not None:
         cfg.resume = True
         cfg.load_from = None if resume == 'auto' else resume
@@ -59,6 +69,7 @@ def train(
             )
         cfg.auto_scale_lr.enable = True
     check_config(cfg, TRAINED)
+    check_runner(cfg)
     use_safe_hooks(cfg)
     with explained(cfg) as first_iteration, ExitStack() as locks:
         check_folder('--work-dir', Path(cfg.work_dir))
@@ -71,6 +82,21 @@ def train(
         check_batches('train_dataloader', runner.train_dataloader)
         with watched_peers():
             runner.train()
+
+
+def check_runner(cfg: Config) -> None:
+    """Raise if a config asks for another runner, which has no effect here."""
+    wanted = (
+        [f'runner_type={cfg.runner_type!r}']
+        if (cfg.get('runner_type') not in (None, 'Runner'))
+        else []
+    )
+    wanted += ['strategy=...'] if cfg.get('strategy') is not None else []
+    if wanted:
+        raise SettingError(
+            f"{wanted[0]} has no effect: trainings run in MMEngine's Runner, "
+            f'whose hooks save, stop and resume them; leave it out.'
+        )
 
 
 def test(

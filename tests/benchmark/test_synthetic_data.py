@@ -17,7 +17,7 @@ CIFAR = ROOT / 'configs/kd/kd_resnet20_resnet8_1xb128_cifar10.py'
 
 
 def first_batch(cfg):
-    _set_dataloader_defaults(cfg.train_dataloader)
+    _set_dataloader_defaults(cfg.train_dataloader, 'mmpretrain')
     return next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=0)))
 
 

@@ -113,6 +113,29 @@ def test_a_preprocessor_without_effect(build, role):
         build(KD, data_preprocessor=PRE, **{role: own})
     own['data_preprocessor'] = PRE
     build(KD, data_preprocessor=PRE, **{role: own})
+    # the same, otherwise written
+    own['data_preprocessor'] = dict(PRE, mean=(0.0,), to_rgb=False)
+    build(KD, data_preprocessor=PRE, **{role: own})
+
+
+def test_a_teachers_file_has_its_preprocessor_beside_the_model(
+    build, tmp_path
+):
+    """As mmpretrain's have; a Runner would add it to the model."""
+    path = tmp_path / 'teacher.py'
+    path.write_text(
+        f"default_scope = 'mmpretrain'\nmodel = {classifier(14)!r}\n"
+        f'data_preprocessor = dict(num_classes=10, mean=[3.0], std=[1.0])\n'
+    )
+    teacher = dict(cfg_path=str(path))
+    with pytest.raises(SettingError, match='teacher.*no effect.* in mean;'):
+        build(KD, data_preprocessor=PRE, teacher=teacher)
+    build(KD, data_preprocessor=dict(PRE, mean=[3.0]), teacher=teacher)
+    build(
+        KD,
+        data_preprocessor=PRE,
+        teacher=dict(teacher, data_preprocessor=None),
+    )
 
 
 def test_a_loss_that_is_none(build):

@@ -1,12 +1,15 @@
 """Numbers of classes of the networks against those of a real data set."""
 
 import pytest
+import torch
 from conftest import LOGITS_KD, ROOT, classifier, lakd
 from mmengine.config import Config
 from mmengine.runner import Runner
+from short_training import run_shortly
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.engine import ClassCountHook
+from mmrazor_lakd.engine.hooks.class_count_hook import class_counts
 
 DATA = Config.fromfile(ROOT / 'configs/kd/kd_resnet20_resnet8_1xb64_digits.py')
 CLASSIFIER = dict(type='LocalClassifierLoss')
@@ -69,3 +72,14 @@ def test_a_student_never(tmp_path, build):
         'has 10 classes; set num_classes=10 in the config',
     ):
         check(tmp_path, build, lakd(), student=student)
+
+
+def test_an_rpn_has_classes_of_its_own(build, tmp_path):
+    model = build(lakd())
+    model.student.rpn_head = torch.nn.Identity()
+    model.student.rpn_head.num_classes = 1
+    assert {count for _, count in class_counts(model)} == {10}
+
+
+def test_data_without_metainfo_are_trained(build, tmp_path):
+    run_shortly(build(lakd()), tmp_path, custom_hooks=[ClassCountHook()])

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from conftest import build_model, lakd
+from mmengine.hooks import EMAHook
 from short_training import run_shortly
 
 from mmrazor_lakd import SettingError
@@ -60,3 +61,44 @@ def test_another_optimizer_is_no_start(tmp_path):
         assert said in str(refused.value)
     model = build_model(lakd(), seed=1)
     run_shortly(model, tmp_path / 'new', load_from=str(path))
+
+
+def test_the_teacher_of_load_from_is_there_again(tmp_path):
+    """It came with MMRazor's checkpoint, and is in none of ours."""
+    stock = build_model(lakd(), type='SingleTeacherDistill', seed=1)
+    run_shortly(stock, tmp_path / 'stock')
+    source = tmp_path / 'stock/iter_1.pth'
+    model = build_model(lakd(), fuse_teacher=False, seed=2)
+    run_shortly(model, tmp_path / 'first', load_from=str(source))
+    path = tmp_path / 'first/iter_1.pth'
+    found = torch.load(path)
+    assert found['meta']['teacher_from'] == str(source)
+    assert not any(key.startswith('teacher.') for key in found['state_dict'])
+    for number in range(2):  # from the first training, from the second
+        again = build_model(lakd(), fuse_teacher=False, seed=3)
+        folder = tmp_path / f'again{number}'
+        run_shortly(
+            again,
+            folder,
+            iterations=2 + number,
+            resume=True,
+            load_from=str(path),
+        )
+        expected = stock.teacher.state_dict()
+        for key, value in again.teacher.state_dict().items():
+            assert torch.equal(value, expected[key])
+        path = folder / f'iter_{2 + number}.pth'
+    source.unlink()
+    with pytest.raises(SettingError, match="load_from='.*stock/iter_1.pth'"):
+        resume(path, lakd(), tmp_path / 'gone')
+
+
+def test_an_averaged_model_has_no_teacher_of_its_own(tmp_path):
+    model = build_model(lakd())
+    hooks = [dict(type='EMAHook')]
+    runner = run_shortly(model, tmp_path, iterations=2, custom_hooks=hooks)
+    (hook,) = (hook for hook in runner.hooks if isinstance(hook, EMAHook))
+    averaged = hook.ema_model.module
+    assert averaged is not model and averaged.teacher is model.teacher
+    for name, value in averaged.state_dict().items():
+        assert value is not model.state_dict()[name]

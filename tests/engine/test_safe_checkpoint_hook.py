@@ -230,6 +230,12 @@ def test_the_hooks_of_a_users_config():
         type='SafeCheckpointHook', by_epoch=False
     )
     assert cfg.default_hooks.loading.type == 'SafeLoadingHook'
+    # which --resume of what a signal has stopped in an epoch needs
+    assert cfg.default_hooks.epoch_seed.type == 'EpochSeedHook'
+    cfg.custom_hooks.append(dict(type='EpochSeedHook'))
+    del cfg.default_hooks['epoch_seed']
+    use_safe_hooks(cfg)
+    assert 'epoch_seed' not in cfg.default_hooks
     for hooks, expected in (
         (None, dict(type='SafeCheckpointHook', interval=1)),
         (dict(checkpoint=None), None),

@@ -324,10 +324,10 @@ def select(
     every = suite.settings['methods']
     same = {m['title']: m['same_as'] for m in every if 'same_as' in m}
     titles = [m['title'] for m in every if 'same_as' not in m]
-    for value in methods or ():
-        if value in same:
+    for title in methods or ():
+        if title in same:
             raise SettingError(
-                f"The suite {suite.name} has '{value}' with '{same[value]}', "
+                f"The suite {suite.name} has '{title}' with '{same[title]}', "
                 f'whose training it is; name that one.'
             )
     for kind, wanted, known in (

@@ -23,7 +23,9 @@ def class_counts(
     for name, module in model.named_modules(prefix=prefix):
         count = getattr(module, 'num_classes', None)
         # A backbone with num_classes=-1 has no classifier of its own.
-        if isinstance(count, int) and count > 0:
+        # An RPN tells objects from the background, whatever their class.
+        rpn = name.rpartition('.')[2] == 'rpn_head'
+        if isinstance(count, int) and count > 0 and not rpn:
             yield name, count
 
 
@@ -56,7 +58,7 @@ class ClassCountHook(Hook):
     @staticmethod
     def _check(runner, dataset) -> None:
         """Check every part of the model that has a number of classes."""
-        classes = dataset.metainfo.get('classes')
+        classes = getattr(dataset, 'metainfo', {}).get('classes')
         if classes is None:
             return
         model = unwrap_model(runner.model)

@@ -169,10 +169,21 @@ def _restore_order(runner) -> None:
     if isinstance(getattr(sampler, 'seed', None), int):
         if runner.iter > 0 and 'sampler_seed' in hub.runtime_info:
             sampler.seed = hub.get_info('sampler_seed')
+        elif runner.iter > 0 and _draws_seed(runner.cfg):
+            # A training without this hook: the Runner's seed has been
+            # resumed, while the sampler had the one that this start drew.
+            sampler.seed = runner.seed
         hub.update_info('sampler_seed', sampler.seed)
     if isinstance(sampler, InfiniteSampler):
         # The loop's own workers have taken the first ones.
         sampler.indices = sampler._indices_of_rank()
+
+
+def _draws_seed(cfg) -> bool:
+    """Check whether a training's sampler has a seed drawn at its start."""
+    sampler = (cfg.get('train_dataloader') or {}).get('sampler') or {}
+    own = isinstance(sampler, dict) and sampler.get('seed') is not None
+    return not own and (cfg.get('randomness') or {}).get('seed') is None
 
 
 def _number_iterations(runner, done: int) -> None:

@@ -256,14 +256,15 @@ def _state(runner, optimizer: bool) -> Dict:
 
 
 def use_safe_hooks(cfg: Config) -> None:
-    """Make a config save, load and stop with this project's hooks.
+    """Make a config save, load, stop and resume with this project's hooks.
 
     MMEngine's :class:`CheckpointHook`, including the default one, becomes a
     :class:`SafeCheckpointHook` with the same options. A config without a
     :class:`~mmrazor_lakd.engine.DivergenceHook`,
     :class:`~mmrazor_lakd.engine.StopSignalHook`,
-    :class:`~mmrazor_lakd.engine.MissedValidationHook` or
-    :class:`~mmrazor_lakd.engine.SavedStatisticsHook` gets one.
+    :class:`~mmrazor_lakd.engine.MissedValidationHook`,
+    :class:`~mmrazor_lakd.engine.SavedStatisticsHook` or
+    :class:`~mmrazor_lakd.engine.EpochSeedHook` gets one.
     """
     if cfg.get('default_hooks') is None:
         cfg.default_hooks = {}
@@ -275,8 +276,12 @@ def use_safe_hooks(cfg: Config) -> None:
     hooks.setdefault('statistics', dict(type='SavedStatisticsHook'))
     custom = cfg.get('custom_hooks') or []
     kinds = [hook.get('type') for hook in custom if isinstance(hook, dict)]
-    if 'DivergenceHook' not in kinds:
-        hooks.setdefault('divergence', dict(type='DivergenceHook'))
+    for name, kind in (
+        ('divergence', 'DivergenceHook'),
+        ('epoch_seed', 'EpochSeedHook'),
+    ):
+        if kind not in kinds:
+            hooks.setdefault(name, dict(type=kind))
     plain = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
     for hook in [hooks['checkpoint'], *custom]:
         if isinstance(hook, dict) and hook.get('type') in plain:

@@ -1,12 +1,20 @@
 """Checks of the checkpoints that a training starts from."""
 
+import os.path as osp
+
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmengine.runner.base_loop import BaseLoop
 
 from ...algorithms import FrozenTeacherDistill
-from ...checkpoints.loading import check_finite, fit_weights, read_file
+from ...checkpoints.loading import (
+    TEACHER_PREFIX,
+    check_finite,
+    fit_weights,
+    read_file,
+    read_state_dict,
+)
 from ...checkpoints.weights import take_weights
 from ...distillers.map_projection import MapProjection
 from ...errors import SettingError
@@ -42,6 +50,9 @@ class SafeLoadingHook(Hook):
 
     priority = 'VERY_HIGH'  # before hooks that copy what is loaded
 
+    def __init__(self) -> None:
+        self._teacher_from = ''
+
     def before_run(self, runner) -> None:
         """Find and check the checkpoint that a training starts from."""
         if runner._has_loaded:
@@ -66,9 +77,11 @@ class SafeLoadingHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint) -> None:
         """Check what ``load_from`` names, and convert it."""
-        if runner._resume:
-            return
         path = runner._load_from
+        if runner._resume:
+            self._add_teacher(runner, checkpoint)
+            return
+        self._teacher_from = path if '://' in path else osp.abspath(path)
         source = f"load_from='{path}'"
         weights = take_weights(checkpoint, source)
         model = unwrap_model(runner.model)
@@ -83,12 +96,21 @@ class SafeLoadingHook(Hook):
     def before_train(self, runner) -> None:
         """Refuse a restart of an epoch, and forget another's projections.
 
+        An averaged model shares the teacher with the model.
+
         Raises:
             SettingError: If MMEngine would restart an epoch that was saved
                 midway.
         """
+        model = unwrap_model(runner.model)
+        for hook in runner.hooks:
+            averaged = getattr(
+                getattr(hook, 'ema_model', None), 'module', None
+            )
+            if isinstance(averaged, FrozenTeacherDistill):
+                model.share_teacher(averaged)
         if runner._load_from is not None and not runner._resume:
-            for module in unwrap_model(runner.model).modules():
+            for module in model.modules():
                 if isinstance(module, MapProjection):
                     module.fitted = False
         seeded = any(isinstance(hook, EpochSeedHook) for hook in runner.hooks)
@@ -106,5 +128,24 @@ class SafeLoadingHook(Hook):
         note_epoch(runner)
 
     def before_save_checkpoint(self, runner, checkpoint) -> None:
-        """Note the boundaries of LAKD, with which a training has to go on."""
+        """Note what a training has to go on with.
+
+        That is the boundaries of LAKD, and where the teacher's weights are if
+        they came with ``load_from``: they are in no checkpoint of ours.
+        """
         note_boundaries(runner, checkpoint)
+        if getattr(unwrap_model(runner.model), 'has_taken_teacher', False):
+            checkpoint['meta']['teacher_from'] = self._teacher_from
+
+    def _add_teacher(self, runner, checkpoint) -> None:
+        """Add the teacher that a resumed training has got by ``load_from``."""
+        model = unwrap_model(runner.model)
+        source = checkpoint.get('meta', {}).get('teacher_from')
+        if source and not getattr(model, 'teacher_ckpt', None):
+            option = "the resumed training's load_from"
+            self._teacher_from = source
+            checkpoint['state_dict'].update(
+                (name, value)
+                for name, value in read_state_dict(source, option).items()
+                if name.startswith(TEACHER_PREFIX)
+            )
