@@ -232,10 +232,12 @@ def test_the_hooks_of_a_users_config():
     assert cfg.default_hooks.loading.type == 'SafeLoadingHook'
     # which --resume of what a signal has stopped in an epoch needs
     assert cfg.default_hooks.epoch_seed.type == 'EpochSeedHook'
-    cfg.custom_hooks.append(dict(type='EpochSeedHook'))
-    del cfg.default_hooks['epoch_seed']
-    use_safe_hooks(cfg)
-    assert 'epoch_seed' not in cfg.default_hooks
+    own = cfg.default_hooks.pop('epoch_seed')
+    for hooks in (cfg.custom_hooks + [own], cfg.custom_hooks):
+        cfg.custom_hooks = hooks
+        use_safe_hooks(cfg)
+        assert 'epoch_seed' not in cfg.default_hooks
+        cfg.default_hooks.mine = own
     for hooks, expected in (
         (None, dict(type='SafeCheckpointHook', interval=1)),
         (dict(checkpoint=None), None),

@@ -275,7 +275,8 @@ def use_safe_hooks(cfg: Config) -> None:
     hooks.setdefault('missed', dict(type='MissedValidationHook'))
     hooks.setdefault('statistics', dict(type='SavedStatisticsHook'))
     custom = cfg.get('custom_hooks') or []
-    kinds = [hook.get('type') for hook in custom if isinstance(hook, dict)]
+    every = [*custom, *hooks.values()]
+    kinds = [hook.get('type') for hook in every if isinstance(hook, dict)]
     for name, kind in (
         ('divergence', 'DivergenceHook'),
         ('epoch_seed', 'EpochSeedHook'),
