@@ -3,4 +3,5 @@ _base_ = [
     '../_base_/distillers/pkt.py',
 ]
 
+_base_.pkt_distiller.update(_base_.method_settings.pkt_distiller)
 model = dict(distiller=_base_.pkt_distiller)

@@ -3,4 +3,5 @@ _base_ = [
     '../_base_/distillers/sp.py',
 ]
 
+_base_.sp_distiller.update(_base_.method_settings.sp_distiller)
 model = dict(distiller=_base_.sp_distiller)

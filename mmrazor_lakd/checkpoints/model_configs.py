@@ -86,10 +86,12 @@ def read_network(cfg: Any, role: str) -> NetworkConfig:
         )
     file.merge_from_dict(dict(model=cfg))
     if role == 'teacher' and 'data_preprocessor' not in file.model:
-        # mmpretrain's configs have it beside the model, as the Runner takes it
-        own = file.get('data_preprocessor')
-        if own is not None:
-            file.model.data_preprocessor = own
+        # mmpretrain's configs have it beside the model. Which way round the
+        # channels are also depends on how the file's own data pack them.
+        own = file.get('data_preprocessor') or {}
+        seen = {key: own[key] for key in ('mean', 'std') if key in own}
+        if seen:
+            file.model.data_preprocessor = seen
     scope = path.split('::')[0] if package else file.get('default_scope')
     return NetworkConfig(file.model, scope, file.get('model_path'))
 

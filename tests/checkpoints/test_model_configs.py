@@ -125,7 +125,7 @@ def test_a_teachers_file_has_its_preprocessor_beside_the_model(
     path = tmp_path / 'teacher.py'
     path.write_text(
         f"default_scope = 'mmpretrain'\nmodel = {classifier(14)!r}\n"
-        f'data_preprocessor = dict(num_classes=10, mean=[3.0], std=[1.0])\n'
+        f'data_preprocessor = dict(mean=[3.0], std=[1.0], to_rgb=True)\n'
     )
     teacher = dict(cfg_path=str(path))
     with pytest.raises(SettingError, match='teacher.*no effect.* in mean;'):
