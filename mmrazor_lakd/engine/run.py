@@ -86,17 +86,12 @@ def train(
 
 def check_runner(cfg: Config) -> None:
     """Raise if a config asks for another runner, which has no effect here."""
-    wanted = (
-        [f'runner_type={cfg.runner_type!r}']
-        if (cfg.get('runner_type') not in (None, 'Runner'))
-        else []
-    )
-    wanted += ['strategy=...'] if cfg.get('strategy') is not None else []
-    if wanted:
-        raise SettingError(
-            f"{wanted[0]} has no effect: trainings run in MMEngine's Runner, "
-            f'whose hooks save, stop and resume them; leave it out.'
-        )
+    for name, own in (('runner_type', 'Runner'), ('strategy', None)):
+        if cfg.get(name) not in (None, own):
+            raise SettingError(
+                f"{name} has no effect: trainings run in MMEngine's Runner, "
+                f'whose hooks save, stop and resume them; leave it out.'
+            )
 
 
 def test(

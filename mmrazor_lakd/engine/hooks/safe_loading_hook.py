@@ -81,7 +81,8 @@ class SafeLoadingHook(Hook):
         if runner._resume:
             self._add_teacher(runner, checkpoint)
             return
-        self._teacher_from = path if '://' in path else osp.abspath(path)
+        local = '://' not in str(path)
+        self._teacher_from = osp.abspath(path) if local else path
         source = f"load_from='{path}'"
         weights = take_weights(checkpoint, source)
         model = unwrap_model(runner.model)
@@ -104,11 +105,10 @@ class SafeLoadingHook(Hook):
         """
         model = unwrap_model(runner.model)
         for hook in runner.hooks:
-            averaged = getattr(
-                getattr(hook, 'ema_model', None), 'module', None
-            )
-            if isinstance(averaged, FrozenTeacherDistill):
-                model.share_teacher(averaged)
+            averaged = getattr(hook, 'ema_model', None)  # of an EMAHook
+            copied = getattr(averaged, 'module', None)
+            if isinstance(copied, FrozenTeacherDistill):
+                model.share_teacher(copied)
         if runner._load_from is not None and not runner._resume:
             for module in model.modules():
                 if isinstance(module, MapProjection):
