@@ -74,7 +74,7 @@ def test_a_student_never(tmp_path, build):
         check(tmp_path, build, lakd(), student=student)
 
 
-def test_an_rpn_has_classes_of_its_own(build, tmp_path):
+def test_an_rpn_has_classes_of_its_own(build):
     model = build(lakd())
     model.student.rpn_head = torch.nn.Identity()
     model.student.rpn_head.num_classes = 1
