@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mmrazor_lakd.benchmark.suite.cluster import CLUSTERS, ClusterLauncher
+from mmrazor_lakd.benchmark.suite.comparability import check_one_table
 from mmrazor_lakd.benchmark.suite.compare import compare
 from mmrazor_lakd.benchmark.suite.launch import LocalLauncher
 from mmrazor_lakd.benchmark.suite.live_view import SuiteView
@@ -147,6 +148,7 @@ def main(args: argparse.Namespace) -> None:
     whole = suite
     if args.report_only and args.methods:
         suite = narrow(suite, args.methods)
+    check_one_table(suite, report)
     if not args.report_only:
         launcher, jobs = LocalLauncher(), args.jobs or 1
         if args.cluster:

@@ -13,7 +13,12 @@ from .agreement import Agreement
 from .cka import LinearCKA
 from .data import class_names, labels_of
 from .features import correlate, map_features
-from .linear_probe import LinearReadout, RidgeProbe, probe_features
+from .linear_probe import (
+    LinearReadout,
+    RidgeProbe,
+    has_relu,
+    probe_features,
+)
 from .places import Places
 
 #: for each network, the probes at its module ends
@@ -199,14 +204,17 @@ class Analysis:
         """Run one network on a batch."""
         network = self.networks[index]
         images = network.preprocessor(batch, False)['inputs']
+        rectified = has_relu(network.model)
         if probing:
-            wanted = dict.fromkeys(self.ends[index], probe_features)
+            pool = partial(probe_features, rectified=rectified)
+            wanted: Dict[str, Callable] = dict.fromkeys(self.ends[index], pool)
         else:
             wanted = {
                 name: partial(
                     map_features,
                     grid=self.grid,
                     is_end=name in self.ends[index],
+                    rectified=rectified,
                 )
                 for name in self.names[index]
             }

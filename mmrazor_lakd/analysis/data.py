@@ -3,6 +3,7 @@
 import copy
 from typing import Any, Dict, List, Optional
 
+import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
@@ -10,6 +11,10 @@ from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader, Subset
 
 from ..errors import SettingError
+
+# Share of the test images that may be among the training images: CIFAR's data
+# sets, for example, hold a few images twice.
+MOST_SHARED = 0.01
 
 
 def evenly_spaced(count: int, total: int) -> torch.Tensor:
@@ -25,11 +30,17 @@ def find_test_loader(cfg: Config) -> Optional[ConfigDict]:
     return cfg.get('test_dataloader') or cfg.get('val_dataloader')
 
 
-def find_pipeline_owner(dataset: Dict[str, Any]) -> Dict[str, Any]:
-    """Return the config of a data set, or of a wrapped one with a pipeline."""
-    while not dataset.get('pipeline') and dataset.get('dataset'):
-        dataset = dataset['dataset']  # of RepeatDataset
-    return dataset
+def find_pipeline_owners(dataset: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """Return the configs of a data set, or of wrapped ones, with a pipeline.
+
+    Of a ConcatDataset these are several.
+    """
+    if dataset.get('pipeline'):
+        return [dataset]
+    if dataset.get('dataset'):  # of RepeatDataset
+        return find_pipeline_owners(dataset['dataset'])
+    found = [find_pipeline_owners(one) for one in dataset.get('datasets', [])]
+    return sum(found, []) or [dataset]
 
 
 def make_test_loader(
@@ -71,8 +82,9 @@ def make_probe_loader(
         )
     settings = _loader_settings(cfg)
     dataset = copy.deepcopy(cfg.train_dataloader.dataset)
-    pipeline = find_pipeline_owner(settings['dataset']).get('pipeline', [])
-    find_pipeline_owner(dataset)['pipeline'] = copy.deepcopy(pipeline)
+    pipeline = find_pipeline_owners(settings['dataset'])[0].get('pipeline', [])
+    for owner in find_pipeline_owners(dataset):
+        owner['pipeline'] = copy.deepcopy(pipeline)
     return _make_loader(settings, dataset, num_images)
 
 
@@ -108,6 +120,46 @@ def _make_loader(settings, dataset, num_images) -> DataLoader:
             'drop_last': False,
         }
     )
+
+
+def check_no_overlap(test: DataLoader, probe: DataLoader) -> None:
+    """Check that probes are tested on other images than they are fitted to.
+
+    Images are told apart by their files, or by their pixels if a data set
+    holds these; a data set that has neither is not checked.
+
+    Raises:
+        SettingError: If the two share more images than data sets repeat by
+            themselves.
+    """
+    tested, fitted = _images_of(test), _images_of(probe)
+    shared = sum(image in set(fitted) for image in tested)
+    if shared > MOST_SHARED * len(tested):
+        raise SettingError(
+            f'{shared} of the {len(tested)} test images are also among the '
+            f'{len(fitted)} training images that the linear probes are fitted '
+            f'to; choose others by --cfg-options train_dataloader.dataset.'
+            f'indices=..., or write --probe-images 0 to do without.'
+        )
+
+
+def _images_of(loader: DataLoader) -> List[Any]:
+    """Return what tells the images of a loader apart, as far as known."""
+    dataset, places = loader.dataset, range(len(loader.dataset))
+    if isinstance(dataset, Subset):
+        dataset, places = dataset.dataset, dataset.indices
+    if not hasattr(dataset, 'get_data_info'):
+        return []
+    found = []
+    for place in places:
+        info = dataset.get_data_info(place)
+        image = info.get('img')
+        found.append(
+            info.get('img_path')
+            if image is None
+            else np.asarray(image).tobytes()
+        )
+    return [image for image in found if image is not None]
 
 
 def labels_of(batch: Dict[str, Any]) -> torch.Tensor:

@@ -30,7 +30,10 @@ class MapFeatures(NamedTuple):
 
 
 def map_features(
-    feature: torch.Tensor, grid: int = 4, is_end: bool = True
+    feature: torch.Tensor,
+    grid: int = 4,
+    is_end: bool = True,
+    rectified: bool = True,
 ) -> MapFeatures:
     """Compute the features of a map.
 
@@ -39,11 +42,14 @@ def map_features(
         grid (int): See :func:`cells`. Defaults to 4.
         is_end (bool): Whether it is at the end of a module. Defaults to
             True.
+        rectified (bool): See :func:`probe_features`. Defaults to True.
     """
     if not is_end:
         return MapFeatures(cells(feature, grid))
     return MapFeatures(
-        cells(feature, grid), ndam_map(feature), probe_features(feature)
+        cells(feature, grid),
+        ndam_map(feature),
+        probe_features(feature, rectified),
     )
 
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from .cross_product import CrossProduct
 
@@ -11,16 +12,31 @@ from .cross_product import CrossProduct
 ROUNDING = 1e-6
 
 
-def probe_features(feature: torch.Tensor) -> torch.Tensor:
+def has_relu(model: nn.Module) -> bool:
+    """Check whether a network's maps go through ReLUs.
+
+    Transformers and ConvNeXt have none: the negative half of their maps says
+    as much as the other.
+    """
+    return any(isinstance(m, (nn.ReLU, nn.ReLU6)) for m in model.modules())
+
+
+def probe_features(
+    feature: torch.Tensor, rectified: bool = True
+) -> torch.Tensor:
     """Pool a map as the networks' own heads do.
 
     Args:
         feature (torch.Tensor): A map (N, C, H, W), before or after a ReLU.
+        rectified (bool): Whether it is one of a network with ReLUs, see
+            :func:`has_relu`. Defaults to True.
 
     Returns:
-        torch.Tensor: The mean over the positions after a ReLU, (N, C).
+        torch.Tensor: The mean over the positions, after a ReLU where the
+        network has some, (N, C).
     """
-    return feature.float().relu().mean((2, 3))
+    feature = feature.float()
+    return (feature.relu() if rectified else feature).mean((2, 3))
 
 
 class LinearReadout(NamedTuple):

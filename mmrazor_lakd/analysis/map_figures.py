@@ -151,7 +151,9 @@ def plot_ndam_maps(
                 shown = row[column].imshow(
                     values, cmap=MAP_COLORS, vmin=0, vmax=top
                 )
-    bar = draw_bar(figure, shown, ax=axes, shrink=0.8, pad=0.01, aspect=30)
+    bar = draw_bar(
+        figure, shown, ax=axes, shrink=0.8, pad=0.01, aspect=30, extend='max'
+    )
     bar.set_label('attention\n(the mean is 1)', fontsize=9)
 
 

@@ -11,7 +11,7 @@ from ..checkpoints.networks import Network
 from ..config_check.first_iteration import explained
 from ..tracing.passes import dense_package
 from .analysis import Analysis
-from .data import make_probe_loader, make_test_loader
+from .data import check_no_overlap, make_probe_loader, make_test_loader
 from .places import find_places
 
 
@@ -50,6 +50,8 @@ def analyze(
     with explained(cfg):
         test = make_test_loader(cfg, num_images)
         probe = make_probe_loader(cfg, probe_images) if probe_images else None
+        if probe is not None:
+            check_no_overlap(test, probe)
         loaders = {'linear probes': probe, 'comparison': test}
         with progress:
             tasks = [

@@ -11,6 +11,7 @@ from torch import nn
 
 from ..cli import load_config
 from ..config_check import check_config
+from ..config_check.channels import packed_order
 from ..config_check.first_iteration import explained
 from ..config_check.kinds import LOADERS
 from ..errors import SettingError
@@ -190,6 +191,9 @@ def load_networks(
     check_labels(labels + [other.label for other in others])
     cfg = read_config(config, options)
     student, found = load_student(cfg, own, 'checkpoint')
+    for choice in [master, *others]:
+        if choice is not None and choice.config is not None:
+            _check_same_images(cfg, config, choice.config)
     taught = load_teacher(cfg, config, found, master)
     if master is None or master.config is None:
         # In the distillation both got the same batch: where the config has no
@@ -201,6 +205,28 @@ def load_networks(
         other = other._replace(config=other.config or config)
         networks.append(load_student(own_cfg, other, '--compare')[0])
     return cfg, networks, found
+
+
+def _check_same_images(cfg: Config, path: str, other: str) -> None:
+    """Check that another config packs the channels as the analysed one.
+
+    Raises:
+        SettingError: If it doesn't: its data preprocessor would lead them to
+            its network the other way round.
+    """
+    orders = [
+        packed_order(loader)
+        for one in (cfg, read_config(other))
+        for loader in [one.get('test_dataloader') or one.get('val_dataloader')]
+        if loader
+    ]
+    if len(set(orders)) > 1:
+        raise SettingError(
+            f"The pipeline of '{other}' packs images as {orders[1]}, but that "
+            f"of '{path}', whose images all networks get, as {orders[0]}; "
+            f'give a copy of it without its data loaders, whose '
+            f'data_preprocessor has to_rgb the other way round.'
+        )
 
 
 def load_student(
@@ -304,9 +330,12 @@ def _build(cfg: Config, role: str, choice: Choice) -> Network:
         if preprocessor is None:
             preprocessor = model.data_preprocessor
         else:
-            preprocessor = CLASSIFIER_PARTS.build(
-                {'type': 'mmpretrain.ClsDataPreprocessor', **preprocessor}
-            )
+            # An algorithm's scope is MMRazor's; its data are the student's.
+            package = cfg.get('default_scope') or 'mmpretrain'
+            with DefaultScope.overwrite_default_scope(package):
+                preprocessor = CLASSIFIER_PARTS.build(
+                    {'type': 'mmpretrain.ClsDataPreprocessor', **preprocessor}
+                )
     device = get_device()
     return Network(
         choice.label,

@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TRANSFORMS
 from PIL import Image, ImageOps
 
-from ..analysis.data import find_pipeline_owner, find_test_loader
+from ..analysis.data import find_pipeline_owners, find_test_loader
 from ..checkpoints.networks import Network
 from ..config_check.channels import packed_order
 from ..errors import SettingError
@@ -62,7 +62,7 @@ def dataset_config(cfg: Config, path: str) -> Dict[str, Any]:
 
 def _pipeline_config(dataset: Dict[str, Any]) -> List[Dict[str, Any]]:
     """Find the pipeline for single images, even in a wrapped data set."""
-    return list(find_pipeline_owner(dataset).get('pipeline') or [])
+    return list(find_pipeline_owners(dataset)[0].get('pipeline') or [])
 
 
 def _kind(transform: Dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ import torch
 from conftest import ROOT
 
 from mmrazor_lakd.analysis.data import (
+    check_no_overlap,
     evenly_spaced,
     list_classes,
     make_probe_loader,
@@ -49,3 +50,32 @@ def test_classes():
     meta = dict(meta=dict(dataset_meta=dict(classes=('c', 'd'))))
     assert list_classes(cfg, meta) == ['c', 'd']
     assert list_classes(cfg, {}) == []
+
+
+def test_probes_are_not_tested_on_what_they_are_fitted_to():
+    cfg = config('kd')
+    test, probe = make_test_loader(cfg), make_probe_loader(cfg, 500)
+    check_no_overlap(test, probe)
+    cfg.test_dataloader.dataset.split = 'train'
+    test = make_test_loader(cfg)
+    with pytest.raises(SettingError, match='500 of the 1352 test images'):
+        check_no_overlap(test, probe)
+    cfg.test_dataloader.dataset.indices = -300
+    cfg.train_dataloader.dataset.indices = 1052
+    check_no_overlap(make_test_loader(cfg), make_probe_loader(cfg))
+
+
+def test_concatenated_training_images():
+    """Each of the data sets gets the pipeline of the test images."""
+    cfg = config('kd')
+    dataset = cfg.train_dataloader.dataset
+    cfg.train_dataloader.dataset = dict(
+        type='ConcatDataset', datasets=[dataset, dataset]
+    )
+    probe = make_probe_loader(cfg)
+    assert len(probe.dataset) == 2 * 1352
+    images = torch.cat([batch['inputs'] for batch in probe])
+    assert torch.equal(images[:1352], images[1352:])
+    with pytest.raises(SettingError, match='also among'):
+        cfg.test_dataloader.dataset = cfg.train_dataloader.dataset
+        check_no_overlap(make_test_loader(cfg), probe)

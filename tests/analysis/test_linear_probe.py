@@ -5,8 +5,10 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
 from mmrazor_lakd.analysis import RidgeProbe, probe_features
+from mmrazor_lakd.analysis.linear_probe import has_relu
 
 
 def digits():
@@ -61,3 +63,13 @@ def test_what_never_changes_has_no_weight():
 def test_features_are_what_a_head_is_given():
     feature = torch.tensor([[[[-1.0, 3.0]], [[5.0, 1.0]]]])
     assert probe_features(feature).tolist() == [[1.5, 3.0]]
+
+
+def test_maps_of_a_network_without_relus_keep_their_sign():
+    """A transformer's classes may be told by negative values alone."""
+    feature = torch.tensor([[[[-1.0, 3.0]], [[-5.0, -1.0]]]])
+    assert probe_features(feature, rectified=False).tolist() == [[1.0, -3.0]]
+    gelu, relu = (
+        nn.Sequential(nn.Conv2d(3, 4, 1), one()) for one in (nn.GELU, nn.ReLU)
+    )
+    assert has_relu(relu) and not has_relu(gelu)

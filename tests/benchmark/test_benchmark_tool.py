@@ -348,7 +348,8 @@ def test_a_teacher_trained_anew_that_is_another(unbroken, tmp_path):
     report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
     shutil.rmtree(report / 'teachers')
     results = read_lines(report)
-    results['KD']['teacher'] = 'another'
+    for name in ('KD', 'LAKD, no cuts'):
+        results[name]['teacher'] = 'another'
     write_lines(report, results)
     code, out, err = run(tmp_path, '--seeds', 1, '--methods', 'KD')
     assert code == 1, err
@@ -404,7 +405,8 @@ def test_another_teachers_settings_are_refused(unbroken, tmp_path):
 def test_another_precision_is_refused(unbroken, tmp_path):
     report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
     results = read_lines(report)
-    results['KD']['precision'] = 'float8'
+    for result in results.values():
+        result['precision'] = 'float8'
     write_lines(report, results)
     code, out, err = run(tmp_path, '--seeds', 1, '--methods', 'KD')
     assert code == 2
@@ -412,6 +414,27 @@ def test_another_precision_is_refused(unbroken, tmp_path):
     assert 'Traceback' not in err
     # Where nothing is to be trained, there is nothing to refuse.
     code, out, err = run(tmp_path, *PART)
+    assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    'key, words',
+    [
+        ('teacher', 'was made with another teacher (weights other) than'),
+        ('precision', 'was computed in other, but'),
+    ],
+)
+def test_a_table_of_what_cannot_be_compared(unbroken, tmp_path, key, words):
+    report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
+    results = read_lines(report)
+    results['LAKD, no cuts'][key] = 'other'
+    write_lines(report, results)
+    for arguments in (PART, ['--report-only']):
+        code, out, err = run(tmp_path, *arguments)
+        assert code == 2 and 'Traceback' not in err
+        assert words in err
+    # A table of KD's row alone holds no other.
+    code, out, err = run(tmp_path, '--report-only', '--methods', 'KD')
     assert code == 0, err
 
 

@@ -7,6 +7,7 @@ from mmrazor_lakd.benchmark.suite.figures import (
     MOST_CURVES,
     choose_curves,
     draw_curves,
+    mean_curves,
 )
 
 
@@ -43,3 +44,14 @@ def test_curves_of_many_methods_are_drawn(tmp_path):
         path = tmp_path / f'{name}.png'
         draw_curves(path, results, list(last), 'many', step_ms)
         assert imread(path).std() > 0
+
+
+def test_rows_that_are_only_measured_have_a_curve_over_time():
+    """They have another one's accuracy, and a time of their own."""
+    results = [dict(method='KD', seed=0, top1=[60.0, 70.0], iterations=600)]
+    times = {'KD': 100.0, 'recomputed': 120.0}
+    means, minutes = mean_curves(
+        results, list(times), times, {'recomputed': 'KD'}
+    )
+    assert means['recomputed'].tolist() == means['KD'].tolist() == [60, 70]
+    assert minutes == {'KD': 1.0, 'recomputed': 1.2}

@@ -11,7 +11,11 @@ from scipy import stats
 
 from mmrazor_lakd.benchmark.suite.compare import compare
 from mmrazor_lakd.benchmark.suite.costs import read_costs
-from mmrazor_lakd.benchmark.suite.report import write_suite_report
+from mmrazor_lakd.benchmark.suite.report import (
+    describe_differences,
+    describe_trainings,
+    write_suite_report,
+)
 from mmrazor_lakd.benchmark.suite.results import write_result
 from mmrazor_lakd.benchmark.suite.suite import load_suite, narrow
 from mmrazor_lakd.benchmark.suite.table import (
@@ -176,3 +180,24 @@ def test_costs_beside_another_method_are_none(tmp_path):
     (folder / 'cost.json').write_text(json.dumps(cost))
     assert read_costs(tmp_path, PAIR, 'KD') == {'KD': dict(config='KD')}
     assert read_costs(tmp_path, PAIR, 'DKD') == {}
+
+
+def test_a_row_of_half_a_step_says_so():
+    options = {'optim_wrapper': {'accumulative_counts': 2}}
+    half = dict(title='half', config='c', options=options)
+    (fact,) = describe_differences([*SETTINGS['methods'], half])
+    assert fact.startswith('half: time and memory are of one of the 2 steps')
+
+
+def test_all_lengths_of_an_epoch_are_named(tmp_path):
+    machine = dict(cpu='c', threads=1, device='cpu', versions={})
+    results = [
+        dict(
+            method='KD', seed=seed, teacher=None, teacher_top1=None,
+            top1=[50.0], iterations=iterations, precision='float32',
+            command='', machine=machine, commit='x', dirty=False,
+        )
+        for seed, iterations in enumerate((391, 782, 391))
+    ]  # fmt: skip
+    facts = list(describe_trainings(results, tmp_path, PAIR))
+    assert 'Budget: 1 epochs of 391 or 782 iterations.' in facts

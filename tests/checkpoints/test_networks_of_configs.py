@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT, classifier
-from mmengine.registry import DefaultScope
+from mmengine.model import BaseDataPreprocessor
+from mmengine.registry import MODELS as ALL_MODELS
+from mmengine.registry import DefaultScope, Registry
 from mmrazor.registry import MODELS
 
 from mmrazor_lakd.checkpoints.networks import (
@@ -191,6 +193,52 @@ def test_another_teacher(tmp_path):
         found = load_teacher(read_config(config), config, NONE, choice)
         assert same(found, weights) and found.config == TEACHER
         assert found.label == 'teacher'
+
+
+@pytest.fixture
+def other_package():
+    """Another package of OpenMMLab's, with a preprocessor of its own."""
+    parts = Registry('model', parent=ALL_MODELS, scope='other')
+    parts.register_module('OtherPreprocessor', module=BaseDataPreprocessor)
+    yield
+    ALL_MODELS.children.pop('other')
+
+
+@pytest.mark.parametrize('distils', [False, True])
+def test_preprocessor_of_another_package(other_package, distils, tmp_path):
+    """As its own configs name it, without the scope."""
+    model = classifier(20)
+    if distils:
+        model = dict(
+            type='mmrazor.FrozenTeacherDistill',
+            architecture=model,
+            teacher=classifier(20),
+        )
+    path = tmp_path / 'own.py'
+    path.write_text(
+        f"default_scope = 'other'\nmodel = {model!r}\n"
+        f"data_preprocessor = dict(type='OtherPreprocessor')\n"
+    )
+    checkpoint = save(tmp_path / 'a.pth', make(20, 0))
+    choice = Choice(str(path), checkpoint, 'x')
+    network = load_student(read_config(str(path)), choice, '--compare')[0]
+    assert type(network.preprocessor) is BaseDataPreprocessor
+
+
+def test_another_order_of_the_channels(tmp_path):
+    """A preprocessor would lead them to its network the other way round."""
+    path = tmp_path / 'files.py'
+    load = dict(type='LoadImageFromFile')
+    path.write_text(
+        f'_base_ = {ALONE!r}\ntest_dataloader = '
+        f'dict(dataset=dict(_delete_=True, type="ImageNet", '
+        f'pipeline=[{load!r}]))\n'
+    )
+    weights = save(tmp_path / 'a.pth', make(8, 1))
+    master = f'{TEACHER},{save(tmp_path / "t.pth", make(20, 0))}'
+    other = f'{path},{weights},label=other'
+    with pytest.raises(SettingError, match='as BGR, but that of .* as RGB'):
+        load_networks(KD, weights, teacher=master, compare=[other])
 
 
 def test_teachers_that_are_missing(tmp_path):

@@ -24,3 +24,21 @@ def test_precision(fast, monkeypatch, caplog):
     assert loss.dtype == (torch.bfloat16 if fast else torch.float32)
     wrapper.update_params(loss.float().sum())
     assert model.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    'device, capability, is_fast',
+    [
+        ('cuda', (7, 5), False),  # a T4, which emulates it
+        ('cuda', (8, 0), True),
+        ('mps', None, False),  # MMEngine has no autocast there
+        ('npu', None, True),
+    ],
+)
+def test_devices(device, capability, is_fast, monkeypatch):
+    monkeypatch.setattr(bfloat16_optim_wrapper, 'get_device', lambda: device)
+    monkeypatch.setattr(torch.version, 'hip', None)
+    monkeypatch.setattr(
+        torch.cuda, 'get_device_capability', lambda: capability
+    )
+    assert bfloat16_optim_wrapper.has_fast_bfloat16() == is_fast

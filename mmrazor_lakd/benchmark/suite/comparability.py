@@ -73,6 +73,45 @@ def check_precision(
             )
 
 
+def check_one_table(suite: Suite, report: Path) -> None:
+    """Check that the results of each pair can be compared with each other.
+
+    Args:
+        suite (Suite): With the students of the tables.
+        report (Path): The folder with the results.
+
+    Raises:
+        SettingError: If two were made with teachers of other weights, or
+            computed in other precisions.
+    """
+    teachers: Dict[Tuple, Tuple[str, str]] = {}
+    precisions: Dict[Tuple, Tuple[str, str]] = {}
+    for student, (place, result) in _known(suite, read_kept(report)):
+        # Earlier versions did not record a teacher that the configs name.
+        if result['teacher']:
+            # A method's options may name a checkpoint of their own.
+            source = (student.teacher, str(student.teacher_ckpt))
+            other, known = teachers.setdefault(
+                source, (place, result['teacher'])
+            )
+            if known != result['teacher']:
+                raise SettingError(
+                    f'{place} was made with another teacher (weights '
+                    f'{result["teacher"]}) than {other} (weights {known}), '
+                    f'and no table can hold both; move one of them to '
+                    f'another folder, and give it as --report.'
+                )
+        kind = (student.pair, student.optim_wrapper, student.amp_dtype)
+        found = recorded_precision(student, result['precision'])
+        other, known = precisions.setdefault(kind, (place, found))
+        if known != found:
+            raise SettingError(
+                f'{place} was computed in {found}, but {other} in {known}, '
+                f'and no table can hold both; move one of them to another '
+                f'folder, and give it as --report.'
+            )
+
+
 def check_same_precision(known: Optional[Tuple[str, str]], here: str) -> None:
     """Check that a training will be comparable with an earlier one.
 

@@ -1,7 +1,7 @@
 """Figures of a suite's results."""
 
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 import pandas
@@ -133,6 +133,38 @@ def choose_curves(last: Dict[str, float]) -> List[str]:
     return [method for method in last if method in chosen]
 
 
+def mean_curves(
+    results: Sequence[Dict[str, Any]],
+    methods: Sequence[str],
+    step_ms: Optional[Dict[str, float]],
+    same_as: Dict[str, str],
+) -> Tuple[Dict[str, np.ndarray], Dict[str, float]]:
+    """Compute each method's mean accuracy over the epochs.
+
+    Args:
+        results (Sequence[dict]): See :func:`draw_curves`, as the others.
+        methods (Sequence[str]): Likewise.
+        step_ms (dict, optional): Likewise.
+        same_as (dict): Likewise.
+
+    Returns:
+        tuple: Accuracies by method, and minutes of an epoch by method, which
+        are empty without ``step_ms``.
+    """
+    means: Dict[str, np.ndarray] = {}
+    minutes: Dict[str, float] = {}
+    for method in methods:
+        trained = same_as.get(method, method)
+        runs = [r for r in results if r['method'] == trained]
+        if runs and (step_ms is None or method in step_ms):
+            means[method] = np.mean([run['top1'] for run in runs], axis=0)
+            if step_ms is not None:
+                minutes[method] = (
+                    runs[0]['iterations'] * step_ms[method] / 60e3
+                )
+    return means, minutes
+
+
 @literal_text
 def draw_curves(
     path: Path,
@@ -140,6 +172,7 @@ def draw_curves(
     methods: Sequence[str],
     title: str,
     step_ms: Optional[Dict[str, float]] = None,
+    same_as: Optional[Dict[str, str]] = None,
 ) -> None:
     """Draw the mean accuracy of the seeds over epochs, or over time.
 
@@ -151,17 +184,10 @@ def draw_curves(
         title (str): Title of the figure.
         step_ms (dict, optional): Time of a training step by method, in
             milliseconds, for the horizontal axis. Defaults to None: epochs.
+        same_as (dict, optional): Methods that have the accuracy of another
+            one, whose name it is. Defaults to None.
     """
-    means: Dict[str, np.ndarray] = {}
-    minutes: Dict[str, float] = {}  # of an epoch
-    for method in methods:
-        runs = [r for r in results if r['method'] == method]
-        if runs and (step_ms is None or method in step_ms):
-            means[method] = np.mean([run['top1'] for run in runs], axis=0)
-            if step_ms is not None:
-                minutes[method] = (
-                    runs[0]['iterations'] * step_ms[method] / 60e3
-                )
+    means, minutes = mean_curves(results, methods, step_ms, same_as or {})
     named = choose_curves({m: mean[-1] for m, mean in means.items()})
     figure = make_figure(named)
     axis = figure.subplots()

@@ -9,12 +9,14 @@ from rich.console import Console
 
 from ...errors import SettingError
 from ...report import Report, Section, rich_table, to_markdown
+from .configs import flatten_options
 from .costs import describe_outdated, measure_costs, read_current_costs
 from .figures import draw_accuracies, draw_curves, draw_peak_memory
 from .results import is_teacher, read_results
 from .suite import Suite
 from .table import format_table, make_table, read_published
 
+ACCUMULATION = 'optim_wrapper.accumulative_counts'
 LEGEND = (
     'top-1 accuracy in %, of the last epoch and of the best one: mean ± '
     'standard deviation of the seeds. "minus {reference}": mean difference, '
@@ -139,9 +141,14 @@ def make_section(
                 for name, row in costs.items()
                 if row['time/reference'] is not None
             }
+            same_as = {
+                method['title']: method['same_as']
+                for method in settings['methods']
+                if 'same_as' in method
+            }
             draw_curves(
                 add('time', 'Accuracy over time'),
-                mine, methods, title, step_ms,
+                mine, methods, title, step_ms, same_as,
             )  # fmt: skip
             draw_peak_memory(
                 add('memory', 'Accuracy against memory'),
@@ -170,6 +177,13 @@ def describe_differences(methods: Sequence[Dict[str, Any]]) -> Iterator[str]:
                 f'{method["same_as"]}, since it computes the same; its time '
                 f'and memory are its own.'
             )
+        options = flatten_options(method.get('options', {}))
+        steps = options.get(ACCUMULATION, 1)
+        if steps > 1:
+            yield (
+                f'{method["title"]}: time and memory are of one of the '
+                f'{steps} steps that make an update.'
+            )
         if method.get('differs'):
             parts = ', '.join(method['differs'])
             yield f'{method["title"]}: {parts} unlike those of the others.'
@@ -188,9 +202,10 @@ def describe_trainings(
         known = f'{accuracy:.2f} %, ' if accuracy else ''
         yield f'Teacher: {known}weights {digest}.'
     epochs = sorted({len(result['top1']) for result in results})
+    iterations = sorted({result['iterations'] for result in results})
     yield (
         f'Budget: {" or ".join(map(str, epochs))} epochs of '
-        f'{results[0]["iterations"]} iterations.'
+        f'{" or ".join(map(str, iterations))} iterations.'
     )
     parts: Dict[Tuple[str, ...], List[str]] = {}
     for result in results:

@@ -11,6 +11,9 @@ from mmengine.registry import OPTIM_WRAPPERS
 from mmengine.runner.amp import autocast
 from torch import nn
 
+#: CUDA's number of the first GPUs with bfloat16
+AMPERE = 8
+
 
 @OPTIM_WRAPPERS.register_module()
 class Bfloat16OptimWrapper(OptimWrapper):
@@ -20,8 +23,9 @@ class Bfloat16OptimWrapper(OptimWrapper):
     loss, which bfloat16 doesn't need: its range is that of float32. Weights,
     gradients and the optimizer's state stay in float32.
 
-    On a CPU without AVX-512 it computes in float32, and logs this: PyTorch
-    emulates bfloat16 there, ten times slower.
+    It computes in float32, and logs this, on a device without bfloat16 of its
+    own: PyTorch emulates it on a CPU without AVX-512, ten times slower, and
+    on GPUs before NVIDIA's Ampere; MMEngine has no autocast on Apple's.
 
     Examples:
         >>> optim_wrapper = dict(
@@ -35,8 +39,9 @@ class Bfloat16OptimWrapper(OptimWrapper):
         self.enabled = has_fast_bfloat16()
         if not self.enabled:
             print_log(
-                'Bfloat16OptimWrapper computes in float32, since this CPU has '
-                'no AVX-512, without which bfloat16 is ten times slower.',
+                f'Bfloat16OptimWrapper computes in float32, since this '
+                f'{get_device()} device has no fast bfloat16, as CPUs with '
+                f'AVX-512 and GPUs from Ampere on have.',
                 logger='current',
             )
 
@@ -53,7 +58,12 @@ class Bfloat16OptimWrapper(OptimWrapper):
 
 def has_fast_bfloat16() -> bool:
     """Check whether convolutions in bfloat16 are not emulated."""
-    if get_device() != 'cpu':
-        return True
+    device = get_device()
+    if device == 'cuda':
+        # AMD's have it, and their numbers are others.
+        is_amd = torch.version.hip is not None
+        return is_amd or torch.cuda.get_device_capability()[0] >= AMPERE
+    if device != 'cpu':
+        return device != 'mps'
     known = getattr(torch.ops.mkldnn, '_is_mkldnn_bf16_supported', None)
     return known is None or known()  # PyTorch 1.13 doesn't tell
