@@ -53,19 +53,15 @@ def parse_args() -> argparse.Namespace:
         help='the config with which the others are compared: its label, or '
         'its place, counted from 1 (default: 1)',
     )
-    parser.add_argument(
-        '--rounds', type=positive, default=5, help='default: 5'
-    )
+    parser.add_argument('--rounds', type=positive, help='default: 5')
     parser.add_argument(
         '--steps',
         type=positive,
-        default=10,
         help='measured iterations in a round (default: 10)',
     )
     parser.add_argument(
         '--warmup',
         type=positive,
-        default=3,
         help='iterations before the first round (default: 3)',
     )
     parser.add_argument('--batch-size', type=positive)
@@ -116,8 +112,16 @@ def parse_args() -> argparse.Namespace:
     if args.forecast:
         if len(args.configs) > 1:
             parser.error('--forecast takes one config')
-        # Each setting is measured, so that a few steps must do.
-        args.rounds, args.steps, args.warmup = 1, 2, 1
+        if args.rounds or args.steps or args.warmup:
+            parser.error(
+                '--rounds, --steps and --warmup are not for --forecast, '
+                'which runs a few steps of each setting'
+            )
+    few, usual = (1, 2, 1), (5, 10, 3)
+    defaults = few if args.forecast else usual
+    args.rounds = args.rounds or defaults[0]
+    args.steps = args.steps or defaults[1]
+    args.warmup = args.warmup or defaults[2]
     return args
 
 

@@ -1,6 +1,6 @@
 """What a distillation does to both networks at its first training step."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import torch
@@ -13,7 +13,7 @@ from mmrazor.models.task_modules import (
     RecorderManager,
 )
 from torch import nn
-from torch.backends import cudnn
+from torch.backends import cudnn, mkldnn
 
 from ..distillers.activation_checkpointing import checkpoint_blocks
 from ..distillers.stem import check_stem, find_stem, recompute_stem
@@ -252,11 +252,41 @@ def _exact() -> Iterator[None]:
 
     It would hide the differences that the comparisons look for.
     """
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision('highest')
+    with _without_tf32(), autocast(enabled=False):
+        yield
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """Compute without TF32, by the interface that the user has chosen.
+
+    PyTorch has two since 2.9, and refuses to read the one whose settings the
+    other has changed.
+    """
+    parts = [
+        part
+        for package in (torch.backends.cuda, cudnn, mkldnn)
+        for name in ('matmul', 'conv', 'rnn')
+        for part in [getattr(package, name, None)]
+        if hasattr(part, 'fp32_precision')
+    ]
+    before = [part.fp32_precision for part in parts]
+    older: Optional[str] = None
+    with suppress(RuntimeError):
+        if cudnn.allow_tf32 in (True, False):
+            older = torch.get_float32_matmul_precision()
     try:
-        with cudnn.flags(enabled=cudnn.enabled, allow_tf32=False):
-            with autocast(enabled=False):
+        if older is None:
+            for part in parts:
+                part.fp32_precision = 'ieee'
+            yield
+        else:
+            torch.set_float32_matmul_precision('highest')
+            with cudnn.flags(enabled=cudnn.enabled, allow_tf32=False):
                 yield
     finally:
-        torch.set_float32_matmul_precision(precision)
+        if older is not None:
+            torch.set_float32_matmul_precision(older)
+        # The older interface writes 'ieee' where nothing was chosen, too.
+        for part, value in zip(parts, before):
+            part.fp32_precision = value

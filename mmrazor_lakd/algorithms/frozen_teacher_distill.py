@@ -20,9 +20,11 @@ from ..checkpoints.loading import (
     load_teacher_weights,
 )
 from ..checkpoints.model_configs import warn_of_other_images
+from ..config_check.compiled import REFUSAL
 from ..distillers.activation_checkpointing import (
     kept_statistics,
     renew_checkpoints,
+    renewed,
 )
 from ..distillers.class_counts import check_class_counts
 from ..distillers.idle_parameters import idle_loss
@@ -198,6 +200,18 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 f'{owner} has a frozen teacher, but teacher_trainable=True; '
                 f"write type='SingleTeacherDistill' to train it."
             )
+        if not self.teacher_norm_eval:
+            raise SettingError(
+                f'{owner} has teacher_norm_eval=False, which would have no '
+                f'effect; write teacher_train_mode=True for a teacher in '
+                f'train mode.'
+            )
+        if self.calculate_student_loss and not self.student_trainable:
+            raise SettingError(
+                f'{owner} has student_trainable=False, which has no effect on '
+                f"the student's own loss; write calculate_student_loss=False "
+                f'as well.'
+            )
         self.teacher_ckpt = teacher_ckpt
         self.teacher_mode = teacher_mode
         self.fuse_teacher = fuse_teacher
@@ -218,6 +232,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                 f'the backward pass computes again, of {list(PARTS)}.'
             )
         self.recompute = recompute
+        if recompute:
+            self._check_deliveries('recompute')
         self.predict_teacher = predict_teacher
         # Whether the teacher's weights have been initialised or loaded, and
         # whether they are those of the checkpoint that the student's are of.
@@ -436,6 +452,20 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             return 'student_deliveries or teacher_deliveries of the distiller'
         return None
 
+    def _check_deliveries(self, setting: str) -> None:
+        """Raise if something is delivered to a student that is recomputed.
+
+        In the backward pass it is delivered no more: the student would draw
+        another value, and its gradients would be those of another loss.
+        """
+        if self.distiller.deliveries.deliveries:
+            raise SettingError(
+                f'{type(self).__name__} has {setting}, so that parts of the '
+                f'student run again in the backward pass, where the '
+                f'deliveries of the distiller deliver no more; leave one of '
+                f'the two out.'
+            )
+
     def _boundaries(self) -> List[Dict]:
         """Return the local modules of a distiller that has some."""
         return getattr(self.distiller, 'local_modules', [])
@@ -457,12 +487,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         # MMEngine's compile=... replaces this method by a compiled one.
         step = vars(self).get('train_step')
         if hasattr(step, '_torchdynamo_orig_callable'):
-            raise SettingError(
-                'compile=... compiles the whole training step, which '
-                'recorders, boundaries and the fusion of the teacher break '
-                'into dozens of parts (the first step takes minutes, on two '
-                'CPU cores more than nine); leave compile out of the config.'
-            )
+            raise SettingError(REFUSAL)
         self._prepared = True
         if not self._student_prepared:
             self._prepare_student(images, data_samples)
@@ -478,6 +503,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         # MMEngine applies activation_checkpointing after the build: records
         # inside it would have no graph.
         renew_checkpoints(self.student)
+        if renewed(self.student):
+            self._check_deliveries('with_cp=True, or activation_checkpointing')
         whole = Recording(
             self.student,
             self.distiller.student_recorders,

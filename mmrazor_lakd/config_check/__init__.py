@@ -5,6 +5,7 @@ from typing import Optional, Sequence
 from mmengine.config import Config
 
 from .agreement import check_agreement
+from .compiled import check_compile
 from .failures import add_key, explain
 from .names import check_names, check_section_entries
 from .reading import configs_near, read_config_file
@@ -56,5 +57,6 @@ def check_config(
     check_section_entries(settings)
     check_parts(settings, scope)
     check_agreement(settings)
+    check_compile(settings)
     if 'train_cfg' in needed:  # of no interest to a test
         check_stops(settings)

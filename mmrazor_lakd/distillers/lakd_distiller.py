@@ -319,6 +319,7 @@ class LAKDDistiller(FeatureDistiller):
         if self.curriculum.has_phases:
             step.log('local_phase', float(is_local), tensor.device)
         if not is_local:
+            teaching.release(self.teacher_recorders)
             idle = idle_loss(teaching)
             if idle is not None:
                 step.losses[f'{name}.loss'] = idle

@@ -294,10 +294,18 @@ class LocalTeaching(nn.Module):
             recorders (RecorderManager): The teacher's, after its forward.
             share (float): See :func:`mixture`; 1 returns ``output`` itself.
         """
-        recorder = recorders.get_recorder(self.t_map)
-        t_feature = recorder.get_record_data()
-        recorder.reset_data_buffer()
+        t_feature = recorders.get_recorder(self.t_map).get_record_data()
+        self.release(recorders)
         return output if share == 1 else mixture(output, t_feature, share)
+
+    def release(self, recorders: RecorderManager) -> None:
+        """Release the teacher's map, if one is recorded.
+
+        Args:
+            recorders (RecorderManager): The teacher's, after its forward.
+        """
+        if self.t_map in recorders.recorders:
+            recorders.get_recorder(self.t_map).reset_data_buffer()
 
     def _compare(
         self, s_feature: torch.Tensor, t_feature: torch.Tensor

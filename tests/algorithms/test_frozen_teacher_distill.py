@@ -1,6 +1,8 @@
 """The teacher: frozen as a whole, and loaded exactly or not at all."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -399,6 +401,84 @@ def test_bbox_head_is_the_students(build):
     assert model.student.bbox_head.use_l1
     names = dict(model.named_modules())
     assert 'architecture.bbox_head' in names and 'bbox_head' not in names
+
+
+@pytest.mark.parametrize(
+    'settings, words',
+    [
+        (dict(teacher_norm_eval=False), 'write teacher_train_mode=True'),
+        (
+            dict(student_trainable=False),
+            'write calculate_student_loss=False as well',
+        ),
+    ],
+)
+def test_settings_of_mmrazor_without_effect(build, settings, words):
+    with pytest.raises(SettingError, match=words):
+        build(lakd(), **settings)
+
+
+def test_what_is_delivered_to_a_recomputed_student(build, batch):
+    """In the backward pass it would be delivered no more."""
+    delivered = dict(
+        type='ConfigurableDistiller',
+        distill_deliveries=dict(
+            mixture=dict(
+                type='FunctionOutputs',
+                max_keep_data=1,
+                func_path='mmrazor_lakd.distillers.curriculum.mixture',
+            )
+        ),
+        **LOGITS_KD,
+    )
+    with pytest.raises(SettingError, match='has recompute, so that'):
+        build(delivered, recompute=['blocks'])
+    student = classifier(8)
+    student['backbone'].update(type='ResNet_CIFAR', depth=18, with_cp=True)
+    student['head']['in_channels'] = 512
+    model = build(delivered, student=student)
+    with pytest.raises(SettingError, match='has with_cp=True, or activation'):
+        model(*batch, mode='loss')
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.backends, 'fp32_precision'),
+    reason='PyTorch has one interface before 2.9',
+)
+@pytest.mark.parametrize('fails', [False, True])
+@pytest.mark.parametrize(
+    'part', ['cuda.matmul', 'cudnn.conv', '', 'legacy', 'nothing']
+)
+def test_tf32_by_either_interface(part, fails):
+    """PyTorch refuses to read one after the other was written."""
+    script = f"""
+import torch
+from mmrazor_lakd.algorithms.first_step import _without_tf32
+part = {part!r}
+if part == 'legacy':
+    torch.set_float32_matmul_precision('high')
+elif part != 'nothing':
+    names = ['torch.backends', part, 'fp32_precision = "tf32"']
+    exec('.'.join(filter(None, names)))
+backends = torch.backends.cuda, torch.backends.cudnn, torch.backends.mkldnn
+parts = [getattr(b, n, None) for b in backends for n in
+         ('matmul', 'conv', 'rnn')]
+def state():
+    return [getattr(p, 'fp32_precision', None) for p in parts]
+before = state()
+try:
+    with _without_tf32():
+        assert 'tf32' not in state(), state()
+        if {fails}:
+            raise ArithmeticError
+except ArithmeticError:
+    pass
+assert state() == before, (before, state())
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_compiled_step_is_refused(build, batch):

@@ -7,7 +7,11 @@ from conftest import ROOT
 from fork_server import call_tool
 
 from mmrazor_lakd import SettingError
-from mmrazor_lakd.benchmark.cost.forecast import cheapest, parse_size
+from mmrazor_lakd.benchmark.cost.forecast import (
+    Setting,
+    cheapest,
+    parse_size,
+)
 
 LAKD = 'configs/lakd/lakd_resnet20_resnet8_1xb64_digits.py'
 KD = 'configs/kd/kd_resnet20_resnet8_1xb64_digits.py'
@@ -85,6 +89,27 @@ def test_the_first_of_equally_fast_ones():
     assert cheapest(rows, 5) is None
 
 
+@pytest.mark.parametrize(
+    'model, setting, options',
+    [
+        ({}, (None, True, []), ''),
+        ({}, (None, False, []), 'model.teacher_chunks=1'),
+        (
+            dict(teacher_chunks=1, recompute=['blocks']),
+            (None, True, []),
+            'model.teacher_chunks=auto model.recompute=[]',
+        ),
+        (
+            dict(teacher_chunks=1, recompute=['blocks']),
+            (2, False, ['blocks']),
+            'model.distiller.num_modules=2 model.distiller.local_modules=None',
+        ),
+    ],
+)
+def test_the_command_is_relative_to_the_config(model, setting, options):
+    assert Setting(*setting).command(model) == options
+
+
 @pytest.mark.parametrize('text', ['8', 'GiB', '-1GiB', '0MiB', '8 GiBs'])
 def test_what_is_no_size(text):
     with pytest.raises(SettingError, match='is no size; write a number and'):
@@ -101,6 +126,11 @@ def test_what_is_no_size(text):
             "takes a config with model.type='FrozenTeacherDistill'",
         ),
         (['--forecast', KD, '--budget', 'much'], 'write a number and a unit'),
+        (['--forecast', KD, '--rounds', 2], 'are not for --forecast'),
+        (
+            ['--forecast', KD, '--cfg-options', 'model.teacher_chunks=2'],
+            '--forecast tries model.teacher_chunks itself',
+        ),
     ],
 )
 def test_what_is_refused(arguments, message, tmp_path):

@@ -8,8 +8,10 @@ import pytest
 from conftest import ROOT
 from mmengine.config import Config
 
+from mmrazor_lakd.config_check.compiled import check_compile
 from mmrazor_lakd.config_check.names import check_names
 from mmrazor_lakd.config_check.registered import check_parts
+from mmrazor_lakd.errors import SettingError
 
 OURS = sorted((ROOT / 'configs').glob('*/*.py'))
 OTHERS = [
@@ -64,3 +66,19 @@ def refused(paths):
 def test_no_false_alarm(paths):
     assert len(paths) > 20
     assert refused(paths) == []
+
+
+@pytest.mark.parametrize(
+    'value, is_refused',
+    [(True, True), ({}, True), (dict(mode='default'), True), (False, False)],
+)
+def test_compiled_step(value, is_refused):
+    """Of a distillation, in one process or in several."""
+    for kind in ('FrozenTeacherDistill', 'mmrazor.FrozenTeacherDistill'):
+        cfg = dict(model=dict(type=kind), compile=value)
+        if is_refused:
+            with pytest.raises(SettingError, match='leave compile out'):
+                check_compile(cfg)
+        else:
+            check_compile(cfg)
+    check_compile(dict(model=dict(type='ImageClassifier'), compile=value))

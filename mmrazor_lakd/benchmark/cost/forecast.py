@@ -32,6 +32,13 @@ from .measure import CostSettings, measure_cost
 from .table import step_peak
 
 MIB = 2**20
+#: settings that a forecast tries
+TRIED = (
+    'model.teacher_chunks',
+    'model.recompute',
+    'model.distiller.num_modules',
+    'model.distiller.local_modules',
+)
 UNITS = dict(KiB=2**10, MiB=MIB, GiB=2**30, KB=10**3, MB=10**6, GB=10**9)
 
 
@@ -60,13 +67,17 @@ class Setting(NamedTuple):
             found['model.distiller.local_modules'] = None
         return found
 
-    def command(self) -> str:
-        """Write what differs from the defaults, as options of a command."""
+    def command(self, model: Dict[str, Any]) -> str:
+        """Write what differs from a config, as options of a command.
+
+        Args:
+            model (dict): The config's model.
+        """
         options = self.options()
-        if self.chunks:
-            del options['model.teacher_chunks']
-        if not self.recompute:
-            del options['model.recompute']
+        for name, default in (('teacher_chunks', 'auto'), ('recompute', [])):
+            given = model.get(name, default)
+            if options[f'model.{name}'] == given:
+                del options[f'model.{name}']
         return ' '.join(
             f'{k}=[{",".join(v)}]' if isinstance(v, list) else f'{k}={v}'
             for k, v in options.items()
@@ -225,7 +236,14 @@ def make_forecast(
     Raises:
         SettingError: If no setting could be measured.
     """
-    tried = list_settings(settings.load(), most)
+    cfg = settings.load()
+    for name in TRIED:
+        if name in settings.options:
+            raise SettingError(
+                f'--forecast tries {name} itself, so that it would have no '
+                f'effect in --cfg-options; leave it out there.'
+            )
+    tried = list_settings(cfg, most)
     failures: List[str] = []
     with make_progress(console) as progress:
         task = progress.add_task('settings', total=len(tried))
@@ -247,7 +265,7 @@ def make_forecast(
     )
     facts += [f'{settings.config}: {note}' for note in rows[0].pop('notes')]
     facts += [f'left out: {failure}' for failure in dict.fromkeys(failures)]
-    verdict = _verdict(rows, budget)
+    verdict = _verdict(rows, budget, cfg.model)
     section = Section(
         'Memory of a training step', verdict, *_table(rows, budget)
     )
@@ -264,13 +282,17 @@ def make_forecast(
     return budget is None or cheapest(rows, budget) is not None
 
 
-def _verdict(rows: Sequence[Dict[str, Any]], budget: Optional[int]) -> str:
-    """Say which setting to take."""
+def _verdict(
+    rows: Sequence[Dict[str, Any]],
+    budget: Optional[int],
+    model: Dict[str, Any],
+) -> str:
+    """Say which setting to take, and what of the config to change."""
     if budget is None:
         least = min(rows, key=lambda row: row['peak'])
         return (
-            f'Least memory: {_describe(least["setting"])} '
-            f'(--cfg-options {least["setting"].command()}).'
+            f'Least memory: {_describe(least["setting"])}'
+            f'{_as_options(least["setting"], model)}.'
         )
     found = cheapest(rows, budget)
     if found is None:
@@ -281,12 +303,17 @@ def _verdict(rows: Sequence[Dict[str, Any]], budget: Optional[int]) -> str:
             f'{total:.1f} MiB with {_describe(least["setting"])}: lower the '
             f'batch size, or crop smaller.'
         )
-    options = found['setting'].command()
     return (
         f'The fastest that fits {budget / MIB:.0f} MiB: '
         f'{_describe(found["setting"])}'
-        f'{options and f" (--cfg-options {options})"}.'
+        f'{_as_options(found["setting"], model)}.'
     )
+
+
+def _as_options(setting: Setting, model: Dict[str, Any]) -> str:
+    """Write how to get a setting from a config, in brackets."""
+    options = setting.command(model)
+    return f' (--cfg-options {options})' if options else ' (as written)'
 
 
 def _table(rows: Sequence[Dict[str, Any]], budget: Optional[int]):

@@ -9,14 +9,16 @@ import json
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.hooks import Hook
+from mmengine.registry import DATA_SAMPLERS
 from mmengine.runner import Runner
 
 from ...cli import (
@@ -28,8 +30,10 @@ from ...config_check.first_iteration import check_batches, explained
 from ...errors import SettingError
 from ...provenance import describe_machine
 from .bare_loop import BareLoop
+from .last_phase import last_phase
 from .step_memory import measure_memory
 from .synthetic_data import replace_train_data
+from .table import step_peak
 
 
 class _Measured(Exception):
@@ -176,6 +180,9 @@ def measure_cost(
         SettingError: If the config can't be trained or measured.
     """
     cfg = settings.load()
+    # Before its first update an optimizer has no state.
+    counts = cfg.optim_wrapper.get('accumulative_counts', 1)
+    settings = replace(settings, warmup=max(settings.warmup, counts))
     notes = _adapt(cfg, settings)
     with explained(cfg) as first_iteration, suppress(_Measured):
         runner = Runner.from_cfg(cfg)
@@ -194,6 +201,15 @@ def measure_cost(
         runner.train()
     inputs = hook.bare_loop.inputs
     del hook.bare_loop
+    memory = measure_memory(runner.model, runner.optim_wrapper, hook.batch)
+    with last_phase(runner) as differs:
+        if differs:
+            last = measure_memory(
+                runner.model, runner.optim_wrapper, hook.batch
+            )
+            if step_peak(last) > step_peak(memory):
+                memory = last
+                notes.append(f'memory of its end, {differs}')
     return dict(
         batch_size=len(inputs),
         images=tuple(inputs.shape),
@@ -201,7 +217,7 @@ def measure_cost(
         step_ms=hook.step_ms,
         floor_ms=hook.floor_ms,
         floor=hook.layers,
-        memory=measure_memory(runner.model, runner.optim_wrapper, hook.batch),
+        memory=memory,
         notes=notes,
     )
 
@@ -262,7 +278,7 @@ def _adapt(cfg: Config, settings: CostSettings) -> List[str]:
     if settings.batch_size:
         cfg.train_dataloader.batch_size = settings.batch_size
     # A smaller last batch would count as a full step.
-    cfg.train_dataloader.drop_last = True
+    _drop_last(cfg.train_dataloader)
     if settings.synthetic_data:
         notes.append(replace_train_data(cfg, settings.image_size))
     # Long enough even if an epoch is one iteration, and never shorter than
@@ -273,6 +289,17 @@ def _adapt(cfg: Config, settings: CostSettings) -> List[str]:
         if cfg.train_cfg.get(key) is not None:
             cfg.train_cfg[key] = max(cfg.train_cfg[key], iterations)
     return notes
+
+
+def _drop_last(loader: ConfigDict) -> None:
+    """Leave out a smaller last batch, also one that a batch sampler makes."""
+    batches = loader.get('batch_sampler')
+    if not batches:
+        loader.drop_last = True
+        return
+    kind = DATA_SAMPLERS.get(batches.type)
+    if kind and 'drop_last' in signature(kind).parameters:
+        batches.drop_last = True
 
 
 def main() -> None:

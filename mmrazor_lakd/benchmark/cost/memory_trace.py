@@ -70,6 +70,10 @@ class MemoryTrace(NamedTuple):
         return self._replace(times=self.times[kept], live=self.live[kept])
 
 
+#: runs of a step, of which the last one is traced
+TRACED = 2
+
+
 def trace_memory(step: Callable[[], None], device: str) -> MemoryTrace:
     """Run a step twice and trace the second run.
 
@@ -91,7 +95,7 @@ def trace_memory(step: Callable[[], None], device: str) -> MemoryTrace:
         with profile(
             activities=[ProfilerActivity.CPU], profile_memory=True
         ) as profiler:
-            for _ in range(2):
+            for _ in range(TRACED):
                 with record_function(STEP):
                     step()
     results = profiler.profiler.kineto_results

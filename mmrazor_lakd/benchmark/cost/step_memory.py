@@ -10,7 +10,7 @@ from mmengine.device import get_device
 from torch import nn
 from torch.profiler import record_function
 
-from .memory_trace import CATEGORIES, trace_memory
+from .memory_trace import CATEGORIES, TRACED, trace_memory
 
 
 def measure_memory(
@@ -33,12 +33,20 @@ def measure_memory(
         and ``reserved``, the allocator's own peaks.
     """
     device = 'cuda' if get_device() == 'cuda' else 'cpu'
-    batches = [copy.deepcopy(data_batch) for _ in range(3)]
+    batches: List[Dict] = []
 
     def step():
         model.train_step(batches.pop(), optim_wrapper)
 
+    def prepare(steps: int) -> None:
+        """Make some steps possible, the last of which updates the weights."""
+        for _ in range(steps_to_update(optim_wrapper, steps)):
+            batches.append(copy.deepcopy(data_batch))
+            step()
+        batches.extend(copy.deepcopy(data_batch) for _ in range(steps))
+
     found: Dict[str, Any] = {}
+    prepare(1 if device == 'cuda' else TRACED)
     gc.collect()  # reference cycles must not be freed in the trace
     resting = resting_bytes(model, optim_wrapper.optimizer)
     if device == 'cuda':
@@ -49,6 +57,7 @@ def measure_memory(
         found['allocated'] = torch.cuda.max_memory_allocated()
         found['reserved'] = torch.cuda.max_memory_reserved()
         found['allocated_above_rest'] = found['allocated'] - before
+        prepare(TRACED)
     with annotate_step(model, optim_wrapper):
         trace = trace_memory(step, device)
     thin = trace.thinned()
@@ -63,6 +72,17 @@ def measure_memory(
         live=thin.live.tolist(),
         backwards=trace.backwards,
     )
+
+
+def steps_to_update(optim_wrapper, ahead: int) -> int:
+    """Count the steps to make until some later one updates the weights.
+
+    Args:
+        optim_wrapper (OptimWrapper): Whose steps may accumulate gradients.
+        ahead (int): Which step is to update: 1 for the next after these.
+    """
+    counts = getattr(optim_wrapper, '_accumulative_counts', 1)
+    return -(getattr(optim_wrapper, '_inner_count', 0) + ahead) % counts
 
 
 def resting_bytes(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
