@@ -20,7 +20,7 @@ from urllib.parse import urlparse
 import numpy as np
 import torch
 from mmengine.fileio import get_file_backend
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.utils import digit_version
 
@@ -204,6 +204,17 @@ def load_from_ceph(
     return load_weights(io.BytesIO(storage.get(filename)), map_location)
 
 
+def cached_file(url: str, model_dir: Optional[str] = None) -> Path:
+    """Return where a file that was fetched is kept.
+
+    Args:
+        url (str): Its address.
+        model_dir (str, optional): See :func:`load_url`.
+    """
+    folder = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'))
+    return folder / os.path.basename(urlparse(url).path)
+
+
 def load_url(
     url: str,
     model_dir: Optional[str] = None,
@@ -219,9 +230,11 @@ def load_url(
         map_location: As of ``torch.load``.
         progress (bool): Whether to show a bar.
     """
-    folder = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'))
-    path = folder / os.path.basename(urlparse(url).path)
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+    path = cached_file(url, model_dir)
+    if path.exists():
+        # As PyTorch, by its name alone: another address may have the same.
+        print_log(f"'{url}' is taken from '{path}'.", logger='current')
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), progress=progress)
     return load_weights(path, map_location)

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
 from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 
@@ -55,7 +56,7 @@ def read_student(
             or they don't fit.
     """
     config = student_config(cfg)
-    found = read_checkpoint(checkpoint, 'checkpoint')
+    found = read_checkpoint(checkpoint, 'checkpoint', says_which=False)
     state_dict = student_weights(found, checkpoint, ema)
     with DefaultScope.overwrite_default_scope(config.default_scope):
         # from a copy, to which models add their defaults
@@ -192,16 +193,21 @@ def student_weights(
             f"name begins with '{STUDENT_PREFIX}'; give one that the config "
             f'has trained.'
         )
-    if ema is None:
-        return weights
     others = part_of(checkpoint.get(EMA) or {}, f'module.{STUDENT_PREFIX}')
-    if not others:
+    if ema is not None and not others:
         raise SettingError(
             f"checkpoint='{path}' has no averaged weights ({EMA}), which an "
             f'EMAHook in custom_hooks would have saved; leave out '
             f'{"--ema" if ema else "--no-ema"}.'
         )
-    return weights if ema else others
+    averages = ema is not False
+    if others:
+        print_log(
+            f'Of the sets of weights in {path}, the '
+            f'{"averaged" if averages else "last"} ones are taken.',
+            logger='current',
+        )
+    return weights if averages else others
 
 
 def serialize(state_dict: Dict[str, Tensor], dataset: Dict) -> bytes:

@@ -4,7 +4,7 @@ import importlib.util
 import inspect
 import warnings
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Any, Dict, Optional, Sequence
 
 import torch
 from mmengine.config import Config
@@ -98,21 +98,77 @@ def check_torch_export() -> None:
         )
 
 
+def check_logits(model: nn.Module, images: Tensor) -> None:
+    """Raise if a model gives anything but one tensor, as a graph would.
+
+    Args:
+        model (nn.Module): The model, in eval mode.
+        images (Tensor): Preprocessed images, (N, C, H, W).
+
+    Raises:
+        SettingError: If so: which outputs its predictions are made of, its
+            own Python code says.
+    """
+    with torch.no_grad():
+        found = Raw(model)(images)
+    if not isinstance(found, Tensor):
+        raise SettingError(
+            f'--onnx and --torch-export write a network that gives one '
+            f'tensor, but {type(model).__name__} gives a '
+            f'{type(found).__name__}; leave them out, and write its graph '
+            f'with MMDeploy.'
+        )
+
+
+@torch.no_grad()
+def takes_any_number(model: nn.Module, images: Tensor) -> bool:
+    """Check whether a model's trace is right for any number of images.
+
+    Some models compute with the number of images in Python, such as the
+    windows of Swin: a trace takes it for a constant, and is silently wrong
+    for others.
+
+    Args:
+        model (nn.Module): The model, in eval mode.
+        images (Tensor): Preprocessed images, (N, C, H, W).
+    """
+    raw = Raw(model)
+    more = torch.cat([images, images.flip(-1), images[:1]])
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        trace = torch.jit.trace(raw, images, check_trace=False)
+        for number in (1, len(more)):
+            expected = raw(more[:number])
+            try:
+                found = trace(more[:number])
+            except RuntimeError:  # of shapes that don't fit
+                return False
+            if found.shape != expected.shape or not torch.allclose(
+                found, expected, rtol=1e-3, atol=1e-3 * expected.abs().max()
+            ):
+                return False
+    return True
+
+
 @torch.no_grad()
 def export_onnx(model: nn.Module, images: Tensor, path: Path) -> None:
-    """Write a model as ONNX, for any number of images.
+    """Write a model as ONNX.
 
     With PyTorch's exporter by tracing, which needs the package onnx alone.
 
     Args:
         model (nn.Module): The model, in eval mode.
         images (Tensor): Preprocessed images, (N, C, H, W), which the graph's
-            input ``images`` is like, apart from N.
+            input ``images`` is like. One image makes a graph for one image at
+            a time, several one for any number, see :func:`takes_any_number`.
         path (Path): The file to write.
     """
     # PyTorch 2.9 and later would take another one, which needs onnxscript.
     known = inspect.signature(torch.onnx.export).parameters
-    options = dict(dynamo=False) if 'dynamo' in known else {}
+    options: Dict[str, Any] = dict(dynamo=False) if 'dynamo' in known else {}
+    if len(images) > 1:
+        axes = dict(images={0: 'batch'}, logits={0: 'batch'})
+        options.update(dynamic_axes=axes)
     with warnings.catch_warnings():
         # of checks of sizes in Python, and of its own age
         warnings.simplefilter('ignore')
@@ -122,7 +178,6 @@ def export_onnx(model: nn.Module, images: Tensor, path: Path) -> None:
             str(path),
             input_names=['images'],
             output_names=['logits'],
-            dynamic_axes=dict(images={0: 'batch'}, logits={0: 'batch'}),
             **options,
         )
 
@@ -130,8 +185,9 @@ def export_onnx(model: nn.Module, images: Tensor, path: Path) -> None:
 @torch.no_grad()
 def export_program(model: nn.Module, images: Tensor, path: Path) -> None:
     """Write what ``torch.export`` makes of a model, see above."""
-    batch = torch.export.Dim('batch')
-    program = torch.export.export(
-        Raw(model), (images,), dynamic_shapes=dict(images={0: batch})
-    )
+    options: Dict[str, Any] = {}
+    if len(images) > 1:
+        batch = torch.export.Dim('batch')
+        options.update(dynamic_shapes=dict(images={0: batch}))
+    program = torch.export.export(Raw(model), (images,), **options)
     torch.export.save(program, str(path))

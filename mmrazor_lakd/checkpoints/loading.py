@@ -29,12 +29,13 @@ STUDENT_PREFIX = 'architecture.'
 TEACHER_PREFIX = 'teacher.'
 
 
-def read_checkpoint(path: str, option: str) -> Dict:
+def read_checkpoint(path: str, option: str, says_which: bool = True) -> Dict:
     """Read a checkpoint.
 
     Args:
         path (str): A file, or any address that MMEngine can load.
         option (str): The option that names it, for the messages.
+        says_which (bool): See :func:`take_weights`. Defaults to True.
 
     Returns:
         dict: The contents of the file, with the weights as ``state_dict``,
@@ -51,7 +52,7 @@ def read_checkpoint(path: str, option: str) -> Dict:
             f'{name} holds a {type(checkpoint).__name__} instead '
             f'of weights; give a checkpoint such as tools/train.py writes.'
         )
-    weights = take_weights(checkpoint, name)
+    weights = take_weights(checkpoint, name, says_which)
     for key in weights:
         if not key.isprintable():
             raise SettingError(

@@ -22,6 +22,8 @@ from .model_configs import read_network
 DISTILLATION = ('mmrazor_lakd', 'mmrazor')
 # Settings of MMEngine's that name modules.
 MODULE_SETTINGS = ('activation_checkpointing', 'efficient_conv_bn_eval')
+# By which the inference of mmdet, mmseg and MMDeploy reads images.
+PIPELINES = {'train_pipeline', 'val_pipeline', 'test_pipeline'}
 # Of a run that is over, or written anew.
 LEFT_OUT = {
     'custom_imports',
@@ -73,14 +75,15 @@ def student_config(cfg: Config) -> Config:
     scope, own = settings.get('default_scope'), model.pop('_scope_', None)
     own = own or network.scope
     if scope in (None, *DISTILLATION):
-        scope = own or model['type'].rpartition('.')[0] or 'mmpretrain'
+        package, dot, _ = model['type'].partition('.')  # maybe a full path
+        scope = own or (package if dot else 'mmpretrain')
     if own not in (None, scope):
         model['_scope_'] = own
 
     sections = {
         name: value
         for name, value in settings.items()
-        if name in KNOWN - LEFT_OUT
+        if name in (KNOWN - LEFT_OUT) | PIPELINES
     }
     _replace_parts(sections, scope)
     _rename_parameters(sections.get('optim_wrapper') or {})

@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from ..errors import SettingError
+from ..safe_loading import cached_file
 
 # Keys of the weights in a checkpoint: the trained ones, which take precedence,
 # and running averages of them.
@@ -18,7 +19,9 @@ AVERAGED = ('ema_state_dict', 'state_dict_ema', 'model_ema', 'ema')
 COUNTERS = ('n_averaged', 'steps')
 
 
-def take_weights(found: object, name: str) -> Dict[str, Tensor]:
+def take_weights(
+    found: object, name: str, says_which: bool = True
+) -> Dict[str, Tensor]:
     """Extract the weights of a network from the contents of a file.
 
     They are the contents themselves, or under one of :data:`PLAIN` or
@@ -29,6 +32,8 @@ def take_weights(found: object, name: str) -> Dict[str, Tensor]:
     Args:
         found (object): Contents of the file.
         name (str): The file's name, for the messages.
+        says_which (bool): Whether to log which of several sets is taken.
+            Defaults to True.
 
     Returns:
         dict[str, Tensor]: The weights.
@@ -62,7 +67,7 @@ def take_weights(found: object, name: str) -> Dict[str, Tensor]:
             f'{name} holds under {sets[0]!r} not only tensors, but also '
             f"{few(others)}; save a network's state_dict() there."
         )
-    if len(sets) > 1 or sets and sets[0] in AVERAGED:
+    if says_which and (len(sets) > 1 or sets and sets[0] in AVERAGED):
         print_log(
             f'Of the sets of weights in {name} ({", ".join(sets)}), '
             f'{sets[0]!r} is taken.',
@@ -205,9 +210,15 @@ def explain_unreadable(name: str, error: Exception) -> SettingError:
             f'check the address and the network, or give the path of a file '
             f'(*.pth).'
         )
+    cure = 'copy or train it anew'
+    address = re.search(r"https?://[^']+", name)
+    if address:
+        cure = (
+            f"remove '{cached_file(address[0])}', as which it was fetched, "
+            f'and it is fetched anew'
+        )
     return SettingError(
-        f'{name} is truncated or no checkpoint of PyTorch ({reason}); copy '
-        f'or train it anew.'
+        f'{name} is truncated or no checkpoint of PyTorch ({reason}); {cure}.'
     )
 
 

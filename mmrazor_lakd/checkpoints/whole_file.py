@@ -47,10 +47,6 @@ def write_whole(
             checksum_path(path).unlink(missing_ok=True)
         for name, aside in unfinished.items():
             os.replace(aside, name)
-        if os.name == 'posix':  # the new name has to reach the disk too
-            folder = os.open(path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
     except OSError as error:
         for aside in unfinished.values():
             with suppress(OSError):  # a disk that has become read-only
@@ -59,3 +55,15 @@ def write_whole(
             f"'{path}' could not be written ({error.strerror or error}); what "
             f'was there before is kept: make room, or name another folder.'
         ) from error
+    if os.name == 'posix':
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let new names reach the disk, where the file system can do that."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)

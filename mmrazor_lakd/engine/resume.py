@@ -16,34 +16,70 @@ from ..tracing.modules import unwrap_model
 OPTION = '--resume'
 
 
-def find_start(work_dir: str) -> Optional[str]:
+def find_start(work_dir: str, out_dir: Optional[str] = None) -> Optional[str]:
     """Find the checkpoint from which a training in a folder resumes.
 
     It is the one that ``last_checkpoint`` names, by its file name if there is
     such a file in the folder, which may be a copy; otherwise, or if that one
-    is damaged, the newest complete one in the folder. Skipped files are
-    logged.
+    is damaged, the newest complete one in the folder, or else where
+    ``out_dir`` or ``last_checkpoint`` say. Skipped files are logged.
 
     Args:
         work_dir (str): The work directory.
+        out_dir (str, optional): The ``out_dir`` of the CheckpointHook, which
+            saves in a folder there. Defaults to None: the work directory.
 
     Returns:
         str: The path, or None if there is no checkpoint.
 
     Raises:
-        SettingError: If there are checkpoints, but no complete one.
+        SettingError: If there are checkpoints, but no complete one, or
+            ``last_checkpoint`` names one and there is none.
     """
     folder = Path(work_dir)
     pointer = _read_pointer(folder / 'last_checkpoint')
     if '://' in pointer:
         return pointer
-    named = _find_named(pointer, folder)
+    folders = [folder]
+    if out_dir and '://' not in str(out_dir):
+        folders.append(Path(out_dir, folder.resolve().name))
+    named = _find_named(pointer, folders)
     damaged: List[Path] = []
     if named and _read(named, damaged):
         return str(named)
+    if pointer:
+        folders.append(Path(pointer).parent)
+    for place in folders:
+        found = _newest_whole(place, named, damaged)
+        if found is not None:
+            return str(found)
+    if damaged:
+        raise SettingError(
+            f"{OPTION} finds no whole checkpoint in '{work_dir}' (damaged: "
+            f'{", ".join(path.name for path in damaged)}); name one of '
+            f'another folder, or begin anew without {OPTION}.'
+        )
+    if pointer:
+        raise SettingError(
+            f"{OPTION}: '{folder / 'last_checkpoint'}' names '{pointer}', "
+            f'which does not exist, and there is no other checkpoint beside '
+            f'it; write {OPTION}=PATH, or remove last_checkpoint to begin '
+            f'anew.'
+        )
+    return None
+
+
+def _newest_whole(
+    folder: Path, without: Optional[Path], damaged: List[Path]
+) -> Optional[Path]:
+    """Find the newest whole checkpoint in a folder, except for one.
+
+    One without an optimizer's state is taken if there is no other, and
+    refused later, with its own message.
+    """
     without_optimizer: List[Path] = []
     starts: List[Tuple[int, int, Path]] = []
-    for paths in _numbered(folder, without=named):
+    for paths in _numbered(folder, without):
         for path in paths:
             found = _read(path, damaged)
             if found and 'optimizer' in found:
@@ -54,16 +90,8 @@ def find_start(work_dir: str) -> Optional[str]:
     if starts:
         *_, path = max(starts)
         _warn(f'{OPTION} goes on from the newest whole one, {path}.')
-        return str(path)
-    if without_optimizer:  # refused later, with its own message
-        return str(without_optimizer[0])
-    if damaged:
-        raise SettingError(
-            f"{OPTION} finds no whole checkpoint in '{work_dir}' (damaged: "
-            f'{", ".join(path.name for path in damaged)}); name one of '
-            f'another folder, or begin anew without {OPTION}.'
-        )
-    return None
+        return path
+    return without_optimizer[0] if without_optimizer else None
 
 
 def _read(path: Path, damaged: List[Path]) -> Optional[Dict[str, Any]]:
@@ -96,7 +124,7 @@ def _read_pointer(path: Path) -> str:
     return text if text.isprintable() else ''
 
 
-def _find_named(pointer: str, folder: Path) -> Optional[Path]:
+def _find_named(pointer: str, folders: List[Path]) -> Optional[Path]:
     """Find the file that ``last_checkpoint`` names.
 
     In a folder that was moved or copied that is the folder's own, even if
@@ -104,7 +132,8 @@ def _find_named(pointer: str, folder: Path) -> Optional[Path]:
     """
     if not pointer:
         return None
-    places = (folder / Path(pointer).name, Path(pointer))
+    name = Path(pointer).name
+    places = [*(folder / name for folder in folders), Path(pointer)]
     return next((path for path in places if os.path.exists(path)), None)
 
 

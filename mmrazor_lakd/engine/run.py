@@ -50,7 +50,8 @@ def train(
     if amp:
         set_mixed_precision(cfg)
     if resume == 'auto' and cfg.get('load_from') and cfg.get('work_dir'):
-        if find_start(cfg.work_dir) is None:
+        saving = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+        if find_start(cfg.work_dir, saving.get('out_dir')) is None:
             print_log(
                 f"There is no checkpoint in '{cfg.work_dir}' to resume from: "
                 f"the training starts from load_from='{cfg.load_from}'.",

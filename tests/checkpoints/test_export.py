@@ -14,6 +14,7 @@ import pytest
 import torch
 from conftest import ROOT, build_model, classifier, lakd
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS
 from mmengine.runner.activation_checkpointing import (
     turn_on_activation_checkpointing,
@@ -32,7 +33,12 @@ from mmrazor_lakd.checkpoints.export import (
     read_student,
     write_student,
 )
-from mmrazor_lakd.checkpoints.graphs import example_images
+from mmrazor_lakd.checkpoints.graphs import (
+    check_logits,
+    example_images,
+    export_onnx,
+    takes_any_number,
+)
 from mmrazor_lakd.checkpoints.student_config import (
     channel_order,
     student_config,
@@ -165,6 +171,33 @@ def test_averaged_weights(project, tmp_path):
     for ema, expected in ((None, averaged), (True, averaged), (False, last)):
         student, *_ = export(project, tmp_path / f'{ema}' / 'a.pth', ema=ema)
         assert torch.equal(student.model.state_dict()[key], expected)
+
+
+def test_which_of_the_averaged_and_the_last_is_logged(project, tmp_path):
+    log = tmp_path / 'log'
+    MMLogger.get_instance(str(tmp_path), log_file=str(log))
+    for ema in (None, True, False):
+        export(project, tmp_path / f'{ema}' / 'a.pth', ema=ema)
+    lines = [n for n in log.read_text().splitlines() if 'are taken' in n]
+    kinds = ['averaged', 'averaged', 'last']
+    assert [n.split()[-4] for n in lines] == kinds
+
+
+def test_pipelines_that_inference_reads(tmp_path):
+    """As mmsegmentation's and MMDeploy's: cfg.test_pipeline."""
+    steps = [dict(type='PackInputs')]
+    network = dict(_scope_='mmpretrain', type='ImageClassifier')
+    cfg = dict(
+        model=dict(architecture=network, teacher=network),
+        test_pipeline=steps,
+        norm_cfg=dict(type='BN'),
+    )
+    found = student_config(Config(cfg))
+    assert found.test_pipeline == steps and 'norm_cfg' not in found
+    # a config of MMEngine's new style, whose types are full paths
+    network = dict(type='mmpretrain.models.classifiers.ImageClassifier')
+    cfg['model'] = dict(architecture=network, teacher=network)
+    assert student_config(Config(cfg)).default_scope == 'mmpretrain'
 
 
 def test_networks_of_several_forms(tmp_path):
@@ -347,6 +380,54 @@ def test_onnx_runtime(project, tmp_path, monkeypatch):
     (found,) = session.run(['logits'], dict(images=images.numpy()))
     found = torch.from_numpy(found)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def swin():
+    return dict(
+        _scope_='mmpretrain',
+        type='ImageClassifier',
+        backbone=dict(
+            type='SwinTransformer',
+            arch=dict(
+                embed_dims=8, depths=[2, 1, 1, 1], num_heads=[1, 1, 1, 1]
+            ),
+            img_size=64,
+            window_size=2,
+            drop_path_rate=0.0,
+        ),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=5, in_channels=64),
+    )
+
+
+def test_a_graph_of_one_image_at_a_time(tmp_path):
+    """Swin computes with the number of images in Python."""
+    torch.manual_seed(0)
+    model = MODELS.build(swin()).eval()
+    images = torch.randn(3, 3, 64, 64)
+    assert not takes_any_number(model, images[:2])
+    plain = MODELS.build(classifier(8)).eval()
+    assert takes_any_number(plain, torch.randn(2, 3, 32, 32))
+    pytest.importorskip('onnx')
+    path = tmp_path / 'a.onnx'
+    export_onnx(model, images[:1], path)
+    runtime = pytest.importorskip('onnxruntime')
+    session = runtime.InferenceSession(str(path))
+    (found,) = session.run(['logits'], dict(images=images[2:].numpy()))
+    with torch.no_grad():
+        expected = model(images[2:], mode='tensor')
+    torch.testing.assert_close(
+        torch.from_numpy(found), expected, atol=1e-5, rtol=0
+    )
+
+
+def test_a_network_of_several_outputs():
+    model = MODELS.build(classifier(8)).eval()
+    images = torch.randn(2, 3, 32, 32)
+    check_logits(model, images)
+    model.head.forward = lambda feats: (feats[-1], feats[-1])
+    with pytest.raises(SettingError, match='gives one tensor, but .* tuple;'):
+        check_logits(model, images)
 
 
 def test_refusals(project, tmp_path, monkeypatch):

@@ -122,6 +122,22 @@ def test_what_cannot_be_fetched(address, reason):
         read_state_dict(address, 'model.teacher_ckpt')
 
 
+def test_a_page_in_place_of_a_file(tmp_path, monkeypatch):
+    """A proxy's, for example, which is kept under the file's name."""
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    kept = tmp_path / 'checkpoints' / 'a.pth'
+    kept.parent.mkdir()
+    kept.write_text('<html>')
+    address = 'http://127.0.0.1:9/a.pth'
+    with pytest.raises(SettingError, match=f"remove '{kept}', as which it"):
+        read_state_dict(address, 'model.teacher_ckpt')
+    torch.save(dict(state_dict=OURS), kept)
+    log = tmp_path / 'log'
+    MMLogger.get_instance(str(tmp_path), log_file=str(log))
+    read_state_dict(address, 'model.teacher_ckpt')
+    assert f"'{address}' is taken from '{kept}'" in log.read_text()
+
+
 def test_not_finite():
     state = dict(
         a=torch.tensor([1.0, float('inf')]),

@@ -10,12 +10,14 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 import torch
 from toy_training import build_runner, train
 
+from mmrazor_lakd import SettingError
 from mmrazor_lakd.engine.resume import find_start
 
 SETTINGS = dict(
@@ -70,7 +72,9 @@ def report(root, hook, point):
     if not os.WIFSIGNALED(status):
         assert status == 0
         return False
-    start = find_start(str(folder))
+    start = None
+    with suppress(SettingError):  # of a pointer to what MMEngine's has lost
+        start = find_start(str(folder))
     left = sorted(path.name for path in folder.glob('*.pth*'))
     found = dict(hook=hook, start=start and Path(start).name, left=left)
     if hook == 'SafeCheckpointHook':

@@ -121,6 +121,32 @@ def test_a_damaged_checkpoint_is_skipped(folder):
         find_start(str(folder))
 
 
+def test_checkpoints_that_are_saved_elsewhere(folder, tmp_path):
+    """By ``out_dir`` of the CheckpointHook: in a folder of the same name."""
+    work_dir = tmp_path / 'other' / 'moved'
+    work_dir.mkdir(parents=True)
+    out_dir = str(folder.parent)
+    newest = str(folder / 'iter_12.pth')
+    assert find_start(str(work_dir)) is None
+    assert find_start(str(work_dir), out_dir) == newest  # a lost pointer
+    pointer = work_dir / 'last_checkpoint'
+    pointer.write_text('gone/iter_9.pth')  # of another working directory
+    assert find_start(str(work_dir), out_dir).endswith('iter_9.pth')
+    pointer.write_text(newest)
+    cut(folder / 'iter_12.pth')
+    for where in (None, out_dir):
+        assert find_start(str(work_dir), where) == str(folder / 'iter_9.pth')
+    (folder / 'iter_12.pth').unlink()
+    assert find_start(str(work_dir)) == str(folder / 'iter_9.pth')
+
+
+def test_a_pointer_to_nothing(tmp_path):
+    """The training that it belonged to is not begun anew over it."""
+    (tmp_path / 'last_checkpoint').write_text('/gone/iter_9.pth')
+    with pytest.raises(SettingError, match="names '/gone/iter_9.pth', which"):
+        find_start(str(tmp_path))
+
+
 def test_no_checkpoint_at_all(tmp_path):
     runner = build_runner(tmp_path, resume=True, log_level='INFO')
     runner.train()

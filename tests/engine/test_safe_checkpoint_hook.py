@@ -1,5 +1,6 @@
 """What was saved is there, whatever happens meanwhile."""
 
+import errno
 import json
 import os
 import resource
@@ -14,14 +15,22 @@ from conftest import ROOT
 from filelock import FileLock
 from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
-from mmengine.fileio import LocalBackend, register_backend
+from mmengine.fileio import (
+    LocalBackend,
+    get_file_backend,
+    register_backend,
+)
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import METRICS
 from toy_training import build_runner, train
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.checkpoints.whole_file import write_whole
-from mmrazor_lakd.engine import use_safe_hooks
+from mmrazor_lakd.engine import (
+    EpochSeedHook,
+    SafeCheckpointHook,
+    use_safe_hooks,
+)
 
 BY_EPOCH = dict(by_epoch=True, interval=1)
 
@@ -99,6 +108,27 @@ def test_a_copied_folder_leaves_the_original_alone(tmp_path):
         'best_acc_epoch_3.pth', 'epoch_3.pth',
     ]  # fmt: skip
     assert sorted(p.name for p in (tmp_path / 'a').glob('*.pth')) == names
+
+
+def test_a_new_folder_without_a_better_one(tmp_path):
+    """What is published is of this folder, and there may be none."""
+    hook = SafeCheckpointHook(
+        interval=1, save_best=['a', 'b'], rule='greater', published_keys=[]
+    )
+    hook.out_dir = str(tmp_path)
+    hook.file_backend = get_file_backend(str(tmp_path))
+    (tmp_path / 'best_b.pth').touch()
+    hook.best_ckpt_path_dict = {
+        'a': '/other/best_a.pth', 'b': '/other/best_b.pth',
+    }  # fmt: skip
+    hook._stay_in_folder()
+    here = str(tmp_path / 'best_b.pth')
+    assert hook.best_ckpt_path_dict == {'a': None, 'b': here}
+    published = []
+    hook.save_last, hook.last_ckpt = True, None
+    hook._publish_model = lambda runner, path: published.append(path)
+    hook.after_train(None)
+    assert published == [here]
 
 
 class Diverge(Hook):
@@ -211,6 +241,38 @@ def test_a_full_disk(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b'old']
+
+
+def test_a_file_system_that_syncs_no_folder(tmp_path, monkeypatch):
+    """Nothing is lost by that: the file itself is on disk."""
+    real = os.fsync
+
+    def fsync(number):
+        if os.path.isdir(f'/proc/self/fd/{number}'):
+            raise OSError(errno.EINVAL, 'Invalid argument')
+        real(number)
+
+    monkeypatch.setattr(os, 'fsync', fsync)
+    write_whole(tmp_path / 'a.pth', b'new')
+    assert (tmp_path / 'a.pth').read_bytes() == b'new'
+
+
+@pytest.mark.parametrize(
+    'kind',
+    ['mmengine.hooks.CheckpointHook',
+     'mmengine.hooks.checkpoint_hook.CheckpointHook',
+     'mmpretrain.CheckpointHook'],
+)  # fmt: skip
+def test_hooks_by_their_full_path(kind):
+    """As MMEngine's new style writes them."""
+    own = 'mmrazor_lakd.engine.DivergenceHook'
+    hooks = dict(checkpoint=dict(type=kind, interval=5))
+    custom = [dict(type=own, patience=100), dict(type=EpochSeedHook)]
+    cfg = Config(dict(default_hooks=hooks))
+    cfg.custom_hooks = custom
+    use_safe_hooks(cfg)
+    assert cfg.default_hooks.checkpoint.type == 'SafeCheckpointHook'
+    assert not {'divergence', 'epoch_seed'} & set(cfg.default_hooks)
 
 
 def test_the_hooks_of_a_users_config():

@@ -21,11 +21,13 @@ from mmrazor_lakd.checkpoints.export import (
     write_student,
 )
 from mmrazor_lakd.checkpoints.graphs import (
+    check_logits,
     check_onnx,
     check_torch_export,
     example_images,
     export_onnx,
     export_program,
+    takes_any_number,
 )
 from mmrazor_lakd.cli import (
     add_cfg_options,
@@ -107,11 +109,16 @@ def main(args: argparse.Namespace) -> None:
     # The graphs first: with other options they may have to be made again.
     if args.onnx is not None or args.torch_export is not None:
         images = example_images(student.config, student.model, args.shape)
+        check_logits(student.model, images)
+        number = 'any number of images'
+        if not takes_any_number(student.model, images):
+            images, number = images[:1], 'one image at a time, (1, C, H, W)'
         for _, path, _, export in graphs:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 export(student.model, images, path)
-                print(f'Wrote {path}, for images {tuple(images.shape[1:])}')
+                shape = tuple(images.shape[1:])
+                print(f'Wrote {path}, for images {shape}, {number}')
     weights = write_student(student, args.out)
     print(f'Wrote {weights} and {args.out.with_suffix(".py")}')
     if student.needs:

@@ -1,6 +1,6 @@
 """Checkpoints of which the last complete one is never lost."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
@@ -94,6 +94,13 @@ class SafeCheckpointHook(CheckpointHook):
                         file.unlink()
         buffers = dict(unwrap_model(runner.model).named_buffers())
         self._never_finite = [f'state_dict.{n}' for n in not_finite(buffers)]
+
+    def after_train(self, runner) -> None:
+        """Publish what ``published_keys`` say, if it is in this folder."""
+        best = getattr(self, 'best_ckpt_path_dict', {})
+        for key in [key for key, path in best.items() if path is None]:
+            del best[key]
+        super().after_train(runner)
 
     def after_run(self, runner) -> None:
         """Release the folders."""
@@ -205,12 +212,15 @@ class SafeCheckpointHook(CheckpointHook):
         """Keep the best checkpoint's path in this training's own folder.
 
         A checkpoint holds the path of the best one so far. In a copy of a work
-        directory that path is the original's, which must not be removed.
+        directory that path is the original's, which must not be removed. In a
+        new work directory, which goes on from another one's checkpoint, there
+        is none yet.
         """
 
         def here(path):
             name = path and Path(path).name
-            return path and self.file_backend.join_path(self.out_dir, name)
+            own = path and self.file_backend.join_path(self.out_dir, name)
+            return own if own and self.file_backend.exists(own) else None
 
         if hasattr(self, 'best_ckpt_path'):
             self.best_ckpt_path = here(self.best_ckpt_path)
@@ -276,14 +286,24 @@ def use_safe_hooks(cfg: Config) -> None:
     hooks.setdefault('statistics', dict(type='SavedStatisticsHook'))
     custom = cfg.get('custom_hooks') or []
     every = [*custom, *hooks.values()]
-    kinds = [hook.get('type') for hook in every if isinstance(hook, dict)]
+    kinds = {_hook_class(hook) for hook in every}
     for name, kind in (
         ('divergence', 'DivergenceHook'),
         ('epoch_seed', 'EpochSeedHook'),
     ):
-        if kind not in kinds:
+        if HOOKS.get(kind) not in kinds:
             hooks.setdefault(name, dict(type=kind))
-    plain = ('CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
     for hook in [hooks['checkpoint'], *custom]:
-        if isinstance(hook, dict) and hook.get('type') in plain:
+        if _hook_class(hook) is CheckpointHook:
             hook['type'] = 'SafeCheckpointHook'
+
+
+def _hook_class(hook: Any) -> Optional[type]:
+    """Return the class of a hook in a config, however its type is written.
+
+    A config of MMEngine's new style names it by its full path.
+    """
+    kind = hook.get('type') if isinstance(hook, dict) else None
+    with suppress(Exception):  # of a package that is not here: told later
+        kind = HOOKS.get(kind) if isinstance(kind, str) else kind
+    return kind if isinstance(kind, type) else None

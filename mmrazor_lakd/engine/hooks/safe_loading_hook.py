@@ -2,7 +2,7 @@
 
 import os.path as osp
 
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmengine.runner.base_loop import BaseLoop
@@ -64,7 +64,9 @@ class SafeLoadingHook(Hook):
         if not isinstance(runner._train_loop, BaseLoop):
             return
         if runner._load_from is None:
-            runner._load_from = find_start(runner.work_dir)
+            saving = (h for h in runner.hooks if isinstance(h, CheckpointHook))
+            out_dir = getattr(next(saving, None), 'out_dir', None)
+            runner._load_from = find_start(runner.work_dir, out_dir)
         if runner._load_from is None:
             runner._resume = False
             print_log(
