@@ -51,5 +51,8 @@ methods = _base_.methods + [
         config='configs/reviewkd/reviewkd_{pair}.py',
         options={f'{d}.distill_losses.loss_review.loss.loss_weight': 5.0},
     ),
+    # the best of cifar10_small's newer methods with the plain student
+    dict(title='WKD-F', config='configs/wkd_f/wkd_f_{pair}.py'),
+    dict(title='FCFD', config='configs/fcfd/fcfd_{pair}.py'),
 ]
 del d, layer, weight

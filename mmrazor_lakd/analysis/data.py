@@ -132,12 +132,12 @@ def check_no_overlap(test: DataLoader, probe: DataLoader) -> None:
         SettingError: If the two share more images than data sets repeat by
             themselves.
     """
-    tested, fitted = _images_of(test), _images_of(probe)
-    shared = sum(image in set(fitted) for image in tested)
+    tested, fitted = _images_of(test), set(_images_of(probe))
+    shared = sum(image in fitted for image in tested)
     if shared > MOST_SHARED * len(tested):
         raise SettingError(
             f'{shared} of the {len(tested)} test images are also among the '
-            f'{len(fitted)} training images that the linear probes are fitted '
+            f'{len(probe.dataset)} training images that the linear probes are fitted '
             f'to; choose others by --cfg-options train_dataloader.dataset.'
             f'indices=..., or write --probe-images 0 to do without.'
         )
@@ -153,13 +153,11 @@ def _images_of(loader: DataLoader) -> List[Any]:
     found = []
     for place in places:
         info = dataset.get_data_info(place)
-        image = info.get('img')
-        found.append(
-            info.get('img_path')
-            if image is None
-            else np.asarray(image).tobytes()
-        )
-    return [image for image in found if image is not None]
+        if info.get('img') is not None:
+            found.append(hash(np.asarray(info['img']).tobytes()))
+        elif info.get('img_path'):
+            found.append(info['img_path'])
+    return found
 
 
 def labels_of(batch: Dict[str, Any]) -> torch.Tensor:

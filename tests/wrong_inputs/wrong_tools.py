@@ -22,6 +22,8 @@ ANALYZE = calls(
             ('--num-images many', '--num-images'),
             ('--grid 0', '--grid'),
             ('--probe-images -1', '--probe-images'),
+            ('--probe-images 99 --cfg-options '
+             'test_dataloader.dataset.split=train', 'also among', '99'),
             ('--modules backbone.layer9', 'backbone.layer9'),
             ('--compare {tmp}/gone.pth', '--compare', 'gone.pth'),
             ('--compare {tmp}/text.pth', '--compare', 'text.pth'),
@@ -87,6 +89,12 @@ COST = calls(
             ('--cfg-options model.backbone.dept=8', 'model.backbone.dept'),
             ('--cfg-options model=None', 'model'),
             ('--out {tmp}/text.pth', '--out', 'is a file'),
+            ('--forecast --rounds 2', '--rounds', 'not for --forecast'),
+            (
+                '--forecast --cfg-options model.recompute=[blocks]',
+                'model.recompute',
+                'leave it out',
+            ),
         )
     ),
     (f'{PLAIN} {PLAIN} --out {{work}}', 'Two configs', 'label=NAME'),

@@ -133,6 +133,9 @@ MODELS = [
         ('model.teacher_ckpt={tmp}/code.pth', 'model.teacher_ckpt'),
         ('model.teacher_ckpt={tmp}/other.pth', 'another architecture'),
         ('model.teacher_ckpt={tmp}', 'model.teacher_ckpt'),
+        ('model.teacher_norm_eval=False', 'teacher_train_mode=True'),
+        ('model.student_trainable=False', 'calculate_student_loss=False'),
+        ('compile=True', 'compile', 'leave compile out'),
     ),
     *options(
         'crd',
