@@ -38,6 +38,7 @@ from .launchers import (
     end_with_launcher,
     explain_loss,
     leave_process_group,
+    set_local_rank,
     start_cpu_processes,
 )
 
@@ -188,7 +189,7 @@ def load_config(
     check_launcher(launcher)
     if launcher != 'none':
         end_with_launcher()
-    os.environ.setdefault('LOCAL_RANK', '0')
+    set_local_rank(launcher)
     check_config_path(path)
     cfg = read_config_file(path, options)
     cfg.launcher = launcher

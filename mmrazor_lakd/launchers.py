@@ -22,7 +22,12 @@ from .errors import SettingError
 LAUNCHERS = dict(
     pytorch=('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
     slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
-    mpi=('OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_SIZE', 'MASTER_ADDR'),
+    mpi=(
+        'OMPI_COMM_WORLD_LOCAL_RANK',
+        'OMPI_COMM_WORLD_RANK',
+        'OMPI_COMM_WORLD_SIZE',
+        'MASTER_ADDR',
+    ),
 )
 # A process that says nothing for so long is lost: a collective would wait for
 # it for half an hour (gloo) or ten minutes (NCCL).
@@ -54,6 +59,17 @@ def check_launcher(launcher: str) -> None:
         )
 
 
+def set_local_rank(launcher: str) -> None:
+    """Set which of a machine's processes this is, where it isn't yet.
+
+    OpenMPI has a variable of its own for it, which neither PyTorch nor
+    MMEngine's choice of a GPU for DistributedDataParallel reads.
+    """
+    mpi = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK', '0')
+    rank = mpi if launcher == 'mpi' else '0'
+    os.environ.setdefault('LOCAL_RANK', rank)
+
+
 def start_cpu_processes(cfg: Config) -> None:
     """Let several processes train on CPUs, which MMEngine doesn't support.
 
@@ -62,6 +78,10 @@ def start_cpu_processes(cfg: Config) -> None:
     """
     if cfg.launcher == 'slurm':
         _set_ranks_of_slurm()
+    elif cfg.launcher == 'mpi':
+        os.environ['RANK'] = os.environ['OMPI_COMM_WORLD_RANK']
+        os.environ['WORLD_SIZE'] = os.environ['OMPI_COMM_WORLD_SIZE']
+        os.environ.setdefault('MASTER_PORT', '29500')
     torch.distributed.init_process_group('gloo')
     cfg.model_wrapper_cfg = {
         **dict(

@@ -9,8 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import ROOT
 from fork_server import start_ranks
+from mmengine.config import Config
+
+from mmrazor_lakd.launchers import (
+    check_launcher,
+    set_local_rank,
+    start_cpu_processes,
+)
 
 SCRIPT = Path(__file__).with_name('lost_process.py')
 
@@ -83,3 +91,51 @@ def test_launcher_that_is_killed(tmp_path):
     launcher.wait()
     sentence = 'error: the launcher that started this process is gone'
     wait_for(lambda: sentence in log.read_text(), seconds=20)
+
+
+def test_processes_of_openmpi(monkeypatch):
+    """Its variables are none that PyTorch reads."""
+    found = {}
+    monkeypatch.setattr(
+        torch.distributed,
+        'init_process_group',
+        lambda backend: found.update(os.environ, backend=backend),
+    )
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_PORT'):
+        monkeypatch.setenv(name, 'removed at the end')
+        monkeypatch.delenv(name)
+    for name, value in (
+        ('OMPI_COMM_WORLD_RANK', '5'),
+        ('OMPI_COMM_WORLD_LOCAL_RANK', '1'),
+        ('OMPI_COMM_WORLD_SIZE', '8'),
+        ('MASTER_ADDR', '127.0.0.1'),
+    ):
+        monkeypatch.setenv(name, value)
+    check_launcher('mpi')
+    set_local_rank('mpi')
+    cfg = Config(dict(launcher='mpi'))
+    start_cpu_processes(cfg)
+    names = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_PORT', 'backend')
+    assert [found[n] for n in names] == ['5', '8', '1', '29500', 'gloo']
+    assert cfg.model_wrapper_cfg.device_ids is None
+
+
+@pytest.mark.parametrize(
+    'given, port',
+    [({}, 29500), (dict(PORT='29501'), 29501),
+     (dict(PORT='1', MASTER_PORT='29502'), 29502)],
+)  # fmt: skip
+@pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh'])
+def test_port_of_several_trainings(script, given, port, tmp_path):
+    """As OpenMMLab's scripts take it."""
+    python = tmp_path / 'python'
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    known = {k: v for k, v in os.environ.items() if 'PORT' not in k}
+    done = subprocess.run(
+        [ROOT / 'tools' / script, 'a.py', '2', '3'],
+        env={**known, **given, 'PYTHON': str(python)},
+        capture_output=True,
+        text=True,
+    )
+    assert f'--master_port={port}' in done.stdout, done

@@ -425,6 +425,14 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         """
         return self.student.bbox_head
 
+    @property
+    def head(self) -> nn.Module:
+        """Head of a student that classifies, which mmpretrain's hooks change.
+
+        ``SwitchRecipeHook`` gives it another loss.
+        """
+        return self.student.head
+
     @torch.no_grad()
     def _predict(
         self,

@@ -137,9 +137,10 @@ def check_no_overlap(test: DataLoader, probe: DataLoader) -> None:
     if shared > MOST_SHARED * len(tested):
         raise SettingError(
             f'{shared} of the {len(tested)} test images are also among the '
-            f'{len(probe.dataset)} training images that the linear probes are fitted '
-            f'to; choose others by --cfg-options train_dataloader.dataset.'
-            f'indices=..., or write --probe-images 0 to do without.'
+            f'{len(probe.dataset)} training images that the linear probes are '
+            f'fitted to; choose others by --cfg-options '
+            f'train_dataloader.dataset.indices=..., or write --probe-images 0 '
+            f'to do without.'
         )
 
 

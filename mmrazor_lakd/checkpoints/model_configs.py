@@ -74,7 +74,7 @@ def read_network(cfg: Any, role: str) -> NetworkConfig:
     # A bool asks for published weights; a network's own setting is a path.
     asks = isinstance(cfg.get('pretrained'), bool)
     pretrained = cfg.pop('pretrained') if asks else False
-    cfg.pop('_scope_', None)
+    given = cfg.pop('_scope_', None)
     where = f"model.{role}.cfg_path='{path}'"
     package = '::' in path
     file = (read_package_config if package else _read_own)(
@@ -92,7 +92,9 @@ def read_network(cfg: Any, role: str) -> NetworkConfig:
         seen = {key: own[key] for key in ('mean', 'std') if key in own}
         if seen:
             file.model.data_preprocessor = seen
-    scope = path.split('::')[0] if package else file.get('default_scope')
+    scope = file.get('default_scope') or given
+    if package:
+        scope = path.split('::')[0]
     return NetworkConfig(file.model, scope, file.get('model_path'))
 
 
@@ -202,7 +204,7 @@ def _check_own(role: str, own: Any, outer: Dict) -> None:
         for key in keys
         if key in own
         and key != 'type'
-        and _plain(own[key]) != _plain(outer.get(key))
+        and as_plain(own[key]) != as_plain(outer.get(key))
     ]
     if differing:
         raise SettingError(
@@ -214,7 +216,7 @@ def _check_own(role: str, own: Any, outer: Dict) -> None:
         )
 
 
-def _plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
     """Make settings that do the same equal: tuples and lists, False and none.
 
     Each of the :data:`IMAGE_KEYS` that is False is so without being written.

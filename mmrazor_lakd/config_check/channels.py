@@ -1,6 +1,6 @@
 """The order of an image's channels, as a config leads them to a network."""
 
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, List, Tuple
 
 from .kinds import type_name
 
@@ -13,6 +13,8 @@ REVERSING = {
     'PILToNumpy': ('to_bgr', False),
     'ToNumpy': ('to_bgr', False),
 }
+# In the name of what reads an image by OpenCV.
+FROM_FILE = 'ImageFromFile'
 # Settings of data preprocessors that do.
 REVERSALS = ('to_rgb', 'bgr_to_rgb', 'rgb_to_bgr')
 
@@ -38,11 +40,47 @@ def packed_order(loader: Any) -> str:
         >>> packed_order(dict(dataset=dict(pipeline=steps)))
         'RGB'
     """
-    reversed_ = 'ImageFromFile' in str(loader)  # wherever it is nested
+    reversed_ = FROM_FILE in str(loader)  # wherever it is nested
     for step in _steps((loader or {}).get('dataset')):
         name, default = REVERSING.get(type_name(step.get('type')), ('', None))
         reversed_ ^= bool(step.get(name, default))
     return 'BGR' if reversed_ else 'RGB'
+
+
+def knows_order(loader: Any) -> bool:
+    """Check whether :func:`packed_order` is sure of what it returns.
+
+    It isn't of a loader of images that it doesn't know, such as
+    ``LoadImageFromNDArray``, whose arrays may be of either order.
+
+    Args:
+        loader (dict, optional): Config of a data loader.
+    """
+    return not any(
+        name.startswith('Load') and 'Image' in name and FROM_FILE not in name
+        for step in _steps((loader or {}).get('dataset'))
+        for name in [type_name(step.get('type'))]
+    )
+
+
+def packed_normalisation(loader: Any) -> List[Tuple]:
+    """Return the mean and deviation by which a pipeline normalises images.
+
+    Args:
+        loader (dict, optional): Config of a data loader.
+
+    Returns:
+        list[tuple]: Of each of its steps that do so, as plain lists; usually
+        none, since a data preprocessor does.
+    """
+    return [
+        tuple(
+            None if step.get(name) is None else list(step[name])
+            for name in ('mean', 'std')
+        )
+        for step in _steps((loader or {}).get('dataset'))
+        if type_name(step.get('type')) == 'Normalize'
+    ]
 
 
 def network_order(loader: Any, preprocessor: Dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """Map methods and pairs to the paths of their configs, and back."""
 
+import os
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Optional, Tuple, Union
 
 from .choose import ALONE, PAIRS, list_methods, list_pairs
 
@@ -13,6 +14,25 @@ def configs_folder() -> Path:
     if (checkout / PAIRS).is_dir():
         return checkout
     return package / '.mim' / 'configs'
+
+
+def relative_path(path: Union[str, Path], folder: Path) -> str:
+    """Return a path relative to a folder, as in ``_base_``.
+
+    MMEngine removes ``..`` without looking where symbolic links lead, and
+    opens files as the system does, which follows them first. A relative path
+    that only one of both would understand is left absolute.
+
+    Args:
+        path (str | Path): A file.
+        folder (Path): The folder of the config that names it.
+    """
+    file = os.path.abspath(path)
+    relative = os.path.relpath(file, os.path.abspath(folder))
+    if relative != os.path.relpath(Path(path).resolve(), folder.resolve()):
+        return Path(file).as_posix()
+    relative = Path(relative).as_posix()
+    return relative if relative.startswith('.') else f'./{relative}'
 
 
 def config_path(configs: Path, method: str, pair: str) -> Path:

@@ -1,12 +1,12 @@
 """Write a config as a person would, based on existing files."""
 
-import os
 from pathlib import Path
 from typing import Sequence
 
 from ..checkpoints.whole_file import write_whole
 from ..errors import SettingError
 from .choose import Choice
+from .place import relative_path
 
 
 def config_text(choice: Choice, folder: Path) -> str:
@@ -18,9 +18,7 @@ def config_text(choice: Choice, folder: Path) -> str:
     """
     lines = ['_base_ = [']
     for base in choice.bases:
-        # Resolve symbolic links, as the file system does before `..`.
-        path = os.path.relpath(base.resolve(), folder.resolve())
-        lines.append(f"    '{Path(path).as_posix()}',")
+        lines.append(f"    '{relative_path(base, folder)}',")
     lines += [']', '']
     for variable, setting in choice.changes:
         line = f'_base_.{variable}.update({setting})'

@@ -4,6 +4,7 @@ from typing import Any, Dict, List, Tuple, Union
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import broadcast
 from mmrazor.models.task_modules import ModuleOutputsRecorder, RecorderManager
 from mmrazor.registry import MODELS
 from torch import nn
@@ -93,6 +94,9 @@ class FunctionConsistentDistiller(FeatureDistiller):
 
     seed: torch.Tensor
     step: torch.Tensor
+
+    #: buffers that are those of one training, and not for the next
+    of_one_training = ('seed', 'step')
 
     def __init__(
         self,
@@ -282,6 +286,9 @@ class FunctionConsistentDistiller(FeatureDistiller):
 
     def _draw_paths(self) -> List[Path]:
         """Draw the paths of this step, by the seed and the step's number."""
+        if int(self.step) == 0:
+            # DistributedDataParallel may leave each process its own seed.
+            broadcast(self.seed)
         generator = torch.Generator()
         generator.manual_seed(mix_torch_seed(int(self.seed), int(self.step)))
         self.step += 1

@@ -64,6 +64,9 @@ class MapProjection(nn.Module):
         fitted (bool): Whether the components are known.
     """
 
+    #: buffers that are those of one training, and not for the next
+    of_one_training = ('weight', 'bias')
+
     def __init__(
         self,
         in_channels: int,

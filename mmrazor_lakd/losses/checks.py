@@ -175,8 +175,9 @@ def check_class_indices(
             f'{_name(loss)} needs one class index for each of {images} '
             f'images, but the labels are of shape {tuple(labels.shape)} and '
             f'{labels.dtype}; train without batch augmentation (Mixup, '
-            f'CutMix), which makes soft labels, and with one label an image, '
-            f"or write type='LogitsKDLoss', which needs no labels."
+            f'CutMix) and to_onehot, which make soft labels, and with one '
+            f"label an image, or write type='LogitsKDLoss', which needs no "
+            f'labels.'
         )
     check_labels(loss, labels, classes)
 

@@ -257,7 +257,7 @@ class ContrastiveLoss(nn.Module):
 
         Raises:
             SettingError: If the size of the embeddings isn't ``dim``, or the
-                samples have no ``sample_idx``.
+                samples have no ``sample_idx``, or are mixed.
         """
         check_batches(self, s_feats, t_feats)
         indices = self._indices(data_samples, s_feats.device)
@@ -329,5 +329,12 @@ class ContrastiveLoss(nn.Module):
             raise SettingError(
                 'ContrastiveLoss needs data samples with sample_idx, but some '
                 "have none; let PackInputs' meta_keys contain 'sample_idx'."
+            )
+        scores = [getattr(sample, 'gt_score', None) for sample in data_samples]
+        if None not in scores and torch.stack(scores).amax(1).min() < 1:
+            raise SettingError(
+                'ContrastiveLoss compares each image with its own embedding '
+                'and those of other classes, but images are mixed; train '
+                'without batch augmentation (Mixup, CutMix).'
             )
         return torch.tensor(indices, device=device)

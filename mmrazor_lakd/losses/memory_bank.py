@@ -26,6 +26,9 @@ class MemoryBank(nn.Module):
             length of about 1.
     """
 
+    #: buffers that are those of one training, and not for the next
+    of_one_training = ('rows', 'log_scale')
+
     def __init__(
         self,
         num_samples: int,

@@ -56,6 +56,9 @@ class NegativeSampler(nn.Module):
             generator, which ``randomness.seed`` of the config sets.
     """
 
+    #: buffers that are those of one training, and not for the next
+    of_one_training = ('seed', 'step')
+
     def __init__(
         self, num_samples: int, num_negatives: int, seed: Optional[int] = None
     ) -> None:

@@ -3,11 +3,14 @@
 import copy
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest import LOGITS_KD, classifier, lakd, total
+from mmengine.logging import MMLogger
 from mmengine.runner import load_checkpoint, save_checkpoint
+from mmpretrain.engine.hooks import SwitchRecipeHook
 from mmpretrain.registry import MODELS
 
 from mmrazor_lakd import SettingError
@@ -401,6 +404,25 @@ def test_bbox_head_is_the_students(build):
     assert model.student.bbox_head.use_l1
     names = dict(model.named_modules())
     assert 'architecture.bbox_head' in names and 'bbox_head' not in names
+
+
+def test_mmpretrains_hook_switches_the_students_loss(build):
+    model = build(lakd(**LOGITS_KD))
+    hook = SwitchRecipeHook(
+        schedule=[
+            dict(
+                action_epoch=1,
+                loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1),
+            ),
+        ]
+    )
+    runner = SimpleNamespace(model=model, logger=MMLogger('test'), epoch=0)
+    hook.before_train_epoch(runner)
+    found = model.student.head.loss_module
+    assert type(found).__name__ == 'LabelSmoothLoss'
+    assert model.head is model.student.head
+    del model.student.head
+    assert not hasattr(model, 'head')
 
 
 @pytest.mark.parametrize(

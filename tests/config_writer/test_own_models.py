@@ -176,8 +176,24 @@ def test_mixed_labels_are_taught_by_kd(project):
     words = path.read_text().replace('#', '').split()
     assert 'DKD needs one label an image' in ' '.join(words)
     for method in ('dkd', 'dkd_standardized', 'rld', 'wkd_l', 'kd_scales'):
-        with pytest.raises(SettingError, match='mixes images .*--method kd'):
+        with pytest.raises(SettingError, match='soft labels .*--method kd'):
             write_over(project, name, method)
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'data_preprocessor = dict(to_onehot=True)\n',
+        "custom_hooks = [dict(type='SwitchRecipeHook', schedule=[dict("
+        "action_epoch=2, batch_augments=dict(augments='Mixup'))])]\n",
+    ],
+)
+def test_labels_that_are_soft_without_mixed_images(project, text):
+    name = student_with(project, 'soft', '', text)
+    cfg = Config.fromfile(write_over(project, name))
+    assert list(cfg.model.distiller.distill_losses) == ['loss_kd']
+    with pytest.raises(SettingError, match='soft labels .*--method kd'):
+        write_over(project, name, 'dkd')
 
 
 def test_parts_of_an_image_need_a_linear_classifier(project):
@@ -285,6 +301,105 @@ def test_channels_are_in_the_order_that_the_teacher_knows(project):
         )
 
 
+def test_loaders_of_images_that_are_not_known(project):
+    """Their arrays may be of either order: taken to be as the other's."""
+    images = 'mean=[120.0] * 3, std=[60.0] * 3, to_rgb=True'
+    data = """train_dataloader = dict(
+    dataset=dict(type='CustomDataset', pipeline=[dict(type='{}')])
+)
+"""
+    teacher_with(
+        project,
+        'of_files',
+        f'data_preprocessor = dict({images})\n'
+        + data.format('LoadImageFromFile'),
+    )
+    own = data.format('LoadImageFromLMDB').replace(
+        'dict(', 'dict(_delete_=True,', 1
+    )
+    name = student_with(
+        project, 'lmdb', '', f'data_preprocessor = dict(to_rgb=True)\n{own}'
+    )
+    path = write_over(
+        project, name, 'kd', teacher='of_files', input_size=(32, 32),
+        checkpoint=project / f'{TEACHER}.pth',
+    )  # fmt: skip
+    assert 'data_preprocessor' not in Config.fromfile(path).model
+    words = ' '.join(path.read_text().replace('#', '').split())
+    assert 'the order of the channels is not known of of_files.py or' in words
+
+
+def test_images_that_the_pipeline_normalises(project):
+    """The data preprocessor can't stand for that."""
+    steps = """train_dataloader = dict(dataset=dict(pipeline=[
+    dict(type='LoadImageFromFile'),
+    dict(type='Normalize', mean=[120.0] * 3, std=[60.0] * 3),
+]))
+"""
+    teacher_with(project, 'normalised', steps)
+    with pytest.raises(SettingError, match='normalise images differently'):
+        write_over(
+            project, 'mobilenet', 'kd', teacher='normalised',
+            checkpoint=project / f'{TEACHER}.pth',
+        )  # fmt: skip
+
+
+def test_tuples_and_lists_are_no_other_images(project):
+    images = 'mean=(120.0,) * 3, std=(60.0,) * 3, to_rgb=True'
+    name = student_with(
+        project, 'tuples', '', f'data_preprocessor = dict({images})\n'
+    )
+    cfg = Config.fromfile(write_over(project, name, 'kd'))
+    assert 'mean' not in (cfg.model.get('data_preprocessor') or {})
+
+
+def test_a_teacher_that_says_no_scope_has_the_students(project):
+    backbone, neck, head = NETWORKS[TEACHER]
+    write(
+        project / 'configs/scopeless.py',
+        f"model = dict(type='ImageClassifier', backbone=dict({backbone}), "
+        f'{neck}, {head})\n',
+    )
+    path = write_over(
+        project, 'mobilenet', 'kd', teacher='scopeless',
+        checkpoint=project / f'{TEACHER}.pth',
+    )  # fmt: skip
+    cfg = load_config(str(path))
+    assert cfg.model.teacher._scope_ == 'mmpretrain'
+    Runner.from_cfg(cfg)
+
+
+def test_a_student_of_mmengines_new_style(project):
+    write(project / 'configs/lazy_part.py', 'log_level = "INFO"\n')
+    backbone, neck, head = NETWORKS[TEACHER]
+    write(
+        project / 'configs/lazy.py',
+        'from mmengine.config import read_base\n'
+        'with read_base():\n    from .lazy_part import *\n'
+        "default_scope = 'mmpretrain'\nmodel = dict(type='ImageClassifier', "
+        f'backbone=dict({backbone}), {neck}, {head})\n',
+    )
+    with pytest.raises(SettingError, match=r'new style, by read_base\(\)'):
+        write_over(project, 'lazy', 'kd')
+
+
+def test_a_folder_that_is_a_link(project):
+    """MMEngine removes `..` without looking where links lead."""
+    real = project / 'elsewhere' / 'deep'
+    real.mkdir(parents=True)
+    link = project / 'linked'
+    link.symlink_to(real)
+    names = {
+        n: str(project / f'configs/{n}.py') for n in ('mobilenet', TEACHER)
+    }
+    text = own_config_text(
+        CONFIGS, 'kd', names['mobilenet'], names[TEACHER],
+        str(project / f'{TEACHER}.pth'), link,
+    )  # fmt: skip
+    (link / 'kd.py').write_text(text)
+    assert Config.fromfile(link / 'kd.py').model.teacher.cfg_path
+
+
 def test_a_teachers_model_alone_gets_the_students_images(project):
     teacher_with(project, 'alone', '')
     path = write_over(
@@ -377,7 +492,12 @@ def test_a_strong_teacher_without_effect_is_refused(project):
 )
 """
     for more, data, teacher, why in (
-        (mixup, '', 'vit', r'images are mixed \(Mixup, CutMix\).* stages'),
+        (
+            mixup,
+            '',
+            'vit',
+            r'labels are soft \(Mixup, .* stages',
+        ),
         ('', fewer, TEACHER, '3 classes, the teacher 4'),
         ('', several, TEACHER, 'an image may have several'),
     ):

@@ -47,7 +47,7 @@ def main(folder):
     dist.init_process_group('gloo')
     rank = dist.get_rank()
     wrapped = MMDistributedDataParallel(
-        make_model(seed=rank), broadcast_buffers=False
+        make_model(seed=7 * rank), broadcast_buffers=False
     )
     images, samples = make_batch()
     for _ in range(3):

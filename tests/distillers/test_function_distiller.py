@@ -15,6 +15,7 @@ from mmengine.runner.activation_checkpointing import (
     turn_on_activation_checkpointing,
 )
 from mmpretrain.registry import MODELS as MMPRETRAIN
+from short_training import run_shortly
 from torch import nn
 
 from mmrazor_lakd import SettingError
@@ -367,6 +368,25 @@ def test_networks_are_refused():
     with pytest.raises(SettingError, match="student 12, .*through='teacher'"):
         build(fcfd(**no_kd), student=more)
     build(fcfd(**no_kd, through='teacher'), student=more)
+
+
+def test_a_new_training_draws_paths_of_its_own(tmp_path):
+    """Also one that begins with the weights of another."""
+
+    def seeded(seed):
+        model = build(fcfd())
+        model.distiller.seed.fill_(seed)
+        return model
+
+    run_shortly(seeded(1), tmp_path / 'a', iterations=2)
+    model = seeded(2)
+    start = dict(load_from=str(tmp_path / 'a/iter_2.pth'))
+    run_shortly(model, tmp_path / 'b', **start)
+    assert (int(model.distiller.seed), int(model.distiller.step)) == (2, 1)
+    resumed = seeded(2)
+    start = dict(load_from=str(tmp_path / 'a/iter_1.pth'), resume=True)
+    run_shortly(resumed, tmp_path / 'c', iterations=2, **start)
+    assert (int(resumed.distiller.seed), int(resumed.distiller.step)) == (1, 2)
 
 
 def test_two_processes_equal_one(tmp_path):

@@ -296,3 +296,15 @@ def test_wrong_inputs():
     unaware = ContrastiveLoss(40, 12, dim=6)
     with pytest.raises(SettingError, match='SampleLabelsHook'):
         unaware(*embeddings(2), samples(1, 2))
+
+
+def test_mixed_images_are_refused():
+    """A mixture is no image's own embedding, and of several classes."""
+    loss, (student, teacher) = make(), embeddings(2)
+    batch = samples(0, 1)
+    for sample in batch:
+        sample.set_gt_score(torch.eye(4)[0])  # of to_onehot=True alone
+    loss(student, teacher, batch)
+    batch[1].set_gt_score(torch.tensor([0.5, 0.5, 0.0, 0.0]))
+    with pytest.raises(SettingError, match='without batch augmentation'):
+        loss(student, teacher, batch)

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import List, Optional, Sequence
 
 from ...checkpoints.loading import load_network, read_state_dict
+from ..place import relative_path
 from ..source_code import Code, format_comment, format_setting
 from .check import check_builds
 from .distiller import OwnDistiller, make_distiller
 from .image_size import Size, find_image_size, shrink
 from .networks import OwnNetwork, read_own
-from .written_networks import relative_path, write_networks
+from .written_networks import write_networks
 
 CHECKPOINT = '--teacher-checkpoint'
 
@@ -49,7 +50,8 @@ def own_config_text(
             the teacher, the networks don't suit each other, or the method
             can't be used with them.
     """
-    own, other = read_own(student, 'student'), read_own(teacher, 'teacher')
+    own = read_own(student, 'student')
+    other = read_own(teacher, 'teacher', own.scope)
     state_dict = read_state_dict(checkpoint, CHECKPOINT)
     load_network(other.model, state_dict, checkpoint, CHECKPOINT, 'teacher')
     size = input_size or find_image_size(own.cfg, own.scope, student)

@@ -109,16 +109,16 @@ def _choose_head(
                 staged,
             )
     taught = 'What follows the last cut also learns from the logits'
-    if student.mixes:
+    if student.has_soft_labels:
         if strong_teacher:
             raise _without_effect(
-                f'images are mixed (Mixup, CutMix), which takes KD; '
+                f'labels are soft (Mixup, CutMix, to_onehot), which takes KD; '
                 f'{reason.rstrip(".")}'
             )
         return (
             'kd',
-            f'{taught}, by KD: DKD needs one label an image, which Mixup and '
-            f'CutMix leave to none.',
+            f'{taught}, by KD: DKD needs one label an image, which Mixup, '
+            f'CutMix and to_onehot leave to none.',
             networks,
         )
     return 'dkd', f'{taught}, by DKD: {reason}', networks

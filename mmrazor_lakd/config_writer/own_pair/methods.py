@@ -155,11 +155,11 @@ def check_logits(
             f"classifier, but the logits of '{teacher.source}' are of a "
             f'{type(layer).__name__}; write --method dkd.'
         )
-    if method.startswith(NEED_LABELS) and student.mixes:
+    if method.startswith(NEED_LABELS) and student.has_soft_labels:
         raise SettingError(
             f'--method {method} needs one label an image, but '
-            f"'{student.source}' mixes images (Mixup, CutMix); write --method "
-            f'kd.'
+            f"'{student.source}' has soft labels (Mixup, CutMix, to_onehot); "
+            f'write --method kd.'
         )
 
 

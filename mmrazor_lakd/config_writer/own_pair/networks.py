@@ -15,6 +15,7 @@ from torch import nn
 from ...backbones.stages import Stages
 from ...checkpoints.model_configs import NetworkConfig, read_package_config
 from ...cli import load_config
+from ...config_check.kinds import type_name
 from ...errors import SettingError
 from ...tracing.dry_run import find_image
 from ...tracing.modules import eval_mode, forward_hooks
@@ -43,6 +44,8 @@ class OwnNetwork:
             is shown here.
         backbone (str, optional): Class of the backbone, if it is another than
             in the config. Defaults to None.
+        borrows_scope (bool): Whether the scope is the student's, since the
+            config says none. Defaults to False.
     """
 
     role: str
@@ -52,6 +55,7 @@ class OwnNetwork:
     model: nn.Module
     input_size: Size = (224, 224)
     backbone: Optional[str] = None
+    borrows_scope: bool = False
 
     @property
     def dense_kind(self) -> Optional[str]:
@@ -129,6 +133,23 @@ class OwnNetwork:
         )
 
     @property
+    def has_soft_labels(self) -> bool:
+        """Whether its head is given a probability of each class, ever.
+
+        By mixed images, by a data preprocessor that writes labels so, or by
+        a hook of mmpretrain's that mixes images in some epochs.
+        """
+        hooks = self.cfg.get('custom_hooks') or []
+        mixed_later = any(
+            step.get('batch_augments')
+            for hook in hooks
+            if type_name(hook.get('type')) == 'SwitchRecipeHook'
+            for step in hook.get('schedule') or []
+        )
+        to_onehot = bool(self.preprocessor.get('to_onehot'))
+        return self.mixes or to_onehot or mixed_later
+
+    @property
     def has_one_label(self) -> bool:
         """Whether its head is given one label an image."""
         head = getattr(self.model, 'head', None)
@@ -164,12 +185,16 @@ class OwnNetwork:
         return replace(self, model=model, backbone=kind)
 
 
-def read_own(source: str, role: str) -> OwnNetwork:
+def read_own(
+    source: str, role: str, scope: Optional[str] = None
+) -> OwnNetwork:
     """Read and build a network from a config.
 
     Args:
         source (str): Path of the config, or ``package::path``.
         role (str): ``'student'`` or ``'teacher'``.
+        scope (str, optional): The scope of a config that says none. Defaults
+            to None.
 
     Raises:
         SettingError: If there is no such config, or it is not that of a plain
@@ -196,8 +221,21 @@ def read_own(source: str, role: str) -> OwnNetwork:
             f"type, which MMRazor doesn't take; write type='ImageClassifier', "
             f'for example, in a config without read_base().'
         )
-    scope = cfg.model.get('_scope_') or cfg.get('default_scope')
-    if scope is None and '::' in source:
-        scope = source.split('::')[0]
-    model = NetworkConfig(copy.deepcopy(cfg.model), scope).build()
-    return OwnNetwork(role, source, cfg, scope, model)
+    if role == 'student' and '::' not in source:
+        if Config._is_lazy_import(source):
+            raise SettingError(
+                f"{where} is in MMEngine's new style, by read_base(), which "
+                f'no config of _base_ can be over; write it with _base_.'
+            )
+    said = cfg.model.get('_scope_') or cfg.get('default_scope')
+    if said is None and '::' in source:
+        said = source.split('::')[0]
+    model = NetworkConfig(copy.deepcopy(cfg.model), said or scope).build()
+    return OwnNetwork(
+        role,
+        source,
+        cfg,
+        said or scope,
+        model,
+        borrows_scope=said is None and scope is not None,
+    )

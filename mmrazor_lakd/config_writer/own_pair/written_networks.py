@@ -1,26 +1,23 @@
 """Write the networks and the images of a distillation."""
 
-import os
 from pathlib import Path
 from typing import Any, Dict, Tuple
 
 from mmengine.config import Config
 
-from ...checkpoints.model_configs import IMAGE_KEYS
-from ...config_check.channels import REVERSALS, network_order
+from ...checkpoints.model_configs import IMAGE_KEYS, as_plain
+from ...config_check.channels import (
+    REVERSALS,
+    knows_order,
+    network_order,
+    packed_normalisation,
+)
 from ...errors import SettingError
+from ..place import relative_path
 from ..source_code import Code, Noted
 from .networks import OwnNetwork
 
 BASE = Code()  # the key of what a dict(_base_.model, ...) begins with
-
-
-def relative_path(path: str, folder: Path) -> str:
-    """Return a path relative to a folder, as in ``_base_``."""
-    # Resolve symbolic links, as the file system does before `..`.
-    relative = os.path.relpath(Path(path).resolve(), folder.resolve())
-    relative = Path(relative).as_posix()
-    return relative if relative.startswith('.') else f'./{relative}'
 
 
 def write_networks(
@@ -65,9 +62,12 @@ def write_networks(
                 architecture['data_preprocessor'] = None
     path = teacher.source
     if '::' not in path:
-        relative = relative_path(path, folder)
-        path = f'{{{{ fileDirname }}}}/{relative}'.replace('/./', '/')
+        path = relative_path(path, folder)
+        if path.startswith('.'):
+            path = f'{{{{ fileDirname }}}}/{path}'.replace('/./', '/')
     taught: Dict[str, Any] = dict(cfg_path=path)
+    if teacher.borrows_scope:
+        taught['_scope_'] = teacher.scope
     if teacher.cfg.model.get('data_preprocessor'):
         taught['data_preprocessor'] = None
     if student.backbone:
@@ -80,10 +80,18 @@ def write_networks(
         note = 'the student, with its Mixup or CutMix'
         model['architecture'] = Noted(architecture, note)
     model['teacher'] = taught
+    data = [n.cfg.get('train_dataloader') for n in (student, teacher)]
+    name = Path(teacher.source).name
     if _says_no_images(teacher):
         note = (
-            f'{Path(teacher.source).name} does not say how its images were '
-            f"normalised: taken to be as the student's"
+            f'{name} does not say how its images were normalised: taken to be '
+            f"as the student's"
+        )
+        model['teacher'] = Noted(taught, note)
+    elif not all(map(knows_order, data)):
+        note = (
+            f'the order of the channels is not known of {name} or the '
+            f'student: taken to be the same'
         )
         model['teacher'] = Noted(taught, note)
     return model
@@ -103,12 +111,21 @@ def _other_images(student: OwnNetwork, teacher: OwnNetwork) -> Dict[str, Any]:
     differing = {
         key: other.get(key)
         for key in ('mean', 'std')
-        if (own.get(key) or None) != (other.get(key) or None)
+        if as_plain(own.get(key)) != as_plain(other.get(key))
     }
+    data = [n.cfg.get('train_dataloader') for n in (student, teacher)]
+    steps = [packed_normalisation(loader) for loader in data]
+    if data[1] and steps[0] != steps[1]:
+        raise SettingError(
+            f"The pipelines of '{student.source}' and '{teacher.source}' "
+            f'normalise images differently ({steps[0] or "not at all"} and '
+            f'{steps[1] or "not at all"}), and both networks get the same '
+            f'ones; move mean and std to the data_preprocessor of each.'
+        )
     names = list(differing)
     # What reverses the channels depends on how the data have them.
     orders = _channel_orders(student, teacher)
-    if orders[0] != orders[1]:
+    if orders[0] != orders[1] and all(map(knows_order, data)):
         names.append(f'the order of channels ({orders[0]}, not {orders[1]})')
         key = _reversal(student)
         differing[key] = not own.get(key)

@@ -16,7 +16,6 @@ from ...checkpoints.loading import (
     read_state_dict,
 )
 from ...checkpoints.weights import take_weights
-from ...distillers.map_projection import MapProjection
 from ...errors import SettingError
 from ...tracing.modules import unwrap_model
 from ..epoch_position import batches_done, note_epoch
@@ -37,9 +36,10 @@ class SafeLoadingHook(Hook):
     ``load_from`` may be a checkpoint in any form that :func:`take_weights`
     knows, from the student's plain training or its distillation, whichever
     this run is. The number of weights that fit is logged; a checkpoint of
-    which none fits is refused. The components of a
-    :class:`~mmrazor_lakd.distillers.map_projection.MapProjection` are found
-    anew: those of another training's first batch are kept by ``resume`` alone.
+    which none fits is refused. What belongs to one training, and is kept by
+    ``resume`` alone, begins anew: the components of a
+    :class:`~mmrazor_lakd.distillers.map_projection.MapProjection`, the banks
+    and negatives of CRD, the paths of FCFD.
 
     Raises:
         SettingError: Before the first iteration.
@@ -91,13 +91,18 @@ class SafeLoadingHook(Hook):
         check_finite(model, weights, path, 'load_from')
         if not isinstance(model, FrozenTeacherDistill):  # does it itself
             fit_weights(model, weights, source)
+        others = {
+            f'{name}.{buffer}'
+            for name, module in model.named_modules()
+            for buffer in getattr(module, 'of_one_training', ())
+        }
+        kept = {k: v for k, v in weights.items() if k not in others}
         if checkpoint is weights:
-            weights = dict(weights)
             checkpoint.clear()
-        checkpoint['state_dict'] = weights
+        checkpoint['state_dict'] = kept
 
     def before_train(self, runner) -> None:
-        """Refuse a restart of an epoch, and forget another's projections.
+        """Refuse a restart of an epoch.
 
         An averaged model shares the teacher with the model.
 
@@ -111,10 +116,6 @@ class SafeLoadingHook(Hook):
             copied = getattr(averaged, 'module', None)
             if isinstance(copied, FrozenTeacherDistill):
                 model.share_teacher(copied)
-        if runner._load_from is not None and not runner._resume:
-            for module in model.modules():
-                if isinstance(module, MapProjection):
-                    module.fitted = False
         seeded = any(isinstance(hook, EpochSeedHook) for hook in runner.hooks)
         done = 0 if seeded else batches_done(runner)
         if done:
