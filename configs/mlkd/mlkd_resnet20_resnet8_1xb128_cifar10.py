@@ -3,6 +3,7 @@ _base_ = [
     '../_base_/distillers/mlkd.py',
 ]
 
+_base_.mlkd_distiller.update(_base_.method_settings.mlkd_distiller)
 model = dict(
     architecture=_base_.mlkd_architecture,
     distiller=_base_.mlkd_distiller,

@@ -76,6 +76,7 @@ def multi_level_kd(
     t_logits: torch.Tensor,
     taus: Sequence[float] = (2.0, 3.0, 4.0, 5.0, 6.0),
     mode: str = 'code',
+    class_weight: float = 1.0,
 ) -> torch.Tensor:
     """Compute the loss of multi-level logit distillation.
 
@@ -89,6 +90,7 @@ def multi_level_kd(
             these, all three levels are multiplied by
             :func:`uncertain_shares`; and at temperatures of 2 and 6 it
             compares the weak views again in place of the strong ones.
+        class_weight (float): Weight of the classes' level beside the others.
 
     Returns:
         torch.Tensor: A scalar in float32 (float64 for float64 logits).
@@ -99,7 +101,9 @@ def multi_level_kd(
     losses = []
     for tau in taus:
         weak, strong = (
-            prediction_levels(s, t, tau) for s, t in zip(student, teacher)
+            (instance, batch, class_weight * between)
+            for s, t in zip(student, teacher)
+            for instance, batch, between in [prediction_levels(s, t, tau)]
         )
         if mode == 'paper':
             losses += [*weak, *strong]
@@ -124,9 +128,12 @@ class MultiLevelKDLoss(nn.Module):
         mode (str): ``'paper'`` or ``'code'``. Defaults to ``'code'``, of
             which the published figures are.
         loss_weight (float): Weight of the loss. Defaults to 0.9.
+        class_weight (float): Weight of the classes' level beside the others.
+            That level grows with N^2 / K. Defaults to 1.0, of which the
+            published figures are, for 64 images and 100 classes.
 
     Raises:
-        SettingError: If a temperature is not above 0, the weight is below 0,
+        SettingError: If a temperature is not above 0, a weight is below 0,
             or the mode is unknown; in the first step, if the second half of
             a batch doesn't have the labels of the first.
 
@@ -139,6 +146,7 @@ class MultiLevelKDLoss(nn.Module):
         taus: Sequence[float] = (2.0, 3.0, 4.0, 5.0, 6.0),
         mode: str = 'code',
         loss_weight: float = 0.9,
+        class_weight: float = 1.0,
     ) -> None:
         super().__init__()
         owner = type(self).__name__
@@ -153,6 +161,8 @@ class MultiLevelKDLoss(nn.Module):
         self.taus = taus
         self.mode = mode
         self.loss_weight = loss_weight
+        check_number(owner, 'class_weight', class_weight, minimum=0)
+        self.class_weight = class_weight
         check_settings(self)
         self._checked = False
 
@@ -180,5 +190,7 @@ class MultiLevelKDLoss(nn.Module):
                     f'configs/_base_/distillers/mlkd.py.'
                 )
             self._checked = True
-        loss = multi_level_kd(preds_S, preds_T, self.taus, self.mode)
+        loss = multi_level_kd(
+            preds_S, preds_T, self.taus, self.mode, self.class_weight
+        )
         return self.loss_weight * loss

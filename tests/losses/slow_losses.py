@@ -196,7 +196,7 @@ def share_below_median(values):
     return sum(value <= median for value in values) / len(values)
 
 
-def mlkd(s, t, taus, mode):
+def mlkd(s, t, taus, mode, class_weight=1.0):
     """Of two views, the weak one first: all levels, or what the code sums."""
     count = len(s) // 2
     chances = [[p.item() for p in softmax(row, 1)] for row in t[:count]]
@@ -204,8 +204,13 @@ def mlkd(s, t, taus, mode):
     classes = share_below_median([sum(column) for column in zip(*chances)])
     total = 0.0
     for tau in taus:
-        weak = levels(s[:count], t[:count], tau)
-        strong = levels(s[count:], t[count:], tau)
+        weak, strong = (
+            [*both[:2], class_weight * both[2]]
+            for both in (
+                levels(s[:count], t[:count], tau),
+                levels(s[count:], t[count:], tau),
+            )
+        )
         if mode == 'paper':
             total = total + sum(weak) + sum(strong)
         else:

@@ -179,6 +179,11 @@ LOSSES = dict(
         lambda s, t: MultiLevelKDLoss((1.0, 6.0), 'paper', 2.0)(s, t, VIEWS),
         lambda s, t: 2 * slow.mlkd(s, t, (1, 6), 'paper'),
     ),
+    mlkd_of_few_classes=(
+        (6, 4),
+        lambda s, t: MultiLevelKDLoss(class_weight=0.3)(s, t, VIEWS),
+        lambda s, t: 0.9 * slow.mlkd(s, t, (2, 3, 4, 5, 6), 'code', 0.3),
+    ),
     dist=(
         (5, 4),
         StrongerTeacherLoss(0.7, 1.3, 4.0, 2.0),
@@ -914,6 +919,7 @@ def test_dkd_of_confident_models():
         (lambda: CorrelationCongruenceLoss(order=0), 'order=0'),
         (lambda: MultiLevelKDLoss([4.0, 0]), 'taus=0'),
         (lambda: MultiLevelKDLoss(None), 'taus=None'),
+        (lambda: MultiLevelKDLoss(class_weight=-1), 'class_weight=-1'),
         (lambda: MultiLevelKDLoss(mode='both'), "'both'.*'paper', 'code'"),
         (
             lambda: MultiLevelKDLoss()(
