@@ -28,8 +28,7 @@ from ..distillers.activation_checkpointing import (
 )
 from ..distillers.class_counts import check_class_counts
 from ..distillers.idle_parameters import idle_loss
-from ..errors import SettingError, check_choice, check_number
-from ..losses.checks import check_loss_names, check_losses
+from ..errors import SettingError, check_choice
 from ..tracing.recorders import check_recorders
 from ..tracing.records import (
     check_unchanged,
@@ -38,8 +37,8 @@ from ..tracing.records import (
     warn_of_several_records,
 )
 from .build_networks import build_networks
+from .checks import check_algorithm, check_deliveries
 from .first_step import (
-    PARTS,
     Recording,
     check_teacher_maps,
     recompute,
@@ -189,29 +188,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         head = getattr(self.student, 'head', None)
         if hasattr(head, 'reuse_classifier'):
             head.reuse_classifier(self.teacher)
-        losses = getattr(self.distiller, 'distill_losses', nn.ModuleDict())
-        check_loss_names(losses)
-        check_losses(losses)
-        std = getattr(self.data_preprocessor, 'std', None)
-        for value in () if std is None else std.flatten().tolist():
-            check_number('data_preprocessor', 'std', value, above=0)
-        if self.teacher_trainable:
-            raise SettingError(
-                f'{owner} has a frozen teacher, but teacher_trainable=True; '
-                f"write type='SingleTeacherDistill' to train it."
-            )
-        if not self.teacher_norm_eval:
-            raise SettingError(
-                f'{owner} has teacher_norm_eval=False, which would have no '
-                f'effect; write teacher_train_mode=True for a teacher in '
-                f'train mode.'
-            )
-        if self.calculate_student_loss and not self.student_trainable:
-            raise SettingError(
-                f'{owner} has student_trainable=False, which has no effect on '
-                f"the student's own loss; write calculate_student_loss=False "
-                f'as well.'
-            )
+        check_algorithm(self, recompute)
         self.teacher_ckpt = teacher_ckpt
         self.teacher_mode = teacher_mode
         self.fuse_teacher = fuse_teacher
@@ -224,16 +201,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             chunks=teacher_chunks,
             whole_batch=self._needs_whole_batch(),
         )
-        if not isinstance(recompute, (list, tuple)) or any(
-            part not in PARTS for part in recompute
-        ):
-            raise SettingError(
-                f'{owner} has recompute={recompute!r}; write a list of what '
-                f'the backward pass computes again, of {list(PARTS)}.'
-            )
         self.recompute = recompute
-        if recompute:
-            self._check_deliveries('recompute')
         self.predict_teacher = predict_teacher
         # Whether the teacher's weights have been initialised or loaded, and
         # whether they are those of the checkpoint that the student's are of.
@@ -460,20 +428,6 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             return 'student_deliveries or teacher_deliveries of the distiller'
         return None
 
-    def _check_deliveries(self, setting: str) -> None:
-        """Raise if something is delivered to a student that is recomputed.
-
-        In the backward pass it is delivered no more: the student would draw
-        another value, and its gradients would be those of another loss.
-        """
-        if self.distiller.deliveries.deliveries:
-            raise SettingError(
-                f'{type(self).__name__} has {setting}, so that parts of the '
-                f'student run again in the backward pass, where the '
-                f'deliveries of the distiller deliver no more; leave one of '
-                f'the two out.'
-            )
-
     def _boundaries(self) -> List[Dict]:
         """Return the local modules of a distiller that has some."""
         return getattr(self.distiller, 'local_modules', [])
@@ -512,7 +466,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         # inside it would have no graph.
         renew_checkpoints(self.student)
         if renewed(self.student):
-            self._check_deliveries('with_cp=True, or activation_checkpointing')
+            check_deliveries(self, 'with_cp=True, or activation_checkpointing')
         whole = Recording(
             self.student,
             self.distiller.student_recorders,

@@ -90,14 +90,15 @@ COST = calls(
             ('--cfg-options model=None', 'model'),
             ('--out {tmp}/text.pth', '--out', 'is a file'),
             ('--forecast --rounds 2', '--rounds', 'not for --forecast'),
-            (
-                '--forecast --cfg-options model.recompute=[blocks]',
-                'model.recompute',
-                'leave it out',
-            ),
         )
     ),
     (f'{PLAIN} {PLAIN} --out {{work}}', 'Two configs', 'label=NAME'),
+    (
+        f'{LAKD} --out {{work}} --forecast '
+        f'--cfg-options model.recompute=[blocks]',
+        'model.recompute',
+        'leave it out there',
+    ),
     (f'{PLAIN},model.type=A --out {{work}}', 'model.type'),
 )
 BENCHMARK = calls(
