@@ -16,7 +16,7 @@ ARGS ?=
 help:
 	@echo 'make demo     LAKD beside KD and no distillation on the digits data'
 	@echo 'make test     the tests, without those marked slow'
-	@echo 'make smoke    every method trained briefly on digits, by the benchmark'
+	@echo 'make smoke    LAKD and nine others trained briefly on digits, by the benchmark'
 	@echo 'make families what works with which family of models;'
 	@echo '              WRITE=1 writes docs/en/families.md'
 	@echo 'make refusals every wrong input of docs/en/notes/wrong_inputs.md;'
