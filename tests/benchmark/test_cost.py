@@ -158,3 +158,9 @@ model = dict(teacher_chunks=1, distiller=dict(
         one['memory']['highest']['teacher'] for one in (found, whole)
     )
     assert highest > 0.8 * expected
+
+
+def test_nothing_diverges_while_it_is_measured(tmp_path):
+    """Weights don't matter, and a teacher of random ones teaches nothing."""
+    text = 'optim_wrapper = dict(optimizer=dict(lr=1e30))'
+    assert measured(tmp_path, text)['step_ms']

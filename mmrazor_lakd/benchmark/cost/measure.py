@@ -269,6 +269,10 @@ def _adapt(cfg: Config, settings: CostSettings) -> List[str]:
     if cfg.model.get('teacher_ckpt'):
         cfg.model.teacher_ckpt = None
         notes.append('a teacher of random weights')
+    # With such a teacher a training may diverge.
+    optimizer = cfg.optim_wrapper.get('optimizer') or {}
+    if 'lr' in optimizer:
+        optimizer.lr = 0.0
     if settings.log_level:
         cfg.log_level = settings.log_level
     cfg.resume, cfg.load_from = False, None
