@@ -6,7 +6,9 @@ from mmrazor_lakd.benchmark.suite.figures import (
     ENDS,
     MOST_CURVES,
     choose_curves,
+    choose_points,
     draw_curves,
+    lowest_shown,
     mean_curves,
 )
 
@@ -55,3 +57,30 @@ def test_rows_that_are_only_measured_have_a_curve_over_time():
     )
     assert means['recomputed'].tolist() == means['KD'].tolist() == [60, 70]
     assert minutes == {'KD': 1.0, 'recomputed': 1.2}
+
+
+def points(count):
+    return [
+        dict(method=name, last=last, memory=float(number % 9))
+        for number, (name, last) in enumerate(accuracies(count).items())
+    ]
+
+
+def test_points_of_many_methods():
+    few = points(MOST_CURVES)
+    assert choose_points(few, 'row 1') == [row['method'] for row in few]
+    rows = [*points(40), dict(method='LAKD, fed', last=83.0, memory=1.0)]
+    named = choose_points(rows, 'row 1')
+    assert {'LAKD', 'LAKD, fed', 'row 1'} <= set(named)
+    assert len(named) <= 2 + 3 * ENDS + 3
+    heaviest = max(rows, key=lambda row: row['memory'])['memory']
+    assert any(
+        row['memory'] == heaviest for row in rows if row['method'] in named
+    )
+
+
+def test_a_few_that_are_far_below_dont_press_the_others_together():
+    assert lowest_shown([50.0, 84.0]) == 50.0
+    values = [83.0 + number / 10 for number in range(MOST_CURVES + 1)]
+    values[0] = 50.0
+    assert 70 < lowest_shown(values) < 84

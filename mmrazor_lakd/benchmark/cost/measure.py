@@ -272,7 +272,7 @@ def _adapt(cfg: Config, settings: CostSettings) -> List[str]:
     # With such a teacher a training may diverge.
     optimizer = cfg.optim_wrapper.get('optimizer') or {}
     if 'lr' in optimizer:
-        optimizer.lr = 0.0
+        optimizer['lr'] = 0.0
     if settings.log_level:
         cfg.log_level = settings.log_level
     cfg.resume, cfg.load_from = False, None

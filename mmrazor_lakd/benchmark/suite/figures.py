@@ -227,6 +227,43 @@ def draw_curves(
     figure.savefig(path, dpi=110)
 
 
+def choose_points(rows: Sequence[Dict[str, Any]], reference: str) -> List[str]:
+    """Choose the methods whose points get a marker and a name of their own.
+
+    Args:
+        rows (Sequence[dict]): Each with ``method``, ``last`` and ``memory``.
+        reference (str): The method whose memory is 1.
+
+    Returns:
+        list[str]: In the same order: all, or if there are too many LAKD and
+        its variants, the reference, the best and the worst, and those that
+        take the most memory.
+    """
+    names = [row['method'] for row in rows]
+    if len(rows) <= MOST_CURVES:
+        return names
+    ranked = sorted(rows, key=lambda row: row['last'])
+    heavy = sorted(rows, key=lambda row: row['memory'])
+    chosen = {
+        row['method']
+        for row in (*ranked[:2], *ranked[-ENDS:], *heavy[-2 * ENDS :])
+    }
+    chosen |= {EMPHASISED, reference}
+    return [name for name in names if name in chosen or is_variant(name)]
+
+
+def lowest_shown(values: Sequence[float]) -> float:
+    """Return the lower end of an axis that shows most values apart.
+
+    A few far below the others would press these together. Theirs is the end
+    that lies as far below the median as thrice the best lies above it.
+    """
+    if len(values) <= MOST_CURVES:
+        return min(values, default=0.0)
+    middle = float(np.median(values))
+    return middle - 3 * (max(values) - middle)
+
+
 @literal_text
 def draw_peak_memory(
     path: Path,
@@ -245,20 +282,32 @@ def draw_peak_memory(
         reference (str): The method whose memory is 1.
         title (str): Title of the figure.
     """
-    figure = make_figure(table['method'])
+    rows = [
+        row
+        for row in table.to_dict('records')
+        if row['last'] is not None and row['memory'] is not None
+    ]
+    named = choose_points(rows, reference)
+    floor = lowest_shown([row['last'] for row in rows])
+    figure = make_figure(named)
     axis = figure.subplots()
-    for row in table.to_dict('records'):
-        if row['last'] is None or row['memory'] is None:
+    others = f'{len(rows) - len(named)} others'
+    for row in rows:
+        method, value = row['method'], row['last']
+        place = row['memory'], max(value, floor)
+        if method not in named:
+            axis.plot(*place, 'o', color='#CCCCCC', zorder=1, label=others)
+            others = '_'  # hides the point from the legend
             continue
-        marking = style(methods.index(row['method']), row['method'])
+        marking = style(methods.index(method), method)
+        below = f' ({value:.1f}, below)' if value < floor else ''
         axis.errorbar(
-            row['memory'],
-            row['last'],
-            yerr=row['std'],
+            *place,
+            yerr=None if below else row['std'],
             **{**marking, 'linestyle': 'none'},
-            markersize=11 if row['method'] == EMPHASISED else 8,
+            markersize=11 if method == EMPHASISED else 8,
             capsize=3,
-            label=row['method'],
+            label=f'{method}{below}',
         )
     axis.grid(color='#DDDDDD')
     axis.set_axisbelow(True)
