@@ -124,6 +124,11 @@ class OwnNetwork:
         return own or self.cfg.get('data_preprocessor') or {}
 
     @property
+    def training_data(self) -> Optional[Dict[str, Any]]:
+        """Config of its training data loader; None if it has none."""
+        return self.cfg.get('train_dataloader')
+
+    @property
     def mixes(self) -> bool:
         """Whether its images, and with them their labels, are mixed."""
         train_cfg = self.cfg.model.get('train_cfg') or {}

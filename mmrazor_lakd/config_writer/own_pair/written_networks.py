@@ -80,7 +80,7 @@ def write_networks(
         note = 'the student, with its Mixup or CutMix'
         model['architecture'] = Noted(architecture, note)
     model['teacher'] = taught
-    data = [n.cfg.get('train_dataloader') for n in (student, teacher)]
+    data = [student.training_data, teacher.training_data]
     name = Path(teacher.source).name
     if _says_no_images(teacher):
         note = (
@@ -113,7 +113,7 @@ def _other_images(student: OwnNetwork, teacher: OwnNetwork) -> Dict[str, Any]:
         for key in ('mean', 'std')
         if as_plain(own.get(key)) != as_plain(other.get(key))
     }
-    data = [n.cfg.get('train_dataloader') for n in (student, teacher)]
+    data = [student.training_data, teacher.training_data]
     steps = [packed_normalisation(loader) for loader in data]
     if data[1] and steps[0] != steps[1]:
         raise SettingError(
@@ -146,16 +146,14 @@ def _says_no_images(network: OwnNetwork) -> bool:
     on images as they are.
     """
     said = any(key in network.preprocessor for key in IMAGE_KEYS)
-    return not said and not network.cfg.get('train_dataloader')
+    return not said and not network.training_data
 
 
 def _channel_orders(
     student: OwnNetwork, teacher: OwnNetwork
 ) -> Tuple[str, str]:
     """Return the orders in which both were, or are to be, trained."""
-    own, other = (
-        network.cfg.get('train_dataloader') for network in (student, teacher)
-    )
+    own, other = student.training_data, teacher.training_data
     # A config without data is taken to be for the other's.
     return (
         network_order(own or other, student.preprocessor),
