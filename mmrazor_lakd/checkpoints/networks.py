@@ -11,7 +11,7 @@ from torch import nn
 
 from ..cli import load_config
 from ..config_check import check_config
-from ..config_check.channels import packed_order
+from ..config_check.channels import knows_order, packed_order
 from ..config_check.first_iteration import explained
 from ..config_check.kinds import LOADERS
 from ..errors import SettingError
@@ -210,6 +210,8 @@ def load_networks(
 def _check_same_images(cfg: Config, path: str, other: str) -> None:
     """Check that another config packs the channels as the analysed one.
 
+    Where the order of either isn't known, nothing is said.
+
     Raises:
         SettingError: If it doesn't: its data preprocessor would lead them to
             its network the other way round.
@@ -218,7 +220,7 @@ def _check_same_images(cfg: Config, path: str, other: str) -> None:
         packed_order(loader)
         for one in (cfg, read_config(other))
         for loader in [one.get('test_dataloader') or one.get('val_dataloader')]
-        if loader
+        if loader and knows_order(loader)
     ]
     if len(set(orders)) > 1:
         raise SettingError(

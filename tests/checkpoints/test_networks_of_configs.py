@@ -8,6 +8,7 @@ from conftest import ROOT, classifier
 from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import MODELS as ALL_MODELS
 from mmengine.registry import DefaultScope, Registry
+from mmpretrain.registry import TRANSFORMS
 from mmrazor.registry import MODELS
 
 from mmrazor_lakd.checkpoints.networks import (
@@ -225,10 +226,16 @@ def test_preprocessor_of_another_package(other_package, distils, tmp_path):
     assert type(network.preprocessor) is BaseDataPreprocessor
 
 
-def test_another_order_of_the_channels(tmp_path):
+@TRANSFORMS.register_module()
+class LoadImageFromArray:
+    """Nothing says whether its images begin with red or with blue."""
+
+
+@pytest.mark.parametrize('known', [True, False])
+def test_another_order_of_the_channels(known, tmp_path):
     """A preprocessor would lead them to its network the other way round."""
     path = tmp_path / 'files.py'
-    load = dict(type='LoadImageFromFile')
+    load = dict(type='LoadImageFrom' + ('File' if known else 'Array'))
     path.write_text(
         f'_base_ = {ALONE!r}\ntest_dataloader = '
         f'dict(dataset=dict(_delete_=True, type="ImageNet", '
@@ -236,9 +243,12 @@ def test_another_order_of_the_channels(tmp_path):
     )
     weights = save(tmp_path / 'a.pth', make(8, 1))
     master = f'{TEACHER},{save(tmp_path / "t.pth", make(20, 0))}'
-    other = f'{path},{weights},label=other'
-    with pytest.raises(SettingError, match='as BGR, but that of .* as RGB'):
-        load_networks(KD, weights, teacher=master, compare=[other])
+    arguments = KD, weights, None, master, [f'{path},{weights},label=other']
+    if known:
+        with pytest.raises(SettingError, match='as BGR, but .* as RGB'):
+            load_networks(*arguments)
+    else:
+        assert len(load_networks(*arguments)[1]) == 3
 
 
 def test_teachers_that_are_missing(tmp_path):
