@@ -7,7 +7,9 @@ from torch import nn
 
 from ..errors import SettingError, check_number
 from ..losses.checks import check_loss_names, check_losses
-from .first_step import PARTS
+
+#: what of a student can be recomputed
+PARTS = ('blocks', 'stem')
 
 
 def check_algorithm(model: SingleTeacherDistill, recompute: Any) -> None:

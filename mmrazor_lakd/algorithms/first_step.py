@@ -15,22 +15,14 @@ from mmrazor.models.task_modules import (
 from torch import nn
 from torch.backends import cudnn, mkldnn
 
-from ..distillers.activation_checkpointing import checkpoint_blocks
-from ..distillers.stem import check_stem, find_stem, recompute_stem
 from ..errors import SettingError
 from ..losses import check_map
 from ..tracing.autograd_graph import saved_in
-from ..tracing.compare import same_maps
-from ..tracing.modules import eval_mode
 from ..tracing.passes import run_model, unchanged
 from ..tracing.recorders import recorded_modules
 from ..tracing.records import tensors_in
 from .teacher_chunks import Chunking, choose_chunks, same_in_chunks
 from .teacher_fusion.fuse import fuse
-from .teacher_fusion.inplace_relu import find_relus, set_inplace
-
-#: what of a student can be recomputed
-PARTS = ('blocks', 'stem')
 
 
 class Recording:
@@ -71,22 +63,6 @@ class Recording:
         return tensors_in(found)
 
 
-def restore_in_place(
-    student: nn.Module, activations: List[nn.Module], recording: Recording
-) -> None:
-    """Make a student's activations in place again, as in its config.
-
-    Except where a recorder needs their input. Each saves the memory of a map.
-
-    Args:
-        student (nn.Module): The student.
-        activations (list[nn.Module]): Those that are in place in its config.
-        recording (Recording): Of the whole student.
-    """
-    with _exact(), eval_mode(student):
-        set_inplace(find_relus(student, recording, activations))
-
-
 def fuse_teacher(
     teacher: nn.Module, recording: Recording, channels_last: bool
 ) -> None:
@@ -101,65 +77,13 @@ def fuse_teacher(
     """
     if channels_last:
         teacher.to(memory_format=torch.channels_last)
-    with _exact():
+    with exact():
         folded, in_place = fuse(teacher, recording)
     print_log(
         f"Folded {folded} of the teacher's batch normalisations into its "
         f'convolutions, and made {in_place} of its activations in place.',
         logger='current',
     )
-
-
-def recompute(
-    student: nn.Module,
-    parts: Sequence[str],
-    boundaries: Sequence[str],
-    recording: Recording,
-) -> None:
-    """Let parts of a student be recomputed in the backward pass.
-
-    Args:
-        student (nn.Module): The student.
-        parts (Sequence[str]): ``'blocks'``, ``'stem'``, or both.
-        boundaries (Sequence[str]): Its modules followed by a boundary.
-        recording (Recording): Of the whole student.
-
-    Raises:
-        SettingError: If a part doesn't exist, or can't be recomputed.
-    """
-    modules = dict(student.named_modules())
-    with _exact():
-        stem = None
-        if 'stem' in parts:
-            stem = find_stem(student, recording)
-            used = [*boundaries, *recorded_modules(recording.recorders)]
-            check_stem(student, stem, used)
-
-        def run() -> List[torch.Tensor]:
-            with unchanged(student), torch.no_grad():
-                if stem is not None:
-                    # By its first statistics it would be the identity.
-                    modules[stem.norm].train()
-                return [tensor.clone() for tensor in recording()]
-
-        expected = run()
-        if stem is not None:
-            recompute_stem(student, stem)
-            if not same_maps(expected, run()):
-                raise SettingError(
-                    f"recompute has 'stem', but {type(student).__name__} also "
-                    f'uses an inner map of it, between {stem.names}, '
-                    f'elsewhere (as a shortcut does), or a recorder does; '
-                    f"leave 'stem' out."
-                )
-        if 'blocks' in parts:
-            size = recording.images.shape[-2:]
-            checkpoint_blocks(student, tuple(size), boundaries)
-            if not same_maps(expected, run()):
-                raise SettingError(
-                    f'recompute={list(parts)} changes what '
-                    f'{type(student).__name__} computes; leave recompute out.'
-                )
 
 
 def find_chunks(
@@ -189,7 +113,7 @@ def find_chunks(
     def first(count: int) -> Tuple[torch.Tensor, Optional[List]]:
         return images[:count], data_samples and data_samples[:count]
 
-    with _exact():
+    with exact():
         # The student's own loss may talk to the other processes.
         if not all_agree(same_in_chunks(teacher, recorders, *first(2))):
             cause = (
@@ -247,7 +171,7 @@ def all_agree(here: bool) -> bool:
 
 
 @contextmanager
-def _exact() -> Iterator[None]:
+def exact() -> Iterator[None]:
     """Compute without rounding to half precision or TF32.
 
     It would hide the differences that the comparisons look for.

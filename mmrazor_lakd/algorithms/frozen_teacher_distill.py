@@ -1,11 +1,9 @@
 """Distillation from a frozen teacher."""
 
-import logging
 from contextlib import nullcontext
 from typing import ContextManager, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
-from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from mmrazor.models.algorithms import SingleTeacherDistill
@@ -17,18 +15,13 @@ from ..checkpoints.loading import (
     STUDENT_PREFIX,
     TEACHER_PREFIX,
     fit_weights,
-    load_teacher_weights,
 )
 from ..checkpoints.model_configs import warn_of_other_images
 from ..config_check.compiled import REFUSAL
-from ..distillers.activation_checkpointing import (
-    kept_statistics,
-    renew_checkpoints,
-    renewed,
-)
 from ..distillers.class_counts import check_class_counts
 from ..distillers.idle_parameters import idle_loss
 from ..errors import SettingError, check_choice
+from ..tracing.passes import kept_buffers
 from ..tracing.recorders import check_recorders
 from ..tracing.records import (
     check_unchanged,
@@ -37,14 +30,10 @@ from ..tracing.records import (
     warn_of_several_records,
 )
 from .build_networks import build_networks
-from .checks import check_algorithm, check_deliveries
-from .first_step import (
-    Recording,
-    check_teacher_maps,
-    recompute,
-    restore_in_place,
-)
-from .teacher_ensemble import teachers_in
+from .checks import check_algorithm
+from .first_step import check_teacher_maps
+from .student_preparation import StudentPreparation
+from .teacher_ensemble import init_teachers, teachers_in
 from .teacher_pass import TeacherPass
 
 
@@ -201,7 +190,6 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             chunks=teacher_chunks,
             whole_batch=self._needs_whole_batch(),
         )
-        self.recompute = recompute
         self.predict_teacher = predict_teacher
         # Whether the teacher's weights have been initialised or loaded, and
         # whether they are those of the checkpoint that the student's are of.
@@ -209,9 +197,9 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.has_taken_teacher = False
         # Whether the first step has begun.
         self._prepared = False
-        self._student_prepared = False
-        # The student's activations that are in place in its config.
-        self._in_place = networks.in_place
+        self._prepare_student = StudentPreparation(
+            networks.in_place, recompute
+        )
         # An attribute, but not a submodule.
         self.__dict__['teacher'] = self._modules.pop('teacher')
         self.teacher.train(teacher_train_mode)
@@ -233,24 +221,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
     def _init_teacher(self) -> None:
         """Initialise or load the teacher."""
         self._initialised = True
-        teachers = teachers_in(self.teacher)
-        paths = self.teacher_ckpt
-        if paths is None or isinstance(paths, str):
-            paths = [paths] * len(teachers)
-        for number, (teacher, path) in enumerate(zip(teachers, paths)):
-            option = 'model.teacher_ckpt'
-            if teacher is not self.teacher:
-                option += f'[{number}]'
-            if path:
-                load_teacher_weights(teacher, path, option)
-            elif not getattr(teacher, 'is_init', False):
-                teacher.init_weights()
-                print_log(
-                    f'{option[6:]} is not given: unless its own init_cfg '
-                    f'loads some, the weights of the teacher are random.',
-                    logger='current',
-                    level=logging.WARNING,
-                )
+        init_teachers(self.teacher, self.teacher_ckpt)
 
     def _apply(self, fn, *args, **kwargs) -> nn.Module:
         """Apply ``fn``, such as a move to a device, to the teacher as well."""
@@ -304,9 +275,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
             ``student.*``, and the distiller's, ``distill.*``.
         """
         if self.distillation_stopped:
-            if not self._student_prepared:  # a resumed training
-                samples = None if data_samples is None else data_samples[:2]
-                self._prepare_student(batch_inputs[:2], samples)
+            # also of a training that was resumed here
+            self._prepare_student(self, batch_inputs, data_samples)
             losses = self._student_losses(batch_inputs, data_samples)
             idle = idle_loss(self.distiller)
             return losses if idle is None else {**losses, 'idle_loss': idle}
@@ -320,8 +290,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                     f'for self-supervised learning); train on one view, or '
                     f'take such a network as the teacher alone.'
                 )
-            samples = None if data_samples is None else data_samples[:2]
-            self._prepare(batch_inputs[:2], samples)
+            self._prepare(batch_inputs, data_samples)
         cuts = [e['student'] for e in self._boundaries() if e['isolate']]
         self._teacher_pass.choose_chunks(
             self.student, cuts, batch_inputs, data_samples
@@ -330,7 +299,7 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         statistics: ContextManager = nullcontext()
         if self.teacher_train_mode:
             # The batch's are used; the running ones don't change.
-            statistics = kept_statistics(self.teacher)
+            statistics = kept_buffers(self.teacher)
         with torch.no_grad(), self.distiller.deliveries, statistics:
             self._teacher_pass(batch_inputs, data_samples)
         if first_step:
@@ -451,34 +420,10 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if hasattr(step, '_torchdynamo_orig_callable'):
             raise SettingError(REFUSAL)
         self._prepared = True
-        if not self._student_prepared:
-            self._prepare_student(images, data_samples)
+        self._prepare_student(self, images, data_samples)
         if self.fuse_teacher and not self.teacher_train_mode:
-            self._teacher_pass.fuse(self, images, data_samples)
-
-    @torch.no_grad()
-    def _prepare_student(
-        self, images: torch.Tensor, data_samples: Optional[List]
-    ) -> None:
-        """Save the student's memory, once, without changing its maps."""
-        self._student_prepared = True
-        # MMEngine applies activation_checkpointing after the build: records
-        # inside it would have no graph.
-        renew_checkpoints(self.student)
-        if renewed(self.student):
-            check_deliveries(self, 'with_cp=True, or activation_checkpointing')
-        whole = Recording(
-            self.student,
-            self.distiller.student_recorders,
-            images,
-            data_samples,
-            whole=True,
-        )
-        if self._in_place and not self.module_inplace:
-            restore_in_place(self.student, self._in_place, whole)
-        if self.recompute:
-            boundaries = [entry['student'] for entry in self._boundaries()]
-            recompute(self.student, self.recompute, boundaries, whole)
+            samples = data_samples and data_samples[:2]
+            self._teacher_pass.fuse(self, images[:2], samples)
 
     def train(self, mode: bool = True) -> nn.Module:
         """Set the mode; the teacher stays in eval by default."""

@@ -1,12 +1,15 @@
 """Several teachers that teach together."""
 
-from typing import Any, List, Optional, Sequence
+import logging
+from typing import Any, List, Optional, Sequence, Union
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from ..checkpoints.loading import load_teacher_weights
 from ..checkpoints.model_configs import NetworkConfig
 from ..errors import SettingError, check_number
 
@@ -129,6 +132,38 @@ def teachers_in(teacher: nn.Module) -> List[nn.Module]:
     if isinstance(teacher, TeacherEnsemble):
         return teacher.teachers
     return [teacher]
+
+
+def init_teachers(
+    teacher: nn.Module, paths: Union[str, Sequence[Optional[str]], None]
+) -> None:
+    """Load the teacher, or several, or initialise what has no checkpoint.
+
+    Args:
+        teacher (nn.Module): The teacher, or a :class:`TeacherEnsemble`.
+        paths (str | list, optional): ``teacher_ckpt`` of the algorithm.
+
+    Raises:
+        SettingError: If a checkpoint is missing, truncated or from another
+            architecture.
+    """
+    teachers = teachers_in(teacher)
+    if paths is None or isinstance(paths, str):
+        paths = [paths] * len(teachers)
+    for number, (one, path) in enumerate(zip(teachers, paths)):
+        option = 'model.teacher_ckpt'
+        if one is not teacher:
+            option += f'[{number}]'
+        if path:
+            load_teacher_weights(one, path, option)
+        elif not getattr(one, 'is_init', False):
+            one.init_weights()
+            print_log(
+                f'{option[6:]} is not given: unless its own init_cfg loads '
+                f'some, the weights of the teacher are random.',
+                logger='current',
+                level=logging.WARNING,
+            )
 
 
 def build_ensemble(

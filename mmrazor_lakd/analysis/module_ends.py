@@ -6,7 +6,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 from torch import nn
 
 from ..distillers.local_modules import check_local_modules
-from ..distillers.named_stages import expand_local_modules, stages_of_both
+from ..distillers.named_stages import expand_local_modules
+from ..distillers.stage_maps import stages_of_both
 from ..errors import SettingError, nearest
 from ..partition.pairing import pair_blocks
 from ..partition.partition import partition

@@ -7,11 +7,13 @@ only in a backward pass of the whole model: it hides the parameters from
 """
 
 import inspect
+import random
 from contextlib import contextmanager
 from dis import get_instructions
 from functools import partial
-from typing import Any, Callable, Iterator, List, Sequence
+from typing import Any, Callable, Iterator, List, Optional, Sequence
 
+import numpy as np
 import torch
 from mmengine.runner import activation_checkpointing
 from torch import nn
@@ -19,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import SettingError
 from ..tracing.blocks import find_blocks
+from ..tracing.records import tensors_in
 
 
 def renew_checkpoints(model: nn.Module) -> None:
@@ -137,7 +140,12 @@ def _checkpointed(module: nn.Module, *args, **kwargs):
 
 
 class RunTwice:
-    """A forward pass whose repetition leaves running statistics alone.
+    """A forward pass whose repetition gives the same, and changes nothing.
+
+    The repetition begins with the buffers that the pass changes (running
+    statistics, the vectors of a spectral norm) and with the random states of
+    Python and NumPy as they were, and leaves both as they are. PyTorch does
+    so for its own random state.
 
     Args:
         module (nn.Module): What it runs.
@@ -147,37 +155,91 @@ class RunTwice:
     def __init__(self, module: nn.Module, forward: Callable) -> None:
         self._module = module
         self._forward = forward
-        self._ran = False
+        self._before: Optional[_State] = None
 
     def __call__(self, *args, **kwargs) -> Any:
-        """Run it; from the second time on without the statistics."""
-        if not self._ran:
-            self._ran = True
-            return self._forward(*args, **kwargs)
-        with kept_statistics(self._module):
-            return self._forward(*args, **kwargs)
+        """Run it; from the second time on without a trace.
+
+        Raises:
+            SettingError: If it overwrites its input, with which it would
+                have to begin again.
+        """
+        if self._before is not None:
+            with self._before.restored():
+                return self._forward(*args, **kwargs)
+        inputs = [
+            (tensor, tensor._version)
+            for tensor in tensors_in([args, kwargs])
+            if not tensor.is_inference()
+        ]
+        self._before = _State(self._module)
+        output = self._forward(*args, **kwargs)
+        self._before.keep_what_changed()
+        if any(tensor._version != version for tensor, version in inputs):
+            raise SettingError(
+                f"The activations of a {type(self._module).__name__} can't "
+                f'be computed again, since it overwrites its input (as by '
+                f'F.relu(x, inplace=True), or by x += ...); leave recompute '
+                f'(or with_cp, activation_checkpointing) out, or mend it.'
+            )
+        return output
 
 
-@contextmanager
-def kept_statistics(module: nn.Module) -> Iterator[None]:
-    """Let a module's batch normalisation update copies of its statistics."""
-    # A momentum of 0 would make NaN of an infinite map, and without any
-    # statistics autograd would save fewer tensors than the first time.
-    norms = [
-        norm
-        for norm in module.modules()
-        if norm.training and getattr(norm, 'running_mean', None) is not None
-    ]
-    kept = [dict(norm._buffers) for norm in norms]
-    for norm, buffers in zip(norms, kept):
-        for name, buffer in buffers.items():
-            if buffer is not None:
-                norm._buffers[name] = buffer.clone()
-    try:
-        yield
-    finally:
-        for norm, buffers in zip(norms, kept):
-            norm._buffers.update(buffers)
+class _State:
+    """What a forward pass may change, beside weights, as it was before.
+
+    Args:
+        module (nn.Module): What is run.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._buffers = [
+            (part, name, buffer, buffer._version, buffer.clone())
+            for part in module.modules()
+            if part.training
+            for name, buffer in part._buffers.items()
+            if buffer is not None
+        ]
+        self._random: Any = random.getstate()
+        self._numpy: Any = np.random.get_state()
+
+    def keep_what_changed(self) -> None:
+        """Release the rest, after the pass: buffers may be large."""
+        # What updates running statistics leaves their version as it is.
+        self._buffers = [
+            (part, name, buffer, version, before)
+            for part, name, buffer, version, before in self._buffers
+            if hasattr(part, 'running_mean')
+            or part._buffers.get(name) is not buffer
+            or buffer._version != version
+        ]
+        if self._random == random.getstate():
+            self._random = None
+        now = np.random.get_state()
+        if all(map(np.array_equal, self._numpy, now)):
+            self._numpy = None
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Restore it for a while."""
+        now = [
+            (part, name, part._buffers[name])
+            for part, name, *_ in self._buffers
+        ]
+        states = random.getstate(), np.random.get_state()
+        for part, name, *_, before in self._buffers:
+            part._buffers[name] = before.clone()
+        if self._random is not None:
+            random.setstate(self._random)
+        if self._numpy is not None:
+            np.random.set_state(self._numpy)
+        try:
+            yield
+        finally:
+            for part, name, buffer in now:
+                part._buffers[name] = buffer
+            random.setstate(states[0])
+            np.random.set_state(states[1])
 
 
 def _checkpoints_itself(module: nn.Module) -> bool:

@@ -15,7 +15,8 @@ from .local_modules import (
     check_projections,
 )
 from .local_teaching import LocalTeaching
-from .named_stages import expand_local_modules, stages_of_both
+from .named_stages import expand_local_modules
+from .stage_maps import stages_of_both
 
 
 def choose_entries(

@@ -31,8 +31,8 @@ from .named_stages import (
     describe_expansion,
     expand_stages,
     read_stages,
-    stages_of_both,
 )
+from .stage_maps import stages_of_both
 from .student_step import TakenRecord
 
 

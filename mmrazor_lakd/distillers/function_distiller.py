@@ -16,9 +16,8 @@ from ..losses.negative_sampler import mix_torch_seed
 from ..losses.weighted_square import at_least_float32
 from ..tracing.dry_run import find_pass
 from ..tracing.modules import eval_mode
-from ..tracing.passes import run_model
+from ..tracing.passes import kept_buffers, run_model
 from ..tracing.records import release_records
-from .activation_checkpointing import kept_statistics
 from .builders import build_part
 from .class_counts import check_counts
 from .feature_distiller import FeatureDistiller
@@ -29,7 +28,7 @@ from .function_paths import (
     list_paths,
     run_later_stages,
 )
-from .named_stages import MAPS, ROLES, pair_stages, stages_of_both
+from .stage_maps import MAPS, ROLES, pair_stages, stages_of_both
 
 
 def pooled(feature: torch.Tensor) -> torch.Tensor:
@@ -258,7 +257,7 @@ class FunctionConsistentDistiller(FeatureDistiller):
         divergences = []
         for path in drawn:
             network = self._networks[path.into]
-            with kept_statistics(network):
+            with kept_buffers(network):
                 later, logits = run_later_stages(
                     network,
                     self._sources[path.into],

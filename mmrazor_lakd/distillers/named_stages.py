@@ -8,7 +8,7 @@ digest, which a suite computes from the expanded one.
 
 from inspect import Parameter
 from pprint import pformat
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Tuple
 
 from mmpretrain.registry import MODELS
 from mmrazor.registry import MODELS as MMRAZOR
@@ -16,6 +16,14 @@ from mmrazor.registry import MODELS as MMRAZOR
 from ..backbones.stages import Stages
 from ..errors import SettingError, nearest
 from ..losses.checks import init_parameters
+from .stage_maps import (
+    ROLES,
+    check_maps,
+    common_names,
+    map_source,
+    pair_stages,
+    stages_of,
+)
 
 #: the parts of a config to which stages are expanded
 PARTS = (
@@ -25,8 +33,6 @@ PARTS = (
     'distill_losses',
     'loss_forward_mappings',
 )
-MAPS = ('preact', 'output')
-ROLES = ('student', 'teacher')
 STAGES_KEYS = (
     'maps',
     *ROLES,
@@ -151,32 +157,6 @@ def expand_model(model: Dict[str, Any]) -> Dict[str, Any]:
     return {**model, 'distiller': expand_stages(distiller, **stages)}
 
 
-def stages_of(backbone: Optional[type], role: str) -> Stages:
-    """Get the stages that a backbone class declares.
-
-    Raises:
-        SettingError: If it declares none.
-    """
-    stages = getattr(backbone, 'map_stages', None)
-    if stages is None:
-        name = getattr(backbone, '__name__', 'none is known')
-        raise SettingError(
-            f"The distiller names stages, but the {role}'s backbone "
-            f'({name}) declares none; use one of mmrazor_lakd.backbones, '
-            f'or name modules: student_recorders and teacher_recorders, or '
-            f'the list local_modules.'
-        )
-    return stages
-
-
-def stages_of_both(student: Any, teacher: Any) -> Tuple[Stages, Stages]:
-    """Get the stages of two models; see :func:`stages_of`."""
-    kinds = [
-        type(getattr(model, 'backbone', None)) for model in (student, teacher)
-    ]
-    return stages_of(kinds[0], ROLES[0]), stages_of(kinds[1], ROLES[1])
-
-
 def describe_expansion(expanded: Dict[str, Any]) -> str:
     """Format an expanded config so that it can be pasted."""
     text = pformat(expanded, width=76, sort_dicts=False)
@@ -202,20 +182,20 @@ def expand_local_modules(
     common = {key: entries[key] for key in entries if key not in own}
     _check_keys('local_modules', common, LOCAL_KEYS)
     maps = entries.get('maps')
-    _check_maps('local_modules', 'maps', maps)
+    check_maps('local_modules', 'maps', maps)
     for key, entry in entries.items():
         if key != 'maps' and not isinstance(entry, (dict, type(None))):
             raise SettingError(
                 f'local_modules has {key}={entry!r}; write a dict with keys '
                 f'of a boundary, {key}=dict(isolate=False), for example.'
             )
-    names = _common(student.names, teacher.names)
+    names = common_names(student.names, teacher.names)
     if 'last' not in entries:
         names.pop()
     listed: List[Dict] = [
         dict(
-            student=_source(student, name, maps),
-            teacher=_source(teacher, name, maps),
+            student=map_source(student, name, maps),
+            teacher=map_source(teacher, name, maps),
         )
         for name in names
     ]
@@ -250,33 +230,8 @@ def read_stages(stages: Any) -> Dict[str, Any]:
             )
     spec = {**{role: spec.get('maps') for role in ROLES}, **spec}
     for role in ROLES:
-        _check_maps('stages', role, spec[role])
+        check_maps('stages', role, spec[role])
     return spec
-
-
-def pair_stages(
-    maps: Dict[str, str], student: Stages, teacher: Stages
-) -> List[Tuple[str, str]]:
-    """List the modules that give the maps of the stages that both have.
-
-    Args:
-        maps (dict): ``'preact'`` or ``'output'``, for each role.
-        student (Stages): Stages of the student.
-        teacher (Stages): Stages of the teacher.
-
-    Raises:
-        SettingError: If the last stages have different names.
-    """
-    return list(_sources(maps, ['maps'], student, teacher).values())
-
-
-def _check_maps(where: str, key: str, value: Any) -> None:
-    """Raise if a kind of map is unknown."""
-    if value not in MAPS:
-        raise SettingError(
-            f"{where} has {key}={value!r}; write 'preact', the maps before "
-            f"the last ReLU of the stages, or 'output'."
-        )
 
 
 def _check_keys(where: str, given: Dict, known: Tuple[str, ...]) -> None:
@@ -289,48 +244,23 @@ def _check_keys(where: str, given: Dict, known: Tuple[str, ...]) -> None:
             )
 
 
-def _common(student: Sequence[str], teacher: Sequence[str]) -> List[str]:
-    """List the stages that two networks share; the last must be the same."""
-    if student[-1] != teacher[-1]:
-        raise SettingError(
-            f'The student ends with the stage {student[-1]} and the teacher '
-            f'with {teacher[-1]}, so that stages of equal names are of '
-            f'different depths; name the modules to compare, in recorders or '
-            f'in the list local_modules.'
-        )
-    return [name for name in student if name in teacher]
-
-
-def _source(stages: Stages, name: str, maps: str) -> str:
-    """Return the name of the module that outputs a stage's map."""
-    tap = 'preact' if maps == 'preact' else stages.output
-    return '.'.join(filter(None, ('backbone', name, tap)))
-
-
 def _sources(
     spec: Dict[str, Any], losses: List[str], student: Stages, teacher: Stages
 ) -> Dict[str, Tuple[str, str]]:
     """Return the student's and the teacher's module for each recorder."""
-    names = [
-        name
-        for name in _common(student.names, teacher.names)
-        if name not in student.skipped + teacher.skipped
-    ]
+    pairs = pair_stages(spec, student, teacher)
     first, last = (
-        number + len(names) + 1 if number < 0 else number
+        number + len(pairs) + 1 if number < 0 else number
         for number in (spec.get('first', 1), spec.get('last', -1))
     )
-    if not 1 <= first <= last <= len(names):
+    if not 1 <= first <= last <= len(pairs):
         raise SettingError(
             f'stages has first={first} and last={last}, but the networks '
-            f'have the stages 1 to {len(names)}; name some of them.'
+            f'have the stages 1 to {len(pairs)}; name some of them.'
         )
     sources = {
-        f'stage{number}': (
-            _source(student, name, spec['student']),
-            _source(teacher, name, spec['teacher']),
-        )
-        for number, name in enumerate(names, 1)
+        f'stage{number}': pair
+        for number, pair in enumerate(pairs, 1)
         if first <= number <= last
     }
     if spec.get('pooled'):

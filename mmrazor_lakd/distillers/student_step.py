@@ -1,7 +1,19 @@
 """The state of a training step, and checks of what a cut could break."""
 
+import inspect
 import weakref
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from contextlib import nullcontext
+from typing import (
+    Any,
+    ContextManager,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 import torch
 from mmrazor.models.task_modules import (
@@ -11,6 +23,8 @@ from mmrazor.models.task_modules import (
 )
 from mmrazor.models.task_modules.recorder.base_recorder import BaseRecorder
 from torch import nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils import checkpoint
 
 from ..errors import SettingError
 from ..tracing.records import RecordWatch, records_in, tensors_in
@@ -117,7 +131,44 @@ class StudentStep:
                 f'nothing would train it; call that with use_reentrant=False, '
                 f'around blocks alone.'
             )
+        if index in self._reached or (self.first and _in_checkpoint()):
+            raise SettingError(
+                f"local_modules[{index}]: the student's '{self.names[index]}' "
+                f'runs twice in a training step (its loss runs the backbone '
+                f'twice, or its own code calls torch.utils.checkpoint around '
+                f'it); name a module that runs once.'
+            )
         self._reached.add(index)
+
+    def watching(self, index: int) -> ContextManager:
+        """Let a loss's backward pass say which map has been overwritten.
+
+        PyTorch would only say that there is one.
+
+        Args:
+            index (int): Index of the boundary, whose loss is computed inside.
+        """
+        if not self.first:
+            return nullcontext()
+
+        def pack(saved: torch.Tensor) -> Tuple[torch.Tensor, int]:
+            version = 0 if saved.is_inference() else saved._version
+            return saved.detach(), version
+
+        def unpack(kept: Tuple[torch.Tensor, int]) -> torch.Tensor:
+            tensor, version = kept
+            if not tensor.is_inference() and tensor._version != version:
+                raise SettingError(
+                    f"local_modules[{index}]: the map of the student's "
+                    f"'{self.names[index]}' is overwritten in place (as by "
+                    f'F.relu(x, inplace=True), or by x += ...) before the '
+                    f'backward pass of its loss, which needs it; mend that, '
+                    f'or cut there, with isolate=True and '
+                    f'early_backward=True.'
+                )
+            return tensor
+
+        return saved_tensors_hooks(pack, unpack)
 
     def note_cut(self, index: int, output: torch.Tensor) -> None:
         """Note a cut, before it is made.
@@ -172,7 +223,7 @@ class StudentStep:
             for tensor in tensors_in(value):
                 nodes, _ = graph_of(tensor.grad_fn)
                 for index, passed in before.items():
-                    if nodes & passed:
+                    if not all(map(_casts_a_leaf, nodes & passed)):
                         raise SettingError(
                             f"local_modules[{index}]: the student's own loss "
                             f"'{name}' takes a map from before the cut "
@@ -228,3 +279,23 @@ class StudentStep:
             for name in self.names
         )
         return bool(bare) and not (beside or around)
+
+
+def _in_checkpoint() -> bool:
+    """Check whether the caller runs inside ``torch.utils.checkpoint``."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_filename == checkpoint.__file__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _casts_a_leaf(node: Any) -> bool:
+    """Check whether a node only changes a parameter's type.
+
+    Autocast does that once for all modules that share it.
+    """
+    return node.name() == 'ToCopyBackward0' and all(
+        hasattr(source, 'variable') for source, _ in node.next_functions
+    )

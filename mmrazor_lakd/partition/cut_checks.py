@@ -56,7 +56,13 @@ def check_boundaries(
         if passing:
             ways = [key for key in run.edges if run.edges[key] in passing]
             way, advice = '', _advice(model, run, name)
-            if ways:
+            if not any(run.sees[node] for node, _ in passing):
+                way = (
+                    ': a tensor that parameters alone make, such as a '
+                    'position bias that blocks share, and whose own graph '
+                    'only one of the modules could have'
+                )
+            elif ways:
                 way = f", from '{ways[0]}'"
                 # The outermost module that outputs this map.
                 edge = run.edges[ways[0]]

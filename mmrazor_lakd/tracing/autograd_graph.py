@@ -47,6 +47,8 @@ class GraphRun(NamedTuple):
             for a parameter or the image.
         trains (list): For each node, whether a gradient there would reach a
             parameter; not within frozen stages.
+        sees (list): For each node, whether it was computed from the image;
+            others were from parameters alone.
     """
 
     image_size: Tuple[int, int]
@@ -56,6 +58,7 @@ class GraphRun(NamedTuple):
     ends: List[Edge]
     sources: List[List[Edge]]
     trains: List[bool]
+    sees: List[bool]
 
     def bypasses(self, name: str, cuts: Sequence[str] = ()) -> List[Edge]:
         """Find the tensors that bypass a module's output.
@@ -181,6 +184,11 @@ def graph_run(
         for node, place in number.items()
         if getattr(node, 'variable', image) is not image
     }
+    seen = {
+        place
+        for node, place in number.items()
+        if getattr(node, 'variable', None) is image
+    }
     return GraphRun(
         image_size=tuple(image.shape[-2:]),
         outputs=outputs,
@@ -189,6 +197,7 @@ def graph_run(
         ends=[(number[fn], nr) for fn, nr in ends],
         sources=sources,
         trains=_reached_from(trained, sources),
+        sees=_reached_from(seen, sources),
     )
 
 

@@ -8,7 +8,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from .autograd_graph import GraphRun, graph_run
 from .records import tensors_in
-from .token_maps import as_map, map_tensor
+from .token_maps import as_map, map_tensor, why_no_map
 
 # The layers that a block has, by the kind of its output.
 MAP_LAYERS: Tuple[type, ...] = (_ConvNd,)
@@ -48,7 +48,8 @@ def find_blocks(
     (stages), their items are the blocks, as are those of the ``blocks`` of a
     transformer's stage; a nested list with nothing but layers (convolution,
     norm, activation) is one block.
-    If a backbone has no lists, its children are the blocks.
+    If a backbone has no lists, or can't be cut behind any of their items, its
+    children are the blocks, with those of an ``nn.ModuleDict``.
 
     Source: ours.
 
@@ -74,8 +75,23 @@ def blocks_of(model: nn.Module, run: GraphRun) -> List[Block]:
         for name, output in run.outputs.items()
         if [tensor.dim() for tensor in tensors_in(output)[:1]] == [3]
     }
-    candidates = _items_of_lists(backbone, with_tokens)
-    candidates = candidates or set(backbone.children())
+    blocks = _blocks_among(_items_of_lists(backbone, with_tokens), model, run)
+    if any(block.can_cut for block in blocks):
+        return blocks
+    # Lists may be parts of a block, whose own network has names for blocks.
+    children = set(backbone.children())
+    for child in backbone.children():
+        if isinstance(child, nn.ModuleDict):
+            children |= set(child.values())
+    named = _blocks_among(children, model, run)
+    return named if any(block.can_cut for block in named) else blocks or named
+
+
+def _blocks_among(
+    candidates: Set[nn.Module], model: nn.Module, run: GraphRun
+) -> List[Block]:
+    """Return those of some modules that are blocks, in execution order."""
+    modules = dict(model.named_modules())
     order = list(run.outputs)
     # The last layer of each kind, as far as it is no part of a head.
     last_layer = {
@@ -99,6 +115,7 @@ def blocks_of(model: nn.Module, run: GraphRun) -> List[Block]:
             or run.calls[name] != 1
             or name not in run.edges
             or feature is None
+            or why_no_map(run.outputs[name], run.image_size)
         ):
             continue
         kind = MAP_LAYERS if tensor.dim() == 4 else TOKEN_LAYERS

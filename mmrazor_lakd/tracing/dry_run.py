@@ -19,7 +19,7 @@ from ..errors import SettingError
 from .failures import find_failure
 from .modules import eval_mode, find_modules, forward_hooks
 from .passes import run_model, within_features
-from .token_maps import as_map
+from .token_maps import as_map, why_no_map
 
 
 class Trace(NamedTuple):
@@ -143,14 +143,10 @@ def find_pass(
             layers don't agree.
     """
     sizes = _candidate_sizes(model, input_size)
-    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
-    channels = [getattr(first, 'in_channels', 3)]
-    if channels[0] > 4:  # the image is rearranged first, as in YOLOX
-        channels.insert(0, 3)
     weight = next(model.parameters())
     images = [
         weight.new_zeros(1, count, *size)
-        for count in channels
+        for count in _candidate_channels(model)
         for size in sizes
     ]
     parts: List[Sequence[str]] = [()]
@@ -164,7 +160,8 @@ def find_pass(
                 return image, part
             except Exception as error:  # of the model, maybe the user's own
                 reason = error
-        wrong = _why_widths_differ(model, role, images, part)
+        likely = [one for one in images if one.shape[1] == images[0].shape[1]]
+        wrong = _why_widths_differ(model, role, likely, part)
         if wrong:
             break
     raise SettingError(
@@ -212,15 +209,33 @@ def _why_refused(model, role, images, part) -> str:
             f'backbone or neck, which its extract_feat(images) runs without '
             f'the head.'
         )
-    tried = ' or '.join(
-        f'{height}x{width}'
-        for height, width in (image.shape[-2:] for image in images)
+    sides, channels = (
+        ' or '.join(dict.fromkeys(map(str, found)))
+        for found in (
+            [f'{one.shape[2]}x{one.shape[3]}' for one in images],
+            [one.shape[1] for one in images],
+        )
     )
     return (
-        f'The {role} takes no image of {tried} pixels, since it fails in '
-        f'{first.describe()}; set input_size of the distiller to the '
-        f"images' height and width."
+        f'The {role} takes no image of {sides} pixels and {channels} '
+        f'channels, since it fails in {first.describe()}; set input_size of '
+        f"the distiller to the images' height and width."
     )
+
+
+def _candidate_channels(model: nn.Module) -> List[int]:
+    """Return the numbers of channels of an image to try, the likeliest first.
+
+    The first convolution that is registered says it, mostly.
+    """
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
+    likely = getattr(first, 'in_channels', 3)
+    # The image is rearranged before it, as in YOLOX, or it isn't the first.
+    channels = [3, likely] if likely > 4 else [likely, 3]
+    mean = getattr(getattr(model, 'data_preprocessor', None), 'mean', None)
+    if mean is not None:
+        channels.append(mean.numel())
+    return list(dict.fromkeys([*channels, 1]))
 
 
 def _candidate_sizes(model, input_size) -> List[Tuple[int, int]]:
@@ -247,12 +262,13 @@ def check_output(
             f"{option}: the {role}'s module '{name}' runs {calls} times "
             f'in one forward pass; name one that runs once.'
         )
-    if as_map(output, image_size) is None:
-        kind = (
-            f'a tensor of shape {tuple(output.shape)}'
-            if isinstance(output, torch.Tensor)
-            else f'a {type(output).__name__}'
-        )
+    reason = why_no_map(output, image_size)
+    if reason:
+        kind = f'a {type(output).__name__}'
+        if isinstance(output, torch.Tensor):
+            kind = f'a tensor of shape {tuple(output.shape)}'
+            if reason != 'no map':
+                kind += f' ({reason})'
         raise SettingError(
             f"{option}: the {role}'s module '{name}' gives {kind}, "
             f'which the connector cannot align; name a module that gives one '

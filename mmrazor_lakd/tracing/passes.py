@@ -149,3 +149,24 @@ def unchanged(model: nn.Module) -> Iterator[None]:
             with torch.no_grad():
                 for buffer, before in buffers:
                     buffer.copy_(before)
+
+
+@contextmanager
+def kept_buffers(model: nn.Module) -> Iterator[None]:
+    """Let what is in train mode change copies of its buffers.
+
+    Batch normalisation uses the batch's statistics; the running ones stay.
+    """
+    # A momentum of 0 would make NaN of an infinite map, and without any
+    # statistics autograd would save fewer tensors.
+    changing = [part for part in model.modules() if part.training]
+    kept = [dict(part._buffers) for part in changing]
+    for part, buffers in zip(changing, kept):
+        for name, buffer in buffers.items():
+            if buffer is not None:
+                part._buffers[name] = buffer.clone()
+    try:
+        yield
+    finally:
+        for part, buffers in zip(changing, kept):
+            part._buffers.update(buffers)

@@ -72,6 +72,43 @@ def as_map(
     return patches.transpose(1, 2).unflatten(2, (height, width))
 
 
+def why_no_map(
+    output: Any, image_size: Sequence[int], number: int = 1
+) -> Optional[str]:
+    """Say why a module's output is no map with a part for each image.
+
+    Args:
+        output (Any): What a module outputs.
+        image_size (Sequence[int]): Height and width of the images.
+        number (int): The number of images. Defaults to 1.
+
+    Returns:
+        str: What it is instead, for a message; None if it is a map.
+
+    Examples:
+        >>> import torch
+        >>> why_no_map(torch.zeros(1, 8, 8, 24), (32, 32))
+        'channels last'
+        >>> why_no_map(torch.zeros(64, 1, 24), (32, 32))
+        'with the images on another axis than the first'
+        >>> why_no_map(torch.zeros(1, 24, 8, 8), (32, 32))
+    """
+    tensor = map_tensor(output)
+    if tensor is None or as_map(output, image_size) is None:
+        return 'no map'
+    if tensor.shape[0] != number:
+        return 'with the images on another axis than the first'
+    if tensor.dim() == 4:
+        first, middle, last = (int(side) for side in tensor.shape[1:])
+        # A map need not fit the image, as after a convolution without
+        # padding. But then its channels hardly do.
+        if not _same_patch(middle, last, image_size) and _same_patch(
+            first, middle, image_size
+        ):
+            return 'channels last'
+    return None
+
+
 @lru_cache(maxsize=1024)  # each boundary asks in each step
 def token_grid(
     count: int, image_size: Tuple[int, int]

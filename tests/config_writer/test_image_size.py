@@ -42,6 +42,7 @@ def size(*pipeline, model=None, **dataset):
             (512, 1024),
         ),
         ([dict(type='ResizeEdge', scale=256), CROP], (32, 32)),
+        ([dict(type='CenterCrop', crop_size=(64, 32))], (32, 64)),
         (
             [
                 dict(type='Resize', scale=(96, 64)),
@@ -67,6 +68,9 @@ def test_wrapped_data_and_the_preprocessor():
     assert size(dict(type='RandomFlip'), model=padded) == (64, 128)
     with pytest.raises(SettingError, match='mine.py.*--input-size HEIGHT'):
         size(dict(type='RandomFlip'))
+    # It sets one edge, the image the other.
+    with pytest.raises(SettingError, match='--input-size HEIGHT'):
+        size(CROP, dict(type='ResizeEdge', scale=32))
 
 
 def test_shrunk_sizes_keep_their_proportions():

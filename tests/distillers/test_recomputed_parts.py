@@ -88,9 +88,9 @@ def test_recomputed_parts_can_be_copied(build, batch):
 
 def test_a_stem_is_computed_group_by_group(build):
     """With its maps of one group alone in memory."""
-    model = build(copy.deepcopy(KD), imagenet_stem(), resnet())
+    networks = imagenet_stem(), resnet()
+    model = build(copy.deepcopy(KD), *networks, recompute=['stem'])
     plain = build(copy.deepcopy(KD), imagenet_stem(), resnet())
-    model.recompute = ['stem']
     images = torch.randn(2, 3, 64, 64)
     saved = []
     for one in (plain, model):

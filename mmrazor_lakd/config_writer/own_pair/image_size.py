@@ -28,7 +28,9 @@ def find_image_size(cfg: Config, scope: Optional[str], source: str) -> Size:
     dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     size = None
     for transform in _transforms(dataset):
-        size = _size_of(transform) or size
+        if _kind(transform) == 'ResizeEdge':  # the other edge's depends
+            size = None
+        size = _size_of(transform, scope) or size
     preprocessor = cfg.model.get('data_preprocessor')
     preprocessor = preprocessor or cfg.get('data_preprocessor') or {}
     size = size or _pair(preprocessor.get('size'))
@@ -70,12 +72,23 @@ def _transforms(dataset: Dict[str, Any]) -> Iterator[Dict[str, Any]]:
             yield transform
 
 
-def _size_of(transform: Dict[str, Any]) -> Optional[Size]:
+def _kind(transform: Dict[str, Any]) -> str:
+    """Return the name of a transform's class."""
+    return str(transform.get('type')).split('.')[-1]
+
+
+def _size_of(
+    transform: Dict[str, Any], scope: Optional[str]
+) -> Optional[Size]:
     """Return the height and width that a transform sets, if any."""
-    kind = str(transform.get('type')).split('.')[-1]
+    kind = _kind(transform)
     if 'Crop' in kind and 'relative' not in transform.get('crop_type', ''):
-        return _pair(transform.get('crop_size') or transform.get('scale'))
-    if 'Resize' in kind:
+        size = _pair(transform.get('crop_size') or transform.get('scale'))
+        # MMCV's, and mmdet's crops, write width, height; the others don't.
+        if size and (kind == 'CenterCrop' or scope == 'mmdet'):
+            size = size[::-1]
+        return size
+    if 'Resize' in kind and kind != 'ResizeEdge':
         scale = transform.get('scale') or transform.get('scales')
         if isinstance(scale, (list, tuple)) and scale:
             if isinstance(scale[0], (list, tuple)):

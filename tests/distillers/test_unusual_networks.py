@@ -1,0 +1,261 @@
+"""Legal networks of users' own, as no package has them."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import LOGITS_KD, lakd
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import MODELS
+from test_early_backward import assert_equal, gradients, pair
+from torch import nn
+from torch.nn.utils import parametrizations
+from torch.utils.checkpoint import checkpoint
+
+from mmrazor_lakd import SettingError
+
+KD = dict(type='ConfigurableDistiller', **LOGITS_KD)
+THIRD = dict(student='backbone.blocks.2', teacher='backbone.blocks.2')
+
+
+class Block(nn.Module):
+    """Two convolutions and a shortcut, with something of its own."""
+
+    def __init__(self, inputs, outputs, stride, kind):
+        super().__init__()
+        self.kind = kind
+        self.norm = nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride))
+        if kind == 'spectral':
+            parametrizations.spectral_norm(self.conv1)
+        if kind == 'buffer':
+            self.register_buffer('mean', torch.zeros(outputs))
+
+    def forward(self, x):
+        if self.kind == 'inplace':
+            x = F.relu(x, inplace=True)
+        y = self.conv1(F.relu(self.norm(x)))
+        if self.kind == 'buffer':
+            if self.training:
+                with torch.no_grad():
+                    self.mean.mul_(0.9).add_(y.mean((0, 2, 3)), alpha=0.1)
+            y = y - self.mean[:, None, None] * y
+        if self.kind == 'numpy' and self.training:
+            y = y * float(np.random.rand() + 0.5)
+        return self.conv2(y) + self.shortcut(x)
+
+
+class ChannelsLast(nn.Module):
+    """As ConvNeXt computes between its convolutions."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.depthwise = nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs)
+        self.linear = nn.Linear(inputs, outputs)
+
+    def forward(self, x):
+        y = self.depthwise(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return self.linear(y)
+
+
+@MODELS.register_module()
+class Unusual(nn.Module):
+    """Four blocks, each of which may be wrapped in a way of its own."""
+
+    def __init__(self, kind='', width=8, channels=3):
+        super().__init__()
+        self.kind = kind
+        sizes = [(width, width, 1), (width, width, 1)]
+        sizes += [(width, 2 * width, 2), (2 * width, 2 * width, 1)]
+        if kind == 'channels last':
+            blocks = [ChannelsLast(*size) for size in sizes]
+        elif kind == 'sequence first':
+            blocks = [nn.TransformerEncoderLayer(width, 2, width)] * 4
+            blocks = [copy.deepcopy(block) for block in blocks]
+        else:
+            blocks = [Block(*size, kind) for size in sizes]
+        if kind == 'named':
+            for name, block in zip('abcd', blocks):
+                setattr(self, name, block)
+        elif kind == 'dict':
+            self.parts = nn.ModuleDict(zip('abcd', blocks))
+        else:
+            # registered before the stem
+            self.blocks = nn.ModuleList(blocks)
+        self.stem = nn.Conv2d(channels, width, 3, padding=1)
+        if kind == 'bias':
+            self.bias = nn.Parameter(torch.randn(1, width, 4, 4))
+        if kind == 'shared':
+            self.shared = nn.Conv2d(width, width, 1)
+            self.blocks = self.blocks[:2]
+        self.last = nn.Conv2d(width if kind == 'shared' else 2 * width, 64, 1)
+
+    def forward(self, x):
+        x = self.stem(x)
+        if self.kind == 'channels last':
+            x = x.permute(0, 2, 3, 1)
+        if self.kind == 'sequence first':
+            x = x[..., ::4, ::4].flatten(2).permute(2, 0, 1)
+        if self.kind == 'named':
+            blocks = [self.a, self.b, self.c, self.d]
+        else:
+            blocks = getattr(self, 'blocks', None) or self.parts.values()
+        bias = 0
+        if self.kind == 'bias':
+            bias = F.interpolate(self.bias, size=32)
+        for number, block in enumerate(blocks):
+            if self.kind == 'shared':
+                x = self.shared(x)
+            if self.kind == 'checkpoint' and number > 0:
+                x = checkpoint(block, x, use_reentrant=False)
+            else:
+                x = block(x + bias if number < 3 else x)
+        if self.kind == 'channels last':
+            x = x.permute(0, 3, 1, 2)
+        if self.kind == 'sequence first':
+            x = x.permute(1, 2, 0).unflatten(2, (8, 8)).repeat(1, 2, 1, 1)
+        return (self.last(x),)
+
+
+@MODELS.register_module()
+class TwoPasses(ImageClassifier):
+    """Its loss runs the backbone twice, as R-Drop's does."""
+
+    def loss(self, inputs, data_samples):
+        first, second = (
+            super(TwoPasses, self).loss(inputs, data_samples) for _ in '12'
+        )
+        return dict(loss=first['loss'] + second['loss'])
+
+
+def network(kind='', type='ImageClassifier', **kwargs):
+    return dict(
+        _scope_='mmpretrain',
+        type=type,
+        backbone=dict(type='Unusual', kind=kind, **kwargs),
+        neck=dict(type='GlobalAveragePooling'),
+        head=dict(type='LinearClsHead', num_classes=10, in_channels=64),
+    )
+
+
+@pytest.mark.parametrize('kind', ['spectral', 'buffer', 'numpy', ''])
+def test_state_of_blocks_that_run_twice(build, batch, kind):
+    """A repetition begins with it, and leaves it as it is."""
+    models = pair(build, KD, network(kind), network(), recompute=['blocks'])
+    for _ in range(2):
+        found = []
+        for model in models:
+            np.random.seed(0)
+            found.append((gradients(model, batch), np.random.rand()))
+        assert_equal(found[1][0], found[0][0])
+        assert found[1][1] == found[0][1]
+    plain, recomputed = (dict(model.named_buffers()) for model in models)
+    for name, value in plain.items():
+        torch.testing.assert_close(recomputed[name], value, rtol=1e-12, atol=0)
+
+
+def test_blocks_that_overwrite_their_input(build, batch):
+    """They can't run again; nor can a loss whose map they overwrite."""
+    student = network('inplace')
+    plain = build(copy.deepcopy(KD), copy.deepcopy(student), network())
+    gradients(plain.double(), batch)
+    model = build(copy.deepcopy(KD), student, network(), recompute=['blocks'])
+    with pytest.raises(SettingError, match='a Block can.t be computed again'):
+        model(*batch, mode='loss')
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(local_modules=[dict(THIRD, isolate=False)]),
+        dict(local_modules=[THIRD], early_backward=False),
+    ],
+)
+def test_a_map_that_is_overwritten_behind_a_boundary(build, batch, options):
+    student, teacher = network('inplace'), network(width=16)
+    model = build(lakd(**options), student, teacher).double()
+    with pytest.raises(SettingError, match='blocks.2.* is overwritten in'):
+        gradients(model, batch)
+    cut = build(lakd([THIRD]), network('inplace'), network(width=16))
+    gradients(cut.double(), batch)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'message'),
+    [
+        ('channels last', r'shape \(1, 16, 16, 24\) \(channels last\)'),
+        ('sequence first', r'shape \(64, 1, 8\) \(with the images on an'),
+    ],
+)
+def test_maps_of_other_axes(build, kind, message):
+    """They would be compared as if channels were pixels, or images."""
+    # 16 channels wouldn't be told from 16 pixels.
+    width = 12 if kind == 'channels last' else 8
+    student = network(kind, width=width)
+    with pytest.raises(SettingError, match=message):
+        build(lakd([THIRD]), copy.deepcopy(student), network())
+    model = build(lakd(None, num_modules=2), student, network())
+    assert [m['student'] for m in model.distiller.local_modules] == [
+        'backbone.stem'
+    ]
+
+
+@pytest.mark.parametrize('early', [True, False])
+def test_a_shared_weight_under_autocast(build, batch, early):
+    """Autocast casts it once, for what is before a cut and behind it."""
+    first = dict(student='backbone.blocks.0', teacher='backbone.blocks.0')
+    distiller = lakd([first], early_backward=early)
+    model = build(distiller, network('shared'), network())
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = model(*batch, mode='loss')
+    sum(v for k, v in losses.items() if 'loss' in k).backward()
+    assert model.student.backbone.shared.weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    'student', [network(type='TwoPasses'), network('checkpoint')]
+)
+@pytest.mark.parametrize('isolate', [True, False])
+def test_a_boundary_that_runs_twice_in_training(
+    build, batch, student, isolate
+):
+    distiller = lakd([dict(THIRD, isolate=isolate)])
+    model = build(distiller, copy.deepcopy(student), network())
+    with pytest.raises(SettingError, match='runs twice in a training step'):
+        model(*batch, mode='loss')
+
+
+def test_images_of_one_channel(build, batch):
+    """Whatever layer is registered first."""
+    grey = network(channels=1)
+    model = build(
+        lakd(None, num_modules=2), grey, network(channels=1)
+    ).double()
+    gradients(model, (batch[0][:, :1], batch[1]))
+    assert len(model.distiller.local_modules) >= 1
+
+
+@pytest.mark.parametrize('kind', ['named', 'dict'])
+def test_blocks_with_names_in_place_of_numbers(build, batch, kind):
+    """Though they have lists of layers inside."""
+    model = build(
+        lakd(None, num_modules=2),
+        network(kind),
+        network(),
+        recompute=['blocks'],
+    ).double()
+    gradients(model, batch)
+    cut = model.distiller.local_modules[0]['student']
+    part = 'parts.' if kind == 'dict' else ''
+    assert cut in [f'backbone.{part}{name}' for name in 'abc']
+
+
+def test_what_parameters_alone_make(build):
+    """A bias that is computed once has a graph, which modules can't share."""
+    first = dict(student='backbone.blocks.0', teacher='backbone.blocks.0')
+    with pytest.raises(SettingError, match='that parameters alone make'):
+        build(lakd([first]), network('bias'), network())
