@@ -11,7 +11,7 @@ import os
 import pickle
 import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, Dict, List, Optional, Tuple, Union
@@ -21,22 +21,30 @@ import numpy as np
 import torch
 from mmengine.fileio import get_file_backend
 from mmengine.logging import HistoryBuffer, print_log
+from mmengine.optim.scheduler.param_scheduler import OneCycleParamScheduler
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.utils import digit_version
 
 Allowed = Dict[Tuple[str, str], Any]
 
 
-def statistics_method(owner: type, name: str):
+#: the methods that are saved, by their class
+METHODS = {
+    HistoryBuffer: ('min', 'max', 'mean', 'current'),
+    OneCycleParamScheduler: ('_annealing_cos', '_annealing_linear'),
+}
+
+
+def saved_method(owner: type, name: str):
     """Replace the ``getattr`` that MMEngine's checkpoints call.
 
-    A ``HistoryBuffer`` is saved with its methods ``min``, ``max``, ``mean``
-    and ``current``, and pickle writes a method as ``getattr(class, name)``.
-    The real ``getattr`` must not be allowed, as it leads from any class to
-    everything; this one returns only these four.
+    A ``HistoryBuffer`` is saved with its statistics and a ``OneCycleLR`` with
+    its curve, and pickle writes a method as ``getattr(class, name)``. The
+    real ``getattr`` must not be allowed, as it leads from any class to
+    everything; this one returns only :data:`METHODS`.
     """
-    if owner is HistoryBuffer and name in ('min', 'max', 'mean', 'current'):
-        return getattr(HistoryBuffer, name)
+    if isinstance(owner, type) and name in METHODS.get(owner, ()):
+        return getattr(owner, name)
     raise pickle.UnpicklingError(
         f'getattr({owner!r}, {name!r}) is no part of an MMEngine checkpoint'
     )
@@ -46,8 +54,8 @@ def mmengine_classes() -> Allowed:
     """Return what MMEngine's checkpoints hold, beside tensors.
 
     These are the logged values, each a ``HistoryBuffer`` of two NumPy arrays,
-    and NumPy scalars such as the best score. NumPy 1 and 2 save the same two
-    functions under different names; both can be read.
+    the curve of a schedule, and NumPy scalars such as the best score. NumPy 1
+    and 2 save the same two functions under different names; both can be read.
 
     Returns:
         dict: Keyed by the module and the name in the file.
@@ -56,14 +64,14 @@ def mmengine_classes() -> Allowed:
         example.__reduce__()[0] for example in (np.zeros(1), np.float64(0))
     ]
     codes = np.typecodes['AllInteger'] + np.typecodes['AllFloat'] + '?'
-    classes: List[type] = [HistoryBuffer, np.ndarray, np.dtype]
+    classes: List[type] = [*METHODS, np.ndarray, np.dtype]
     classes += [type(np.dtype(code)) for code in codes]
     allowed: Allowed = {(c.__module__, c.__name__): c for c in classes}
     for function in rebuilders:
         for core in ('core', '_core'):
             place = f'numpy.{core}.multiarray', function.__name__
             allowed[place] = function
-    allowed['builtins', 'getattr'] = statistics_method
+    allowed['builtins', 'getattr'] = saved_method
     return allowed
 
 
@@ -84,6 +92,10 @@ def _pytorch_classes() -> Allowed:
             allowed['torch', name] = value
     allowed.update(
         {
+            (
+                'collections',
+                'Counter',
+            ): Counter,  # milestones
             ('collections', 'OrderedDict'): OrderedDict,
             ('torch', 'Size'): torch.Size,
             ('torch', 'device'): torch.device,

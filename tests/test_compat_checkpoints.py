@@ -11,6 +11,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
+from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import Runner, load_checkpoint
 from torch.utils.data import DataLoader
 
@@ -160,6 +161,21 @@ def test_a_malicious_file_is_still_refused(call, tmp_path):
     assert not victim.exists()
 
 
+# One of each class of states.
+SCHEDULES = dict(
+    MultiStepLR=dict(milestones=[1, 2]),
+    OneCycleLR=dict(eta_max=0.1, total_steps=4),
+    ReduceOnPlateauLR=dict(monitor='acc'),
+    CosineAnnealingLR=dict(T_max=3),
+    CosineRestartLR=dict(periods=[2], eta_min=0.0),
+    LinearLR=dict(),
+    PolyLR=dict(),
+    ExponentialLR=dict(gamma=0.9),
+    StepLR=dict(step_size=1),
+    ConstantLR=dict(),
+)
+
+
 @pytest.mark.parametrize('zipped', [True, False])
 def test_without_protection_of_pytorch_the_same_is_read(zipped, tmp_path):
     """What PyTorch < 2.6 uses, on a Runner's state of all kinds."""
@@ -175,6 +191,13 @@ def test_without_protection_of_pytorch_the_same_is_read(zipped, tmp_path):
         parameter=model[0].weight,
         size=torch.Size([1]),
         dtype=torch.bfloat16,
+        param_schedulers=[
+            PARAM_SCHEDULERS.build(
+                dict(type=kind, **kwargs), default_args=dict(optimizer=rate)
+            ).state_dict()
+            for rate in [torch.optim.SGD(model.parameters(), 0.1)]
+            for kind, kwargs in SCHEDULES.items()
+        ],
     )
     path = tmp_path / 'epoch_1.pth'
     torch.save(saved, path, _use_new_zipfile_serialization=zipped)
@@ -187,6 +210,9 @@ def test_without_protection_of_pytorch_the_same_is_read(zipped, tmp_path):
     assert isinstance(found['parameter'], torch.nn.Parameter)
     assert (found['size'], found['dtype']) == (torch.Size([1]), torch.bfloat16)
     assert found['message_hub']['log_scalars']['loss'].current() == 2.5
+    assert found['param_schedulers'] == saved['param_schedulers']
+    loaded = torch.load(path, weights_only=True)
+    assert loaded['param_schedulers'] == saved['param_schedulers']
 
 
 def test_programs_of_torchscript_are_refused(tmp_path):

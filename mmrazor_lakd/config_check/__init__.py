@@ -6,12 +6,12 @@ from mmengine.config import Config
 
 from .agreement import check_agreement
 from .compiled import check_compile
+from .epoch_counts import check_saving, check_stops
 from .failures import add_key, explain
-from .names import check_names, check_section_entries
+from .names import check_names, check_paramwise, check_section_entries
 from .reading import configs_near, read_config_file
 from .reduction import reduce, sentence_of
 from .registered import check_parts
-from .stop_epoch import check_stops
 from .values import check_values
 
 __all__ = [
@@ -55,8 +55,10 @@ def check_config(
     check_names(settings, cfg.text)
     check_values(settings, needed)
     check_section_entries(settings)
+    check_paramwise(settings)
     check_parts(settings, scope)
     check_agreement(settings)
     check_compile(settings)
     if 'train_cfg' in needed:  # of no interest to a test
         check_stops(settings)
+        check_saving(settings)

@@ -10,8 +10,10 @@ from torch.utils.data import DataLoader
 
 from ..errors import SettingError, nearest
 from .kinds import LOADERS
-from .signatures import parameters_of
+from .signatures import DEFAULT_CONSTRUCTOR, parameters_of
 
+#: names that variables resemble, such as ``test_pipeline``
+TTA = ('tta_model', 'tta_pipeline')
 #: names that MMEngine's Runner and OpenMMLab's tools read from a config
 KNOWN = {
     *parameters_of(Runner),
@@ -23,11 +25,12 @@ KNOWN = {
     'model_wrapper_cfg',
     'runner_type',
     'sync_bn',
-    'tta_model',
-    'tta_pipeline',
+    *TTA,
 } - {'cfg'}
 #: entries that MMEngine accepts in sections without a type
 ENTRIES = {
+    'env_cfg': {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'},
+    'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
     'randomness': parameters_of(Runner.set_randomness) - {'self'},
     'optim_wrapper.clip_grad': {'type'}
     | parameters_of(nn.utils.clip_grad_norm_)
@@ -41,18 +44,36 @@ ENTRIES = {
 #: entries that it reads in sections in which it ignores any others
 READ = {
     'auto_scale_lr': {'base_batch_size', 'enable'},
-    'env_cfg': {'cudnn_benchmark', 'dist_cfg', 'mp_cfg', 'resource_limit'},
-    'optim_wrapper.paramwise_cfg': {
-        'bias_decay_mult',
-        'bias_lr_mult',
-        'bypass_duplicate',
-        'custom_keys',
-        'dcn_offset_lr_mult',
-        'dwconv_decay_mult',
-        'flat_decay_mult',
-        'layer_decay_rate',
-        'norm_decay_mult',
-    },
+}
+#: what the constructor of optimizers that is the default reads
+PARAMWISE = {
+    'bias_decay_mult',
+    'bias_lr_mult',
+    'bypass_duplicate',
+    'custom_keys',
+    'dcn_offset_lr_mult',
+    'dwconv_decay_mult',
+    'flat_decay_mult',
+    'norm_decay_mult',
+}
+#: sections of OpenMMLab's configs before MMEngine, and what they became
+FORMER = {
+    'checkpoint_config': 'default_hooks.checkpoint',
+    'cudnn_benchmark': 'env_cfg.cudnn_benchmark',
+    'data': 'train_dataloader, val_dataloader and test_dataloader',
+    'deterministic': 'randomness.deterministic',
+    'dist_params': 'env_cfg.dist_cfg',
+    'evaluation': 'val_evaluator and train_cfg.val_interval',
+    'fp16': "optim_wrapper.type='AmpOptimWrapper'",
+    'log_config': 'default_hooks.logger and visualizer',
+    'lr_config': 'param_scheduler',
+    'momentum_config': 'param_scheduler',
+    'optimizer': 'optim_wrapper.optimizer',
+    'optimizer_config': 'optim_wrapper',
+    'runner': 'train_cfg',
+    'seed': 'randomness.seed',
+    'total_epochs': 'train_cfg.max_epochs',
+    'workflow': 'train_cfg.val_interval',
 }
 #: required entries
 NEEDED = {'randomness': 'seed', **dict.fromkeys(LOADERS, 'dataset')}
@@ -61,10 +82,11 @@ CLOSE = 0.85
 
 
 def check_names(cfg: Dict, text: str) -> None:
-    """Raise if a name that nothing reads resembles one that is read.
+    """Raise if a name that nothing reads resembles one that is, or was, read.
 
     The config's own variables, such as ``test_pipeline``, are recognised by
-    their use in its text.
+    their use in its text, or, as in a dumped config, by their value, which
+    stands somewhere else, too.
 
     Args:
         cfg (dict): A config.
@@ -74,14 +96,77 @@ def check_names(cfg: Dict, text: str) -> None:
         SettingError: If one does, naming the nearest.
     """
     for name in cfg:
-        if name in KNOWN or _is_used(name, text):
+        if name in KNOWN or _is_used(name, text) or _is_variable(name, cfg):
             continue
-        close = get_close_matches(name, KNOWN, 1, CLOSE)
-        if close:
+        if name in FORMER:
+            raise SettingError(
+                f"The config has '{name}', which nothing reads since "
+                f'MMEngine; write {FORMER[name]}.'
+            )
+        close = get_close_matches(name, KNOWN - {*TTA}, 1, CLOSE)
+        # `mine_train_dataloader` is no misspelling, but a variable.
+        if close and not re.search(rf'^{close[0]}_|_{close[0]}$', name):
             raise SettingError(
                 f"The config has '{name}', which nothing reads; the nearest "
                 f"name is '{close[0]}'."
             )
+
+
+def _is_variable(name: str, cfg: Dict) -> bool:
+    """Check whether a value is an object, or a copy of what is elsewhere."""
+    value = cfg[name]
+    if not isinstance(value, (dict, list, tuple, str, int, float)):
+        return value is not None  # a class, function or module it imports
+    nested = isinstance(value, (dict, list, tuple))
+    stack = [other for key, other in cfg.items() if key != name]
+    while stack:
+        part = stack.pop()
+        if nested and value and type(part) is type(value) and part == value:
+            return True
+        if isinstance(part, dict):
+            # Numbers and texts are alike by chance, but not by name.
+            if not nested and name in part and part[name] == value:
+                return True
+            stack += part.values()
+        elif isinstance(part, (list, tuple)):
+            stack += part
+    return False
+
+
+def check_paramwise(cfg: Dict) -> None:
+    """Raise if nothing reads an entry of ``optim_wrapper.paramwise_cfg``.
+
+    Other constructors than the default one read others.
+
+    Raises:
+        SettingError: If there is one, naming the nearest names.
+    """
+    wrapper = cfg.get('optim_wrapper')
+    if not isinstance(wrapper, dict):
+        return
+    constructor = wrapper.get('constructor', DEFAULT_CONSTRUCTOR)
+    settings = wrapper.get('paramwise_cfg')
+    if constructor != DEFAULT_CONSTRUCTOR or not isinstance(settings, dict):
+        return
+    path = 'optim_wrapper.paramwise_cfg'
+    entries = {path: (settings, PARAMWISE)}
+    for key, entry in (settings.get('custom_keys') or {}).items():
+        if isinstance(entry, dict):
+            known = {'lr_mult', 'decay_mult'}
+            entries[f"{path}.custom_keys['{key}']"] = (entry, known)
+    for where, (section, known) in entries.items():
+        for name in section:
+            if name == 'layer_decay_rate':
+                raise SettingError(
+                    f'{where}.{name} is read by another constructor alone; '
+                    f'write optim_wrapper.constructor='
+                    f"'LearningRateDecayOptimWrapperConstructor' as well."
+                )
+            if name not in known:
+                raise SettingError(
+                    f'{where}.{name} is nothing that MMEngine reads; the '
+                    f'nearest ones are: {nearest(name, sorted(known))}.'
+                )
 
 
 def check_section_entries(cfg: Dict) -> None:

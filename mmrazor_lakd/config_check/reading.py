@@ -45,7 +45,7 @@ def read_config_file(
             check_option_names(options, cfg)
         try:
             cfg.merge_from_dict(options)
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise SettingError(
                 f'--cfg-options {" ".join(options)} do not fit into '
                 f"'{path}': {reduce(error)}."
@@ -55,7 +55,7 @@ def read_config_file(
         return cfg
     try:
         import_modules_from_strings(**imports)
-    except (ImportError, TypeError) as error:
+    except Exception as error:  # a module is a program
         cause: BaseException = error
         while cause.__context__ is not None:
             cause = cause.__context__

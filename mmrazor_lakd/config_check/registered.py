@@ -2,20 +2,21 @@
 
 import inspect
 from importlib.util import find_spec
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import MODELS, Registry
 
 from ..errors import SettingError, nearest
 from .kinds import Part, find_children, find_sections
-from .signatures import arguments_of
+from .signatures import DEFAULT_CONSTRUCTOR, arguments_of
 
 #: packages whose models build their parts from unchanged configs
 TRUSTED = ('mmengine', 'mmcv', 'mmpretrain', 'mmrazor', 'mmrazor_lakd')
 #: keys that MMEngine's registries remove from any config
 COMMON = {'type', '_scope_'}
-DEFAULT_CONSTRUCTOR = 'DefaultOptimWrapperConstructor'
+#: how users write a switch as text
+SWITCHES = ('true', 'false', 'yes', 'no', 'on', 'off', 'y', 'n', 'none')
 
 
 def check_parts(cfg: Dict, scope: str) -> None:
@@ -72,8 +73,8 @@ def find_class(part: Part, nested: bool) -> Optional[object]:
                 found = registry.get(name)
         else:
             found = root.get(name)
-    except ImportError:
-        return None  # a broken package, which MMEngine will report
+    except (ImportError, TypeError, AssertionError):
+        return None  # a broken package or name, which MMEngine will report
     except RuntimeError as error:
         if not str(error).startswith('Failed to get'):
             raise
@@ -94,8 +95,16 @@ def _is_installed(scope: Optional[str]) -> bool:
     return (
         scope is None
         or scope in (MODELS.scope, *MODELS.children)
-        or find_spec(scope) is not None
+        or _is_package(scope)
     )
+
+
+def _is_package(name: Any) -> bool:
+    """Check whether a name is that of an installed package."""
+    try:
+        return find_spec(name) is not None
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return False
 
 
 def _may_be_found(part: Part) -> bool:
@@ -116,7 +125,7 @@ def unknown_type(part: Part) -> str:
     prefix, dot, _ = part.type.partition('.')
     scope = prefix if dot else part.scope
     root = part.kind.registry
-    if scope not in root.children and find_spec(scope) is None:
+    if scope not in root.children and not _is_package(scope):
         if not dot:
             where += ' without a prefix'
         scopes = [root.scope, *root.children]
@@ -170,6 +179,14 @@ def _check_keys(part: Part, cls: type) -> None:
     for key in part.cfg:
         if key not in arguments.names | COMMON | set(part.kind.taken):
             raise SettingError(unknown_key(part.path, key, cls, known))
+        # Python takes any text for True. (Some switches may be a path, too.)
+        value = part.cfg[key]
+        if key in arguments.switches and str(value).lower() in SWITCHES:
+            if isinstance(value, str):
+                raise SettingError(
+                    f'{part.path}.{key}={value!r} is text, which counts as '
+                    f'True; write True or False.'
+                )
     missing = arguments.required - set(part.kind.given) - set(part.cfg)
     # Models may get arguments from their parents.
     if missing and part.kind.registry.name != 'model':

@@ -16,6 +16,8 @@ KEYWORD_KINDS = (
 )
 
 
+#: that of optimizers
+DEFAULT_CONSTRUCTOR = 'DefaultOptimWrapperConstructor'
 #: classes that pass their ``**kwargs`` to a function later
 FORWARDED = {CheckpointHook: Runner.save_checkpoint}
 
@@ -26,10 +28,12 @@ class Arguments(NamedTuple):
     Attributes:
         names (frozenset[str]): All of them.
         required (frozenset[str]): Those without a default value.
+        switches (frozenset[str]): Those that are True or False by default.
     """
 
     names: FrozenSet[str]
     required: FrozenSet[str]
+    switches: FrozenSet[str] = frozenset()
 
 
 @lru_cache(maxsize=None)
@@ -48,10 +52,11 @@ def arguments_of(cls: type) -> Optional[Arguments]:
         return None
     names: Set[str] = set()
     required: Set[str] = set()
+    switches: Set[str] = set()
     for base in cls.__mro__:
         init = base.__dict__.get('__init__')
         if base in (object, nn.Module):  # no arguments, despite signatures
-            return Arguments(frozenset(names), frozenset(required))
+            return Arguments(*map(frozenset, (names, required, switches)))
         if init is None:
             continue
         if not inspect.isfunction(init) or hasattr(init, '__wrapped__'):
@@ -63,12 +68,16 @@ def arguments_of(cls: type) -> Optional[Arguments]:
                 # A base's argument may be passed by the class itself.
                 if parameter.default is parameter.empty and base is cls:
                     required.add(parameter.name)
+                if parameter.name not in names and isinstance(
+                    parameter.default, bool
+                ):
+                    switches.add(parameter.name)
                 names.add(parameter.name)
         if inspect.Parameter.VAR_KEYWORD not in kinds:
-            return Arguments(frozenset(names), frozenset(required))
+            return Arguments(*map(frozenset, (names, required, switches)))
         if base in FORWARDED:
             names.update(parameters_of(FORWARDED[base]) - {'self'})
-            return Arguments(frozenset(names), frozenset(required))
+            return Arguments(*map(frozenset, (names, required, switches)))
         if not _hands_on(init):
             return None
     return None

@@ -5,7 +5,7 @@ import re
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Sequence, Tuple
 
 from ..errors import SettingError, is_number, nearest
-from .kinds import LOADERS
+from .kinds import LOADERS, type_name
 
 GROUPS = (
     ('train_dataloader', 'train_cfg', 'optim_wrapper'),
@@ -13,6 +13,14 @@ GROUPS = (
     ('test_dataloader', 'test_cfg', 'test_evaluator'),
 )
 DICTS = (dict, list, tuple)
+#: MMEngine's own, and what stands for it
+LOOPS = (
+    'Loop',
+    'EpochBasedTrainLoop',
+    'IterBasedTrainLoop',
+    'ValLoop',
+    'TestLoop',
+)
 TYPES = {
     **dict.fromkeys((*LOADERS, 'train_cfg', 'val_cfg', 'test_cfg'), dict),
     **dict.fromkeys(('model', 'optim_wrapper', 'data_preprocessor'), dict),
@@ -24,6 +32,12 @@ TYPES = {
     'default_scope': str,
     'custom_imports': dict,
 }
+
+
+def _or_none(rule: Tuple[Callable[[Any], bool], str]) -> Tuple:
+    """Let a rule hold for None, too."""
+    holds, expected = rule
+    return lambda v: v is None or holds(v), f'{expected}, or None,'
 
 
 def is_whole(value: Any, least: int) -> bool:
@@ -79,14 +93,28 @@ RULES = tuple(
         (r'optim_wrapper\.accumulative_counts', *COUNT),
         (r'optim_wrapper\.clip_grad\.max_norm', *POSITIVE),
         (r'param_scheduler.*\.milestones\[\d+\]', *NOT_NEGATIVE),
-        (r'param_scheduler.*\.(begin|end|eta_min)', *NOT_NEGATIVE),
-        (r'param_scheduler.*\.(T_max|gamma|step_size)', *POSITIVE),
+        (r'param_scheduler.*\.begin', *NOT_NEGATIVE),
+        (
+            r'param_scheduler.*\.end',
+            lambda v: v == float('inf') or NOT_NEGATIVE[0](v),
+            'a number of at least 0',
+        ),
+        (r'param_scheduler.*\.eta_min', *_or_none(NOT_NEGATIVE)),
+        (r'param_scheduler.*\.T_max', *_or_none(POSITIVE)),
+        (r'param_scheduler.*\.(gamma|step_size)', *POSITIVE),
         (r'param_scheduler.*\.(\w+_)?factor', *NUMBER),
         (r'param_scheduler.*\.(by_epoch|convert_to_iter_based)', *SWITCH),
         (r'(model\.)?data_preprocessor\.mean\[\d+\]', *NUMBER),
         (r'(model\.)?data_preprocessor\.std\[\d+\]', *POSITIVE),
         (r'auto_scale_lr\.base_batch_size', *COUNT),
-        (r'(auto_scale_lr\.enable|train_cfg\.by_epoch|resume)', *SWITCH),
+        (r'(auto_scale_lr\.enable|train_cfg\.by_epoch)', *SWITCH),
+        (r'(env_cfg\.cudnn_benchmark|find_unused_parameters)', *SWITCH),
+        ('resume', *_or_none(SWITCH)),
+        (
+            'sync_bn',
+            lambda v: v in (None, False, 'torch', 'mmcv'),
+            "'torch', 'mmcv', or None,",
+        ),
         (r'(load_from|model\.teacher_ckpt)', *PATH),
         (
             'work_dir',
@@ -122,6 +150,8 @@ def check_values(cfg: Dict, needed: Sequence[str] = ()) -> None:
             )
     for name, kind in TYPES.items():
         value = cfg.get(name)
+        if isinstance(value, (list, tuple)) and _has_own_loop(cfg, name):
+            continue
         if value is not None and not _is_built(value, kind):
             words = {
                 dict: 'dict',
@@ -134,6 +164,12 @@ def check_values(cfg: Dict, needed: Sequence[str] = ()) -> None:
             )
     for group in GROUPS if needed else ():
         _check_group(cfg, group)
+        evaluator = group[2]
+        if cfg.get(evaluator) in ([], ()) and 'evaluator' in evaluator:
+            raise SettingError(
+                f'{evaluator} has no metric, so that nothing would be '
+                f"measured; write one, such as dict(type='Accuracy')."
+            )
     wrapper = cfg.get('optim_wrapper')
     if isinstance(wrapper, dict) and not (
         {'optimizer', 'constructor'} & set(wrapper)
@@ -148,10 +184,26 @@ def check_values(cfg: Dict, needed: Sequence[str] = ()) -> None:
             'train_cfg has max_epochs, but neither by_epoch nor a type, and '
             'would count iterations; add by_epoch=True.'
         )
+    begin = loop.get('val_begin')
+    end = loop.get('max_epochs', loop.get('max_iters'))
+    if is_number(begin) and is_number(end) and begin > end:
+        raise SettingError(
+            f'train_cfg.val_begin={begin}, but the training ends at {end}, '
+            f'so that nothing would be validated; take an earlier one, or '
+            f'set val_dataloader, val_cfg and val_evaluator to None.'
+        )
     for path, value in walk_values(cfg):
         _check_value(path, value)
     _check_normalisation(cfg)
     _check_log_level(cfg.get('log_level', 'INFO'))
+
+
+def _has_own_loop(cfg: Dict, name: str) -> bool:
+    """Check whether a data loader goes to a loop that isn't MMEngine's."""
+    role, _, kind = name.partition('_')
+    loop = cfg.get(f'{role}_cfg')
+    own = kind == 'dataloader' and isinstance(loop, dict)
+    return own and type_name(loop.get('type', 'Loop')) not in LOOPS
 
 
 def _check_constructor(cfg: Dict, wrapper: Dict) -> None:

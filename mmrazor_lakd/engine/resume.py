@@ -75,7 +75,8 @@ def _newest_whole(
     """Find the newest whole checkpoint in a folder, except for one.
 
     One without an optimizer's state is taken if there is no other, and
-    refused later, with its own message.
+    refused later, with its own message; but not the best one's weights, which
+    may have been saved before there was anything to resume from.
     """
     without_optimizer: List[Path] = []
     starts: List[Tuple[int, int, Path]] = []
@@ -85,7 +86,7 @@ def _newest_whole(
             if found and 'optimizer' in found:
                 starts.append((*_progress(found), path))
                 break
-            if found:
+            if found and not path.name.startswith('best_'):
                 without_optimizer.append(path)
     if starts:
         *_, path = max(starts)

@@ -51,7 +51,7 @@ from mmrazor_lakd.benchmark.suite.suite import (
     select,
 )
 from mmrazor_lakd.benchmark.suite.table import make_table
-from mmrazor_lakd.config_check.stop_epoch import check_stops
+from mmrazor_lakd.config_check.epoch_counts import check_stops
 from mmrazor_lakd.distillers.curriculum import Curriculum
 from mmrazor_lakd.errors import SettingError
 

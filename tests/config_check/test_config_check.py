@@ -9,8 +9,14 @@ from conftest import ROOT
 from mmengine.config import Config
 
 from mmrazor_lakd.config_check.compiled import check_compile
-from mmrazor_lakd.config_check.names import check_names
+from mmrazor_lakd.config_check.epoch_counts import check_saving
+from mmrazor_lakd.config_check.names import (
+    check_names,
+    check_paramwise,
+    check_section_entries,
+)
 from mmrazor_lakd.config_check.registered import check_parts
+from mmrazor_lakd.config_check.values import check_values
 from mmrazor_lakd.errors import SettingError
 
 OURS = sorted((ROOT / 'configs').glob('*/*.py'))
@@ -48,7 +54,12 @@ def refused(paths):
             continue  # a network alone
         try:
             check_names(cfg, cfg.text)
+            check_names(cfg, '')  # as a dumped one, with no variable in use
+            check_values(cfg)
+            check_section_entries(cfg)
+            check_paramwise(cfg)
             check_parts(cfg, cfg.get('default_scope') or 'mmengine')
+            check_saving(cfg)
         except Exception as error:
             found.append(f'{path.name}: {error}')
     return [line for line in found if not any(k in line for k in KNOWN)]

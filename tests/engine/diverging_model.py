@@ -33,6 +33,9 @@ class Small(BaseModel):
 def make_runner(work_dir, values, norm=False, wrapper=None, **kwargs):
     """A training of one iteration for each of the values, in this order."""
     torch.manual_seed(0)
+    hook = dict(type='DivergenceHook')
+    if wrapper and 'type' in wrapper:
+        hook['patience'] = 3
     data = [dict(inputs=torch.tensor([v, 2.0])) for v in values for _ in '12']
     return Runner(
         Small(norm),
@@ -40,7 +43,7 @@ def make_runner(work_dir, values, norm=False, wrapper=None, **kwargs):
         train_dataloader=DataLoader(data, batch_size=2),
         train_cfg=dict(by_epoch=True, max_epochs=1),
         optim_wrapper=wrapper or dict(optimizer=dict(type='SGD', lr=0.01)),
-        custom_hooks=[dict(type='DivergenceHook', patience=3)],
+        custom_hooks=[hook],
         experiment_name=f'divergence_{time.monotonic_ns()}',
         log_level='ERROR',
         **kwargs,

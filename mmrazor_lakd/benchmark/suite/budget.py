@@ -4,8 +4,8 @@ from typing import Any, Container, Dict, Iterator, Set, Tuple
 
 from mmengine.config import Config
 
+from ...config_check.epoch_counts import find_stops
 from ...config_check.kinds import type_name
-from ...config_check.stop_epoch import find_stops
 from ...errors import is_number
 
 #: settings of MMEngine's parameter schedulers that count epochs

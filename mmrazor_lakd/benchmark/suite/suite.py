@@ -17,7 +17,7 @@ from typing import (
 from mmengine.config import Config
 
 from ...config_check import read_config_file
-from ...config_check.stop_epoch import check_stops
+from ...config_check.epoch_counts import check_stops
 from ...errors import SettingError, nearest
 from .budget import fit_budget
 from .configs import (

@@ -11,9 +11,12 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import HOOKS
 from torch import nn
 
-from ...errors import DivergenceError, check_number
+from ...errors import DivergenceError, SettingError, check_number
 from ...tracing.modules import forward_hooks, unwrap_model
 from ...tracing.records import tensors_in
+
+#: losses in a row that aren't finite, after which a training ends
+PATIENCE = 20
 
 
 @HOOKS.register_module()
@@ -38,9 +41,12 @@ class DivergenceHook(Hook):
     and of the processes, per iteration.
 
     Args:
-        patience (int): Losses in a row, see above. Defaults to 20.
+        patience (int, optional): Losses in a row, see above. Defaults to
+            None: 20 where losses are scaled; it has no effect elsewhere.
 
     Raises:
+        SettingError: Before the first iteration, if ``patience`` is given and
+            no loss is scaled.
         DivergenceError: In the forward pass of an iteration, or at the end of
             an epoch.
 
@@ -48,16 +54,24 @@ class DivergenceHook(Hook):
         >>> custom_hooks = [dict(type='DivergenceHook')]
     """
 
-    def __init__(self, patience: int = 20) -> None:
+    def __init__(self, patience: Optional[int] = None) -> None:
         owner = type(self).__name__
-        check_number(owner, 'patience', patience, minimum=1, integer=True)
-        self.patience = patience
+        if patience is not None:
+            check_number(owner, 'patience', patience, minimum=1, integer=True)
+        self._is_set = patience is not None
+        self.patience = patience or PATIENCE
         self._in_row = 0
         self._batch: Any = None
         self._handle: Optional[torch.utils.hooks.RemovableHandle] = None
 
     def before_train(self, runner) -> None:
         """Check what the model's forward pass returns from here on."""
+        if self._is_set and not scales_loss(runner.optim_wrapper):
+            raise SettingError(
+                f'{type(self).__name__} has patience={self.patience}, which '
+                f'has an effect only where losses are scaled (AmpOptimWrapper '
+                f'in float16); leave it out.'
+            )
         self._handle = unwrap_model(runner.model).register_forward_hook(
             partial(self._check_losses, runner)
         )

@@ -106,6 +106,10 @@ class EpochSeedHook(Hook):
             runner.seed, runner.iter - self._skip(runner), 0, ORDER
         )
 
+    def after_train_epoch(self, runner) -> None:
+        """End the resumed pass: other hooks may make one of their own."""
+        self._resumed = (-1, -1)
+
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Seed what the model draws."""
         seed_generators(runner.seed, runner.iter, get_rank(), MODEL)

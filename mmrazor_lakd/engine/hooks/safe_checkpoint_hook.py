@@ -63,8 +63,9 @@ class SafeCheckpointHook(CheckpointHook):
         super().__init__(*args, **kwargs)
         self._locks = ExitStack()
         self._local = False
-        # Epoch and iteration of the last checkpoint.
+        # Epoch and iteration of the last checkpoint, also if it was resumed.
         self._saved = (-1, -1)
+        self._start: Optional[str] = None
         # What is not finite by design, such as an attention mask.
         self._never_finite: List[str] = []
 
@@ -128,6 +129,7 @@ class SafeCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids.append(step)  # which drops the oldest one
             for old in on_disk[: -self.max_keep_ckpts]:
                 self._remove(self.filename_tmpl.format(old))
+        runner.message_hub.update_info('saves_regularly', True)
         self._write(
             runner,
             self.filename_tmpl.format(step),
@@ -187,7 +189,7 @@ class SafeCheckpointHook(CheckpointHook):
             meta = dict(epoch=epoch, iter=iteration)
             name = STOPPED.format(iteration)
             self._write(runner, name, meta, by_epoch=False)
-        return self.last_ckpt
+        return self.last_ckpt or self._start
 
     def _save_best_checkpoint(self, runner, metrics) -> None:
         """Save, then remove the previous best one."""
@@ -238,8 +240,14 @@ class SafeCheckpointHook(CheckpointHook):
             start
             and Path(start).resolve().parent == Path(self.out_dir).resolve()
         ):
-            self.last_ckpt = start
+            self._start = start
             self._saved = (runner.epoch, runner.iter)
+            # Once there is one, a best checkpoint has a regular one beside it:
+            # without the stop there might be none yet.
+            known = runner.message_hub.runtime_info
+            stopped = Path(start).match(STOPPED.format('*'))
+            if not stopped or 'saves_regularly' in known:
+                self.last_ckpt = start
 
     def _check_finite(self, runner) -> None:
         """Refuse to save a training that has diverged."""
@@ -293,9 +301,35 @@ def use_safe_hooks(cfg: Config) -> None:
     ):
         if HOOKS.get(kind) not in kinds:
             hooks.setdefault(name, dict(type=kind))
-    for hook in [hooks['checkpoint'], *custom]:
+    saving = []
+    for hook in [*hooks.values(), *custom]:
         if _hook_class(hook) is CheckpointHook:
             hook['type'] = 'SafeCheckpointHook'
+        if _hook_class(hook) is SafeCheckpointHook:
+            saving.append(hook)
+    _check_names(saving)
+
+
+def _check_names(hooks: List[Dict[str, Any]]) -> None:
+    """Raise if one hook would remove what another one saves.
+
+    Raises:
+        SettingError: If two save files of the same names in one folder.
+    """
+    places = []
+    for hook in hooks:
+        by_epoch = 'epoch' if hook.get('by_epoch', True) else 'iter'
+        name = hook.get('filename_tmpl') or f'{by_epoch}_{{}}.pth'
+        if hook.get('interval', -1) > 0:
+            places.append((hook.get('out_dir'), name))
+    for place in places:
+        if places.count(place) > 1:
+            raise SettingError(
+                f"{places.count(place)} checkpoint hooks save '{place[1]}' in "
+                f'the same folder, where each removes what the others are '
+                f'told to keep; give one of them a filename_tmpl or an '
+                f'out_dir of its own.'
+            )
 
 
 def _hook_class(hook: Any) -> Optional[type]:

@@ -1,4 +1,4 @@
-"""Find a distillation's end that comes after the training's."""
+"""Find hooks that count epochs which a training doesn't have."""
 
 from typing import Any, Dict, Iterator, Tuple
 
@@ -37,6 +37,12 @@ def check_stops(cfg: Dict) -> None:
     for path, stop in find_stops(cfg):
         owner, _, name = path.rpartition('.')
         check_number(owner, name, stop, minimum=0, integer=True)
+        if (cfg.get('model') or {}).get('calculate_student_loss') is False:
+            raise SettingError(
+                f'{path}={stop} would leave no loss, since '
+                f'model.calculate_student_loss=False; leave one of the two '
+                f'out.'
+            )
         epochs, iterations = loop.get('max_epochs'), loop.get('max_iters')
         if is_number(epochs) and stop >= epochs:
             raise SettingError(
@@ -50,3 +56,37 @@ def check_stops(cfg: Dict) -> None:
                 f'iterations (train_cfg.max_iters) counts no epochs; train by '
                 f'epochs, or leave the hook out.'
             )
+
+
+def check_saving(cfg: Dict) -> None:
+    """Raise if a training by iterations would save after each epoch.
+
+    It has none, so that MMEngine would save nothing until its end.
+
+    Args:
+        cfg (dict): A config.
+
+    Raises:
+        SettingError: If a checkpoint hook counts epochs there.
+    """
+    loop = cfg.get('train_cfg') or {}
+    kind = type_name(loop.get('type', ''))
+    if loop.get('by_epoch') is not False and kind != 'IterBasedTrainLoop':
+        return
+    hooks = {'checkpoint': dict(type='CheckpointHook', interval=1)}
+    hooks.update(cfg.get('default_hooks') or {})
+    sections = dict(default_hooks=hooks, custom_hooks=cfg.get('custom_hooks'))
+    for section, value in sections.items():
+        for part in find_parts(section, value, 'hook', 'mmengine'):
+            saves = type_name(part.type) in (
+                'CheckpointHook',
+                'SafeCheckpointHook',
+            )
+            interval = part.cfg.get('interval', -1)
+            if saves and part.cfg.get('by_epoch', True) and interval > 0:
+                raise SettingError(
+                    f'{part.path} saves every {interval} epochs, but a '
+                    f'training by iterations (train_cfg) counts none, and '
+                    f'would save at its end alone; write by_epoch=False and '
+                    f'an interval in iterations.'
+                )
