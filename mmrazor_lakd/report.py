@@ -168,8 +168,7 @@ def rich_table(section: Section, **numbers) -> Table:
     table = Table(title=escape(section.title))
     for place, name in enumerate(section.header):
         if place < section.texts:
-            width = None if place else 10
-            table.add_column(escape(name), overflow='fold', min_width=width)
+            table.add_column(escape(name), overflow='fold')
         else:
             table.add_column(escape(name), justify='right', **numbers)
     for row in section.rows:

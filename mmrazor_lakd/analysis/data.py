@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader, Subset
 
+from ..datasets.class_names import named_classes
 from ..errors import SettingError
 
 # Share of the test images that may be among the training images: CIFAR's data
@@ -198,16 +199,5 @@ def list_classes(cfg: Config, checkpoint: Dict[str, Any]) -> List[str]:
         list[str]: Empty if there are none.
     """
     loader = find_test_loader(cfg) or {}
-    dataset = loader.get('dataset', {})
-    kind = dataset.get('type')
-    known = DATASETS.get(kind) if isinstance(kind, str) else kind
-    for source in (
-        dataset,
-        dataset.get('metainfo') or {},
-        checkpoint.get('meta', {}).get('dataset_meta') or {},
-        getattr(known, 'METAINFO', {}),
-    ):
-        classes = source.get('classes')
-        if classes and not isinstance(classes, str):
-            return [str(name) for name in classes]
-    return []
+    scope = cfg.get('default_scope')
+    return named_classes(loader.get('dataset', {}), checkpoint, scope)

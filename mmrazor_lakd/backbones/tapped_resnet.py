@@ -65,6 +65,20 @@ class _Tapped(nn.Module):
         return stage
 
 
+def plain_class(cls: type) -> type:
+    """Return mmpretrain's class of a network, whose checkpoints are its own.
+
+    Args:
+        cls (type): The class of a backbone.
+
+    Returns:
+        type: ``cls`` itself, if it isn't one of this module's.
+    """
+    if not issubclass(cls, _Tapped):
+        return cls
+    return ResNet_CIFAR if issubclass(cls, ResNet_CIFAR) else ResNet
+
+
 @MODELS.register_module()
 class TappedResNet(_Tapped, ResNet):
     """mmpretrain's ``ResNet``, with ``preact`` before each stage's last ReLU.

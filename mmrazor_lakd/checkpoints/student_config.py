@@ -1,10 +1,13 @@
 """Turn the config of a distillation into the student's own."""
 
+from contextlib import suppress
 from typing import Any, Dict, List
 
 from mmengine.config import Config
+from mmpretrain.registry import MODELS
 from torch import nn
 
+from ..backbones.tapped_resnet import plain_class
 from ..config_check.channels import network_order
 from ..config_check.kinds import (
     LOADERS,
@@ -65,6 +68,7 @@ def student_config(cfg: Config) -> Config:
         )
     network = read_network(student, 'architecture')
     model = Config(dict(model=network.model)).to_dict()['model']
+    _untap(model)
     outer = algorithm.get('data_preprocessor')
     outer = outer or settings.get('data_preprocessor')
     if outer:
@@ -103,6 +107,17 @@ def student_config(cfg: Config) -> Config:
     )
     found.channel_order = channel_order(found)
     return found
+
+
+def _untap(model: Dict[str, Any]) -> None:
+    """Replace a network that gives maps to teach by mmpretrain's own."""
+    backbone = model.get('backbone') or {}
+    kind = backbone.get('type')
+    with suppress(Exception):  # of a package that is not here
+        cls = MODELS.get(kind) if isinstance(kind, str) else kind
+        plain = plain_class(cls)
+        if plain is not cls:
+            backbone['type'] = plain.__name__
 
 
 def channel_order(cfg: Config) -> str:

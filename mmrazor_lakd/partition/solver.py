@@ -6,7 +6,8 @@ from ..tracing.blocks import Block
 
 # What the losses hold at a boundary, in maps of the teacher's width and the
 # smaller of the two sizes: the student's aligned output, its difference from
-# the teacher's, and the gradient.
+# the teacher's, and the gradient. Where widths differ, the output is aligned
+# at the student's size, and pooled then.
 LOSS_MAPS = 3
 
 
@@ -186,8 +187,10 @@ def _loss_bytes(candidate: Candidate) -> int:
     """Count the bytes that the losses hold; see :data:`LOSS_MAPS`."""
     student, teacher = candidate.student.shape, candidate.teacher.shape
     num_bytes = candidate.teacher.num_bytes
+    widened = student[0] != teacher[0]
     for own, other in zip(student[1:], teacher[1:]):
-        num_bytes = num_bytes * min(own, other) // other
+        size = own if widened else min(own, other)
+        num_bytes = num_bytes * size // other
     return LOSS_MAPS * num_bytes
 
 

@@ -47,7 +47,8 @@ def find_blocks(
     runs once and outputs one map. If the items are such lists themselves
     (stages), their items are the blocks, as are those of the ``blocks`` of a
     transformer's stage; a nested list with nothing but layers (convolution,
-    norm, activation) is one block.
+    norm, activation) is one block, and so is a list of one convolution and
+    what follows it.
     If a backbone has no lists, or can't be cut behind any of their items, its
     children are the blocks, with those of an ``nn.ModuleDict``.
 
@@ -143,11 +144,25 @@ def _items_of_lists(
     in_list = isinstance(module, (nn.Sequential, nn.ModuleList))
     items: Set[nn.Module] = set()
     for child in module.children():
-        if in_list and not _is_stage(child, child in with_tokens):
+        is_stage = in_list and _is_stage(child, child in with_tokens)
+        if (in_list and not is_stage) or _is_one_layer(child):
             items.add(child)
         else:
             items |= _items_of_lists(child, with_tokens)
     return items
+
+
+def _is_one_layer(child: nn.Module) -> bool:
+    """Check whether a list is a convolution and what follows it, as a stem.
+
+    Between it and its norm is no end of a block.
+    """
+    layers = list(child.children())
+    return (
+        isinstance(child, nn.Sequential)
+        and sum(isinstance(layer, MAP_LAYERS) for layer in layers) == 1
+        and not any(list(layer.children()) for layer in layers)
+    )
 
 
 def _is_stage(item: nn.Module, gives_tokens: bool) -> bool:

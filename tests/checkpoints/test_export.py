@@ -518,3 +518,21 @@ def test_from_training_to_a_test_without_us(tmp_path):
     )
     assert found == expected
     assert found['accuracy/top1'] > 50
+
+
+@pytest.mark.parametrize('kind', ['ResNet', 'ResNet_CIFAR'])
+def test_a_network_with_maps_to_teach_becomes_mmpretrains(kind):
+    """Which has the same weights, by the same names."""
+    backbone = dict(type=f'Tapped{kind}', depth=18)
+    architecture = dict(classifier(8, width=512), backbone=backbone)
+    cfg = Config(dict(model=dict(architecture=architecture)))
+    plain = student_config(cfg).model
+    assert plain.backbone.type == kind
+    tapped, found = (MODELS.build(one) for one in (architecture, plain))
+    found.load_state_dict(tapped.state_dict())
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        outputs = [
+            one.eval()(images, mode='tensor') for one in (tapped, found)
+        ]
+    assert torch.equal(*outputs)

@@ -301,6 +301,27 @@ def test_channels_are_in_the_order_that_the_teacher_knows(project):
         )
 
 
+def test_classes_in_another_order(project):
+    """Logits are compared one by one; maps don't depend on it."""
+    classes = '["a", "b", "c", "d"]'
+    data = 'train_dataloader = dict(dataset=dict(metainfo=dict(classes={})))\n'
+    name = student_with(project, 'ordered', '', data.format(classes))
+    checkpoint = project / f'{TEACHER}.pth'
+    for other, message in (
+        (classes, None),
+        ('["a", "c", "b", "d"]', "class 1 is 'b' of .* and 'c' of"),
+        ('["w", "x", "y", "z"]', None),  # other names, maybe of the same
+    ):
+        teacher = teacher_with(project, 'other_order', data.format(other))
+        for method in ('kd', 'at'):
+            given = dict(teacher=teacher, checkpoint=checkpoint)
+            if message and method == 'kd':
+                with pytest.raises(SettingError, match=message):
+                    write_over(project, name, method, **given)
+            else:
+                write_over(project, name, method, **given)
+
+
 def test_loaders_of_images_that_are_not_known(project):
     """Their arrays may be of either order: taken to be as the other's."""
     images = 'mean=[120.0] * 3, std=[60.0] * 3, to_rgb=True'

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.registry import DATA_SAMPLERS
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler
 from toy_training import Noisy, build_runner, stack, train
@@ -64,6 +65,31 @@ def test_resumed_equals_unbroken(tmp_path, settings):
         for found in (runner, other)
     )
     assert seen_again == seen[done:]
+
+
+class Passes(Hook):
+    """Goes through the data once more, as mmpretrain's PreciseBNHook does."""
+
+    def __init__(self):
+        self.seen = []
+
+    def after_train_epoch(self, runner):
+        batches = [batch['inputs'] for batch in runner.train_dataloader]
+        self.seen.append(torch.stack([batch.sum() for batch in batches]))
+
+
+def test_a_pass_of_a_hook_after_the_last_iteration(tmp_path):
+    """It is whole, though the resumed one has nothing left."""
+    found = []
+    for start in (None, 'iter_4.pth'):
+        hook = Passes()
+        path = start and str(tmp_path / 'None' / start)
+        train(
+            tmp_path / str(start), hooks=[{'type': 'EpochSeedHook'}, hook],
+            saving=dict(interval=4), resume=bool(path), load_from=path,
+        )  # fmt: skip
+        found.append(torch.stack(hook.seen))
+    assert torch.equal(*found)
 
 
 def test_workers_load_what_one_process_loads(tmp_path):

@@ -166,8 +166,11 @@ def test_weights_alone_are_no_start(folder):
         "best_acc_epoch_3.pth' has no state of the optimizer: .*write "
         "load_from='.*best_acc_epoch_3.pth' instead"
     )
-    with pytest.raises(SettingError, match=sentence):
+    with pytest.raises(SettingError, match='which does not exist'):
         train(folder, resume=True)
+    # A training that was killed before its first regular checkpoint.
+    (folder / 'last_checkpoint').unlink()
+    assert find_start(str(folder)) is None
     path = str(folder / 'best_acc_epoch_3.pth')
     with pytest.raises(SettingError, match=sentence):
         train(folder, resume=True, load_from=path)

@@ -275,6 +275,17 @@ def test_hooks_by_their_full_path(kind):
     assert not {'divergence', 'epoch_seed'} & set(cfg.default_hooks)
 
 
+def test_hooks_that_would_remove_each_others_files():
+    kept = dict(type='CheckpointHook', interval=2)
+    hooks = dict(checkpoint=dict(kept, max_keep_ckpts=1), mine=kept)
+    with pytest.raises(SettingError, match=r"2 checkpoint .* 'epoch_{}.pth'"):
+        use_safe_hooks(Config(dict(default_hooks=hooks)))
+    for own in (dict(filename_tmpl='kept_{}.pth'), dict(by_epoch=False)):
+        cfg = Config(dict(default_hooks={**hooks, 'mine': {**kept, **own}}))
+        use_safe_hooks(cfg)
+        assert cfg.default_hooks.mine.type == 'SafeCheckpointHook'
+
+
 def test_the_hooks_of_a_users_config():
     plain = dict(type='CheckpointHook', interval=5, out_dir='out')
     cfg = Config(

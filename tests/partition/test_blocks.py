@@ -3,6 +3,7 @@
 import pytest
 import torch
 from networks_to_cut import network, resnet, short, stages, vgg
+from torch import nn
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.partition.cut_checks import check_boundaries
@@ -66,6 +67,25 @@ def test_blocks_of_mmpretrain(cfg, names):
 def test_a_backbone_without_lists_has_its_children():
     blocks = find_blocks(network('MobileNetV3', 576, arch='small'), 'student')
     assert short(blocks) == [f'layer{index}' for index in range(13)]
+
+
+def test_a_stem_of_one_convolution_is_one_block():
+    """Between it and its norm, nothing is cut."""
+    model = resnet(8)
+    backbone = model.backbone
+    backbone.stem = nn.Sequential(
+        backbone.conv1, nn.BatchNorm2d(16), nn.ReLU()
+    )
+    del backbone.conv1
+    backbone.forward = lambda x: run(backbone, x)
+
+    def run(backbone, x):
+        x = backbone.stem(x)
+        for stage in (backbone.layer1, backbone.layer2, backbone.layer3):
+            x = stage(x)
+        return (x,)
+
+    assert short(find_blocks(model, 'student'))[0] == 'stem'
 
 
 def test_blocks_of_a_plain_net_are_its_convolutions():

@@ -70,7 +70,8 @@ def test_a_width_is_told_from_one_that_depends_on_the_image():
     flat.neck, flat.head = None, MODELS.build(dict(type='ClsHead'))
     with pytest.raises(
         SettingError,
-        match='takes no image of 64x64 pixels, since it fails in '
+        match='takes no image of 64x64 pixels and 1 or 3 channels, since it '
+        'fails in '
         r"'backbone.classifier.0' \(Linear\) of an input \(120, 9, 9\): "
         'mat1.*; set input_size',
     ):

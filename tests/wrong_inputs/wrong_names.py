@@ -20,6 +20,16 @@ NAMES = [
         ('optim_wraper = dict(clip_grad=None)', "'optim_wrapper'"),
         ('defualt_hooks = dict(timer=None)', "'default_hooks'"),
         ("load_form = 'epoch_1.pth'", "'load_from'"),
+        ('fp16 = dict(loss_scale=512.0)', "'fp16'", 'AmpOptimWrapper'),
+        ('seed = 5', "'seed'", 'randomness.seed'),
+        ("optimizer = dict(type='Adam', lr=1.0)", 'optim_wrapper.optimizer'),
+        ('evaluation = dict(interval=5)', 'train_cfg.val_interval'),
+        (
+            "optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'head': "
+            'dict(lr_mul=0.1)}))',
+            'lr_mul',
+            'lr_mult',
+        ),
     ),
 ]
 TYPES = [

@@ -49,9 +49,41 @@ NUMBERS = options(
     ('data_preprocessor.std=None', 'data_preprocessor'),
 )  # fmt: skip
 SETTINGS = [
+    *texts(
+        'plain',
+        ("custom_hooks = [dict(type='EarlyStoppingHook', monitor='acc')]",
+         "monitor='acc'", 'accuracy/top1'),
+        ("param_scheduler = dict(_delete_=True, type='ReduceOnPlateauLR', "
+         "monitor='acc', rule='greater')", "monitor='acc'", 'accuracy/top1'),
+        ('val_evaluator = dict(topk=(1, 50))', 'val_evaluator', '50'),
+        ("default_hooks = dict(mine=dict(type='CheckpointHook', interval=2))",
+         '2 checkpoint hooks', 'filename_tmpl'),
+        ("custom_hooks = [dict(type='DivergenceHook', patience=3)]",
+         'patience=3', 'losses are scaled'),
+        ('train_cfg = dict(_delete_=True, by_epoch=False, max_iters=2)',
+         'default_hooks.checkpoint', 'by_epoch=False'),
+    ),
+    *texts(
+        'kd',
+        ("model = dict(calculate_student_loss=False)\ncustom_hooks = "
+         "[dict(type='mmrazor.StopDistillHook', stop_epoch=0)]",
+         'stop_epoch=0', 'calculate_student_loss'),
+    ),
     *options(
         'plain',
         ('resume=epoch_1.pth', "resume='epoch_1.pth'", 'True or False'),
+        ('env_cfg.cudnn_benchmark=no', "cudnn_benchmark='no'", 'True or'),
+        ('find_unused_parameters=no', "='no'", 'True or False'),
+        ('sync_bn=torhc', "sync_bn='torhc'", "'torch'"),
+        ('optim_wrapper.optimizer.nesterov=no', 'is text', 'True or False'),
+        ('val_dataloader.sampler.shuffle=no', "shuffle='no' is text"),
+        ('data_preprocessor.to_rgb=no', "to_rgb='no' is text"),
+        ('val_evaluator=[]', 'val_evaluator has no metric'),
+        ('train_cfg.val_begin=50', 'val_begin=50', 'ends at 1'),
+        ('env_cfg.seed=1', 'env_cfg.seed', 'nearest'),
+        ('optim_wrapper.paramwise_cfg.layer_decay_rate=0.5', 'constructor'),
+        ('optim_wrapper.paramwise_cfg.backbone_lr_mult=0.1',
+         'backbone_lr_mult', 'bias_lr_mult'),
         ('load_from=5', 'load_from=5', 'checkpoint'),
         ('load_from=gone.pth', 'load_from', 'gone.pth'),
         ('load_from={tmp}/text.pth', 'load_from'),

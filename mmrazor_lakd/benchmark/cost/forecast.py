@@ -18,6 +18,7 @@ from typing import (
     NamedTuple,
     Optional,
     Sequence,
+    Set,
 )
 
 import torch
@@ -145,15 +146,17 @@ def forecast(
     Args:
         settings (CostSettings): What to measure.
         tried (Sequence[Setting]): From :func:`list_settings`.
-        report (Callable): Called after each, with a line if it failed.
+        report (Callable): Called after each, with a line if it failed for a
+            reason that no other setting had.
 
     Yields:
         dict: ``setting``, ``peak`` and ``resting`` in bytes, ``step_ms``, and
         ``machine`` and ``notes`` as of :func:`measure_cost`.
     """
     kept_stems = set()
+    reasons: Set[str] = set()
     for setting in tried:
-        failure = ''
+        failure, stem = '', ''
         while True:
             if setting.modules in kept_stems and setting.recompute:
                 setting = setting._replace(recompute=('blocks',))
@@ -174,6 +177,7 @@ def forecast(
                     "recompute has 'stem'" in str(error)
                 ):
                     kept_stems.add(setting.modules)
+                    stem = f'without the stem, since {error}'
                     continue
                 failure = str(error)
             except RuntimeError as error:
@@ -181,7 +185,10 @@ def forecast(
                     raise
                 failure = 'out of memory'
             break
-        report(failure and f'{_describe(setting)}: {failure}')
+        reason = failure or stem
+        is_new = reason and reason not in reasons
+        reasons.add(reason)
+        report(f'{_describe(setting)}: {reason}' if is_new else '')
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

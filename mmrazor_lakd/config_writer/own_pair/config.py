@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
-from ...checkpoints.loading import load_network, read_state_dict
+from ...checkpoints.loading import load_network, read_checkpoint
+from ...errors import SettingError
 from ..place import relative_path
 from ..source_code import Code, format_comment, format_setting
 from .check import check_builds
@@ -52,8 +53,9 @@ def own_config_text(
     """
     own = read_own(student, 'student')
     other = read_own(teacher, 'teacher', own.scope)
-    state_dict = read_state_dict(checkpoint, CHECKPOINT)
-    load_network(other.model, state_dict, checkpoint, CHECKPOINT, 'teacher')
+    found = read_checkpoint(checkpoint, CHECKPOINT)
+    weights = found['state_dict']
+    load_network(other.model, weights, checkpoint, CHECKPOINT, 'teacher')
     size = input_size or find_image_size(own.cfg, own.scope, student)
     if own.dense_kind:
         size = shrink(size)
@@ -66,9 +68,38 @@ def own_config_text(
         cuts,
         strong_teacher,
     )
+    _check_classes(made, found)
     text = _text(method, made, checkpoint, folder)
     check_builds(text, folder)
     return text
+
+
+def _check_classes(made: OwnDistiller, checkpoint: Dict[str, Any]) -> None:
+    """Raise if logits are compared whose classes stand in another order.
+
+    Args:
+        made (OwnDistiller): The distiller and the networks.
+        checkpoint (dict): The teacher's.
+
+    Raises:
+        SettingError: If so, naming the first that differs.
+    """
+    recorders = made.config.get('teacher_recorders') or {}
+    sources = [recorder.get('source') for recorder in recorders.values()]
+    if made.teacher.logits not in sources:
+        return
+    own = made.student.class_names({})
+    other = made.teacher.class_names(checkpoint)
+    if own == other or sorted(own) != sorted(other):
+        return  # the same, unknown, or by other names
+    place = [a == b for a, b in zip(own, other)].index(False)
+    raise SettingError(
+        f'The classes of the teacher stand in another order than those of the '
+        f'student, and their logits are compared: class {place} is '
+        f"'{own[place]}' of '{made.student.source}' and '{other[place]}' of "
+        f"'{made.teacher.source}'; give the student's data the teacher's "
+        f'order (metainfo.classes), or write --method at, which compares maps.'
+    )
 
 
 def _text(

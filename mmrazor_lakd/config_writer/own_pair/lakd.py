@@ -155,7 +155,11 @@ def _why_not_ofd(
     staged = (student.with_stages(), teacher.with_stages())
     declared = [network.stages for network in staged]
     if None in declared or declared[0] != declared[1]:
-        return f'{start}stages that end with a ReLU.', None
+        return (
+            f'{start}stages of equal names that are known to end with a '
+            f"ReLU, as mmpretrain's ResNets and this project's networks have.",
+            None,
+        )
     names = [f'backbone.{stage}.preact' for stage in declared[0].names]
     widths = [
         [

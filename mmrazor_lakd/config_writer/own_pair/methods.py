@@ -71,7 +71,8 @@ def check_method(
     if method not in known:
         raise SettingError(
             f"--method {method} is not written for '{student.source}', "
-            f'{kinds}; choose one of {", ".join(known)}.'
+            f'{kinds}; choose one of {", ".join(known)} (any other method '
+            f'needs networks, images or a head of its own).'
         )
 
 

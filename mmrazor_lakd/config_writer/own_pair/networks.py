@@ -16,6 +16,7 @@ from ...backbones.stages import Stages
 from ...checkpoints.model_configs import NetworkConfig, read_package_config
 from ...cli import load_config
 from ...config_check.kinds import type_name
+from ...datasets.class_names import named_classes
 from ...errors import SettingError
 from ...tracing.dry_run import find_image
 from ...tracing.modules import eval_mode, forward_hooks
@@ -122,6 +123,17 @@ class OwnNetwork:
         """Config of its data preprocessor."""
         own = self.cfg.model.get('data_preprocessor')
         return own or self.cfg.get('data_preprocessor') or {}
+
+    def class_names(self, checkpoint: Dict[str, Any]) -> List[str]:
+        """Names of the classes of its data, if they are known.
+
+        Args:
+            checkpoint (dict): From its training; empty without one.
+        """
+        dataset = (self.training_data or {}).get('dataset') or {}
+        while dataset.get('dataset'):  # a repeated one, say
+            dataset = dataset['dataset']
+        return named_classes(dataset, checkpoint, self.scope)
 
     @property
     def training_data(self) -> Optional[Dict[str, Any]]:
