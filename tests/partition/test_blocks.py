@@ -69,23 +69,25 @@ def test_a_backbone_without_lists_has_its_children():
     assert short(blocks) == [f'layer{index}' for index in range(13)]
 
 
+class WithStem(nn.Module):
+    """A list of one convolution and what follows it, and a list of blocks."""
+
+    def __init__(self):
+        super().__init__()
+        norm = nn.BatchNorm2d(8)
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.ReLU())
+        self.blocks = nn.Sequential(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3))
+
+    def forward(self, x):
+        return (self.blocks(self.stem(x)),)
+
+
 def test_a_stem_of_one_convolution_is_one_block():
     """Between it and its norm, nothing is cut."""
-    model = resnet(8)
-    backbone = model.backbone
-    backbone.stem = nn.Sequential(
-        backbone.conv1, nn.BatchNorm2d(16), nn.ReLU()
-    )
-    del backbone.conv1
-    backbone.forward = lambda x: run(backbone, x)
-
-    def run(backbone, x):
-        x = backbone.stem(x)
-        for stage in (backbone.layer1, backbone.layer2, backbone.layer3):
-            x = stage(x)
-        return (x,)
-
-    assert short(find_blocks(model, 'student'))[0] == 'stem'
+    model = resnet(8, width=8)
+    model.backbone = WithStem()
+    blocks = find_blocks(model, 'student', 32)
+    assert short(blocks) == ['stem', 'blocks.0', 'blocks.1']
 
 
 def test_blocks_of_a_plain_net_are_its_convolutions():

@@ -1,13 +1,13 @@
-# What the Cityscapes config of LAKD over CWD needs at 512 x 512: the canvas's
-# pictures enlarged, and batch normalisation of one device. With
-# model.distiller.local_modules=[] it is CWD.
+# What the Cityscapes config of LAKD over CWD needs at SIDE x SIDE pixels, an
+# environment variable: the canvas's pictures enlarged, and batch normalisation
+# of one device. With model.distiller.local_modules=[] it is CWD.
 _base_ = (
     '../../../configs/lakd/mmseg/'
     'lakd_pspnet_r101-d8_pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py'
 )
 
-side = (512, 512)
-teacher = '{{ fileDirname }}/pspnet_r101_512.py'
+side = ({{'$SIDE:512'}},) * 2
+teacher = '{{ fileDirname }}/pspnet_r101.py'
 model = dict(
     architecture=dict(
         cfg_path=teacher,
