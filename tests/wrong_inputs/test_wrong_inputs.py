@@ -63,8 +63,8 @@ The errors of {{count}} wrong inputs, each one change away from a valid one.
 iteration; `plain` is `{BASES['plain']}`, the others are
 written by `tools/make_config.py` for
 `resnet20_resnet8_1xb64_digits`. `TMP` is a folder with generated files. All
-end before the first iteration, with exit status 2 and without a traceback;
-`--debug` shows it.
+end before the first iteration, or in the first validation where metrics are
+to blame, with exit status 2 and without a traceback; `--debug` shows it.
 
 A test writes this page (`make refusals WRITE=1`), here with {{made_with}}.
 """

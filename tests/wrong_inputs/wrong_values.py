@@ -54,7 +54,7 @@ SETTINGS = [
         ("custom_hooks = [dict(type='EarlyStoppingHook', monitor='acc')]",
          "monitor='acc'", 'accuracy/top1'),
         ("param_scheduler = dict(_delete_=True, type='ReduceOnPlateauLR', "
-         "monitor='acc', rule='greater')", "monitor='acc'", 'accuracy/top1'),
+         "monitor='acc', rule='greater')", 'param_scheduler', 'key acc is'),
         ('val_evaluator = dict(topk=(1, 50))', 'val_evaluator', '50'),
         ("default_hooks = dict(mine=dict(type='CheckpointHook', interval=2))",
          '2 checkpoint hooks', 'filename_tmpl'),
