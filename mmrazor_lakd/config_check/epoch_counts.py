@@ -76,17 +76,22 @@ def check_saving(cfg: Dict) -> None:
     hooks = {'checkpoint': dict(type='CheckpointHook', interval=1)}
     hooks.update(cfg.get('default_hooks') or {})
     sections = dict(default_hooks=hooks, custom_hooks=cfg.get('custom_hooks'))
-    for section, value in sections.items():
-        for part in find_parts(section, value, 'hook', 'mmengine'):
-            saves = type_name(part.type) in (
-                'CheckpointHook',
-                'SafeCheckpointHook',
+    saving = [
+        part
+        for section, value in sections.items()
+        for part in find_parts(section, value, 'hook', 'mmengine')
+        if type_name(part.type) in ('CheckpointHook', 'SafeCheckpointHook')
+        and is_number(part.cfg.get('interval'))
+        and part.cfg['interval'] > 0
+    ]
+    by_iteration = any(part.cfg.get('by_epoch') is False for part in saving)
+    for part in saving:
+        # One for the best alone saves at each validation.
+        is_best = by_iteration and part.cfg.get('save_best')
+        if part.cfg.get('by_epoch', True) and not is_best:
+            raise SettingError(
+                f'{part.path} saves every {part.cfg["interval"]} epochs, but '
+                f'a training by iterations (train_cfg) counts none, and would '
+                f'save at its end alone; write by_epoch=False and an interval '
+                f'in iterations.'
             )
-            interval = part.cfg.get('interval', -1)
-            if saves and part.cfg.get('by_epoch', True) and interval > 0:
-                raise SettingError(
-                    f'{part.path} saves every {interval} epochs, but a '
-                    f'training by iterations (train_cfg) counts none, and '
-                    f'would save at its end alone; write by_epoch=False and '
-                    f'an interval in iterations.'
-                )

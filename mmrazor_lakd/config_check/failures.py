@@ -108,6 +108,12 @@ def explain(error: Exception, cfg: Optional[Dict] = None) -> str:
         reason += f'; the nearest names are: {nearest(unknown[1], names)}'
     if 'out of memory' in reason:
         reason += ' (a smaller batch_size takes less)'
+    if 'modified by an inplace operation' in reason:
+        reason += (
+            ' (the student overwrites a map that a loss needs, as by '
+            'F.relu(x, inplace=True) or x += ... behind a boundary; mend '
+            'that, or cut there, with isolate=True and early_backward=True)'
+        )
     if culprit is not None:
         value = cfg.get(culprit.path)
         value = f'={value!r}' if isinstance(value, str) else ''

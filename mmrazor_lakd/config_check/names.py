@@ -72,7 +72,6 @@ FORMER = {
     'optimizer_config': 'optim_wrapper',
     'runner': 'train_cfg',
     'seed': 'randomness.seed',
-    'total_epochs': 'train_cfg.max_epochs',
     'workflow': 'train_cfg.val_interval',
 }
 #: required entries
@@ -113,16 +112,23 @@ def check_names(cfg: Dict, text: str) -> None:
 
 
 def _is_variable(name: str, cfg: Dict) -> bool:
-    """Check whether a value is an object, or a copy of what is elsewhere."""
+    """Check whether a value is an object, or a copy of what is elsewhere.
+
+    That is, inside a section: one of a whole section is more likely one whose
+    name is misspelt (``test_evaluater = val_evaluator``).
+    """
     value = cfg[name]
     if not isinstance(value, (dict, list, tuple, str, int, float)):
         return value is not None  # a class, function or module it imports
     nested = isinstance(value, (dict, list, tuple))
-    stack = [other for key, other in cfg.items() if key != name]
+    sections = [other for key, other in cfg.items() if key != name]
+    stack = list(sections)
     while stack:
         part = stack.pop()
-        if nested and value and type(part) is type(value) and part == value:
-            return True
+        is_section = any(part is section for section in sections)
+        if nested and value and not is_section:
+            if type(part) is type(value) and part == value:
+                return True
         if isinstance(part, dict):
             # Numbers and texts are alike by chance, but not by name.
             if not nested and name in part and part[name] == value:
@@ -149,23 +155,27 @@ def check_paramwise(cfg: Dict) -> None:
     if constructor != DEFAULT_CONSTRUCTOR or not isinstance(settings, dict):
         return
     path = 'optim_wrapper.paramwise_cfg'
-    entries = {path: (settings, PARAMWISE)}
+    for name in settings:
+        if name == 'layer_decay_rate':
+            raise SettingError(
+                f'{path}.{name} is read by another constructor alone; write '
+                f'optim_wrapper.constructor='
+                f"'LearningRateDecayOptimWrapperConstructor' as well."
+            )
+        if name not in PARAMWISE:
+            raise SettingError(
+                f'{path}.{name} is nothing that MMEngine reads; the nearest '
+                f'ones are: {nearest(name, sorted(PARAMWISE))}.'
+            )
+    # Any other entry goes to the optimizer, as an option of the group.
+    known = ('lr_mult', 'decay_mult')
     for key, entry in (settings.get('custom_keys') or {}).items():
-        if isinstance(entry, dict):
-            known = {'lr_mult', 'decay_mult'}
-            entries[f"{path}.custom_keys['{key}']"] = (entry, known)
-    for where, (section, known) in entries.items():
-        for name in section:
-            if name == 'layer_decay_rate':
+        for name in entry if isinstance(entry, dict) else ():
+            close = get_close_matches(name, known, 1, CLOSE)
+            if name not in known and close:
                 raise SettingError(
-                    f'{where}.{name} is read by another constructor alone; '
-                    f'write optim_wrapper.constructor='
-                    f"'LearningRateDecayOptimWrapperConstructor' as well."
-                )
-            if name not in known:
-                raise SettingError(
-                    f'{where}.{name} is nothing that MMEngine reads; the '
-                    f'nearest ones are: {nearest(name, sorted(known))}.'
+                    f"{path}.custom_keys['{key}'].{name} is nothing that "
+                    f"MMEngine reads; the nearest name is '{close[0]}'."
                 )
 
 

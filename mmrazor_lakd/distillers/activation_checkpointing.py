@@ -11,12 +11,22 @@ import random
 from contextlib import contextmanager
 from dis import get_instructions
 from functools import partial
-from typing import Any, Callable, Iterator, List, Optional, Sequence
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 import numpy as np
 import torch
 from mmengine.runner import activation_checkpointing
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import SettingError
@@ -175,7 +185,10 @@ class RunTwice:
         self._before = _State(self._module)
         output = self._forward(*args, **kwargs)
         self._before.keep_what_changed()
-        if any(tensor._version != version for tensor, version in inputs):
+        # Without gradients it is never run again.
+        if any(tensor.requires_grad for tensor in tensors_in(output)) and any(
+            tensor._version != version for tensor, version in inputs
+        ):
             raise SettingError(
                 f"The activations of a {type(self._module).__name__} can't "
                 f'be computed again, since it overwrites its input (as by '
@@ -193,26 +206,35 @@ class _State:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self._buffers = [
-            (part, name, buffer, buffer._version, buffer.clone())
-            for part in module.modules()
+        self._module = module
+        # What batch normalisation gives in train mode doesn't depend on its
+        # own: there it is enough that a repetition updates copies.
+        self._start = {
+            (part, name): (buffer, buffer._version, buffer.clone())
+            for part, name, buffer in self._buffers()
+            if not isinstance(part, _BatchNorm)
+        }
+        self._random: Any = random.getstate()
+        self._numpy: Any = np.random.get_state()
+
+    def _buffers(self) -> List[Tuple[nn.Module, str, torch.Tensor]]:
+        """List the buffers of what is in train mode, with their names."""
+        return [
+            (part, name, buffer)
+            for part in self._module.modules()
             if part.training
             for name, buffer in part._buffers.items()
             if buffer is not None
         ]
-        self._random: Any = random.getstate()
-        self._numpy: Any = np.random.get_state()
 
     def keep_what_changed(self) -> None:
         """Release the rest, after the pass: buffers may be large."""
-        # What updates running statistics leaves their version as it is.
-        self._buffers = [
-            (part, name, buffer, version, before)
-            for part, name, buffer, version, before in self._buffers
-            if hasattr(part, 'running_mean')
-            or part._buffers.get(name) is not buffer
-            or buffer._version != version
-        ]
+        self._start = {
+            (part, name): found
+            for (part, name), found in self._start.items()
+            if part._buffers.get(name) is not found[0]
+            or found[0]._version != found[1]
+        }
         if self._random == random.getstate():
             self._random = None
         now = np.random.get_state()
@@ -221,14 +243,16 @@ class _State:
 
     @contextmanager
     def restored(self) -> Iterator[None]:
-        """Restore it for a while."""
-        now = [
-            (part, name, part._buffers[name])
-            for part, name, *_ in self._buffers
-        ]
+        """Restore it for a while, in copies."""
+        now = self._buffers()
         states = random.getstate(), np.random.get_state()
-        for part, name, *_, before in self._buffers:
-            part._buffers[name] = before.clone()
+        # One copy of each, which modules may share.
+        copies: Dict[int, torch.Tensor] = {}
+        for part, name, buffer in now:
+            own, _, start = self._start.get((part, name), (buffer, 0, buffer))
+            if id(own) not in copies:
+                copies[id(own)] = start.clone()
+            part._buffers[name] = copies[id(own)]
         if self._random is not None:
             random.setstate(self._random)
         if self._numpy is not None:

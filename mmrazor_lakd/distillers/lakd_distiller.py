@@ -324,7 +324,7 @@ class LAKDDistiller(FeatureDistiller):
             if idle is not None:
                 step.losses[f'{name}.loss'] = idle
             return None
-        with record_function(f'lakd/{name}.loss'), step.watching(index):
+        with record_function(f'lakd/{name}.loss'):
             loss = self._module_loss(index, output, step)
         if loss is not None:
             step.pending += 1

@@ -2,10 +2,8 @@
 
 import inspect
 import weakref
-from contextlib import nullcontext
 from typing import (
     Any,
-    ContextManager,
     Dict,
     List,
     NamedTuple,
@@ -23,7 +21,6 @@ from mmrazor.models.task_modules import (
 )
 from mmrazor.models.task_modules.recorder.base_recorder import BaseRecorder
 from torch import nn
-from torch.autograd.graph import saved_tensors_hooks
 from torch.utils import checkpoint
 
 from ..errors import SettingError
@@ -139,36 +136,6 @@ class StudentStep:
                 f'it); name a module that runs once.'
             )
         self._reached.add(index)
-
-    def watching(self, index: int) -> ContextManager:
-        """Let a loss's backward pass say which map has been overwritten.
-
-        PyTorch would only say that there is one.
-
-        Args:
-            index (int): Index of the boundary, whose loss is computed inside.
-        """
-        if not self.first:
-            return nullcontext()
-
-        def pack(saved: torch.Tensor) -> Tuple[torch.Tensor, int]:
-            version = 0 if saved.is_inference() else saved._version
-            return saved.detach(), version
-
-        def unpack(kept: Tuple[torch.Tensor, int]) -> torch.Tensor:
-            tensor, version = kept
-            if not tensor.is_inference() and tensor._version != version:
-                raise SettingError(
-                    f"local_modules[{index}]: the map of the student's "
-                    f"'{self.names[index]}' is overwritten in place (as by "
-                    f'F.relu(x, inplace=True), or by x += ...) before the '
-                    f'backward pass of its loss, which needs it; mend that, '
-                    f'or cut there, with isolate=True and '
-                    f'early_backward=True.'
-                )
-            return tensor
-
-        return saved_tensors_hooks(pack, unpack)
 
     def note_cut(self, index: int, output: torch.Tensor) -> None:
         """Note a cut, before it is made.

@@ -161,10 +161,12 @@ def kept_buffers(model: nn.Module) -> Iterator[None]:
     # statistics autograd would save fewer tensors.
     changing = [part for part in model.modules() if part.training]
     kept = [dict(part._buffers) for part in changing]
+    copies: Dict[int, torch.Tensor] = {}  # modules may share one
     for part, buffers in zip(changing, kept):
         for name, buffer in buffers.items():
-            if buffer is not None:
-                part._buffers[name] = buffer.clone()
+            if buffer is not None and id(buffer) not in copies:
+                copies[id(buffer)] = buffer.clone()
+            part._buffers[name] = copies.get(id(buffer))
     try:
         yield
     finally:

@@ -93,3 +93,49 @@ def test_compiled_step(value, is_refused):
         else:
             check_compile(cfg)
     check_compile(dict(model=dict(type='ImageClassifier'), compile=value))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'refused'),
+    [
+        # as in a dumped config, where the text has no use of a variable
+        (dict(test_pipeline=[1], test_dataloader=dict(pipeline=[1])), None),
+        (dict(seed=3, randomness=dict(seed=3)), None),
+        (dict(optimizer=dict(lr=1), optim_wrapper=dict(o=dict(lr=1))), None),
+        (dict(visualiser=Config), None),  # a class that a base imports
+        (dict(my_train_dataloader=dict(batch_size=1)), None),
+        (dict(val_evaluator=[1], test_evaluater=[1]), "'test_evaluator'"),
+        (dict(seed=3), 'randomness.seed'),
+        (dict(fp16=dict(loss_scale=512.0)), 'AmpOptimWrapper'),
+    ],
+)
+def test_names_without_a_use(settings, refused):
+    if refused is None:
+        check_names(settings, '')
+    else:
+        with pytest.raises(SettingError, match=refused):
+            check_names(settings, '')
+
+
+def test_entries_of_parameter_groups():
+    """What isn't a misspelt factor goes to the optimizer."""
+    keys = dict(head=dict(lr_mult=0.1, betas=(0.9, 0.98), fix_lr=True))
+    wrapper = dict(paramwise_cfg=dict(custom_keys=keys))
+    check_paramwise(dict(optim_wrapper=wrapper))
+    keys['head']['lr_mul'] = 1.0
+    with pytest.raises(SettingError, match="'lr_mult'"):
+        check_paramwise(dict(optim_wrapper=wrapper))
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_what_saves_in_a_training_by_iterations(by_epoch):
+    best = dict(type='CheckpointHook', interval=1, save_best='auto')
+    hooks = dict(checkpoint=dict(best, by_epoch=by_epoch))
+    loop = dict(by_epoch=False, max_iters=9)
+    cfg = dict(train_cfg=loop, default_hooks=hooks, custom_hooks=[best])
+    if by_epoch:
+        with pytest.raises(SettingError, match='default_hooks.checkpoint'):
+            check_saving(cfg)
+    else:
+        check_saving(cfg)
+    check_saving(dict(cfg, train_cfg=dict(by_epoch=True, max_epochs=9)))

@@ -15,9 +15,35 @@ from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
 from mmrazor_lakd import SettingError
+from mmrazor_lakd.config_check import explain
 
 KD = dict(type='ConfigurableDistiller', **LOGITS_KD)
 THIRD = dict(student='backbone.blocks.2', teacher='backbone.blocks.2')
+
+
+class Counts(nn.Module):
+    """Divides by how often it has run, and what shares its buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer('count', torch.ones(()))
+
+    def forward(self, x):
+        if self.training:
+            self.count.add_(1)
+        return x / self.count.clone()
+
+
+class OwnNorm(nn.Module):
+    """Batch normalisation whose statistics have other names."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.register_buffer('mu', torch.zeros(channels))
+        self.register_buffer('var', torch.ones(channels))
+
+    def forward(self, x):
+        return F.batch_norm(x, self.mu, self.var, training=self.training)
 
 
 class Block(nn.Module):
@@ -34,6 +60,11 @@ class Block(nn.Module):
             parametrizations.spectral_norm(self.conv1)
         if kind == 'buffer':
             self.register_buffer('mean', torch.zeros(outputs))
+        if kind == 'shared buffer':
+            self.first, self.second = Counts(), Counts()
+            self.second.count = self.first.count
+        if kind == 'norm':
+            self.norm = OwnNorm(inputs)
 
     def forward(self, x):
         if self.kind == 'inplace':
@@ -44,6 +75,8 @@ class Block(nn.Module):
                 with torch.no_grad():
                     self.mean.mul_(0.9).add_(y.mean((0, 2, 3)), alpha=0.1)
             y = y - self.mean[:, None, None] * y
+        if self.kind == 'shared buffer':
+            y = self.second(self.first(y))
         if self.kind == 'numpy' and self.training:
             y = y * float(np.random.rand() + 0.5)
         return self.conv2(y) + self.shortcut(x)
@@ -142,7 +175,9 @@ def network(kind='', type='ImageClassifier', **kwargs):
     )
 
 
-@pytest.mark.parametrize('kind', ['spectral', 'buffer', 'numpy', ''])
+@pytest.mark.parametrize(
+    'kind', ['spectral', 'buffer', 'shared buffer', 'norm', 'numpy', '']
+)
 def test_state_of_blocks_that_run_twice(build, batch, kind):
     """A repetition begins with it, and leaves it as it is."""
     models = pair(build, KD, network(kind), network(), recompute=['blocks'])
@@ -178,8 +213,9 @@ def test_blocks_that_overwrite_their_input(build, batch):
 def test_a_map_that_is_overwritten_behind_a_boundary(build, batch, options):
     student, teacher = network('inplace'), network(width=16)
     model = build(lakd(**options), student, teacher).double()
-    with pytest.raises(SettingError, match='blocks.2.* is overwritten in'):
+    with pytest.raises(RuntimeError, match='inplace') as raised:
         gradients(model, batch)
+    assert 'overwrites a map that a loss needs' in explain(raised.value)
     cut = build(lakd([THIRD]), network('inplace'), network(width=16))
     gradients(cut.double(), batch)
 

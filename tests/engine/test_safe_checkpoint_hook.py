@@ -280,6 +280,9 @@ def test_hooks_that_would_remove_each_others_files():
     hooks = dict(checkpoint=dict(kept, max_keep_ckpts=1), mine=kept)
     with pytest.raises(SettingError, match=r"2 checkpoint .* 'epoch_{}.pth'"):
         use_safe_hooks(Config(dict(default_hooks=hooks)))
+    # Neither removes anything.
+    both = dict(checkpoint=dict(kept), mine=dict(kept, save_begin=9))
+    use_safe_hooks(Config(dict(default_hooks=both)))
     for own in (dict(filename_tmpl='kept_{}.pth'), dict(by_epoch=False)):
         cfg = Config(dict(default_hooks={**hooks, 'mine': {**kept, **own}}))
         use_safe_hooks(cfg)

@@ -146,8 +146,8 @@ def forecast(
     Args:
         settings (CostSettings): What to measure.
         tried (Sequence[Setting]): From :func:`list_settings`.
-        report (Callable): Called after each, with a line if it failed for a
-            reason that no other setting had.
+        report (Callable): Called after each, with a line if it failed, or
+            had to keep its stem, for a reason that no other setting had.
 
     Yields:
         dict: ``setting``, ``peak`` and ``resting`` in bytes, ``step_ms``, and

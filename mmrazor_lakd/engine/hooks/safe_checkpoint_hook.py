@@ -317,18 +317,21 @@ def _check_names(hooks: List[Dict[str, Any]]) -> None:
         SettingError: If two save files of the same names in one folder.
     """
     places = []
+    removing = set()
     for hook in hooks:
         by_epoch = 'epoch' if hook.get('by_epoch', True) else 'iter'
         name = hook.get('filename_tmpl') or f'{by_epoch}_{{}}.pth'
-        if hook.get('interval', -1) > 0:
+        if hook.get('interval', -1) != -1:
             places.append((hook.get('out_dir'), name))
+            if hook.get('max_keep_ckpts', -1) != -1:
+                removing.add(places[-1])
     for place in places:
-        if places.count(place) > 1:
+        if places.count(place) > 1 and place in removing:
             raise SettingError(
                 f"{places.count(place)} checkpoint hooks save '{place[1]}' in "
-                f'the same folder, where each removes what the others are '
-                f'told to keep; give one of them a filename_tmpl or an '
-                f'out_dir of its own.'
+                f'the same folder, where one with max_keep_ckpts removes '
+                f'what the others are told to keep; give one of them a '
+                f'filename_tmpl or an out_dir of its own.'
             )
 
 
