@@ -211,7 +211,7 @@ def _candidates(student, teacher, num_modules, input_size) -> List[Candidate]:
     if num_modules > len(cuts) + 1:
         raise SettingError(
             f'num_modules={num_modules}, but the student can be cut behind '
-            f'{len(cuts)} blocks only ({", ".join(cuts)}); write at most '
+            f'{len(cuts)} of its blocks ({", ".join(cuts)}); write at most '
             f'num_modules={len(cuts) + 1}.'
         )
     # The last stage's end is left to the head's own losses.

@@ -30,7 +30,7 @@ FAMILIES = {
 #: families for which a way ends in a sentence, with a part of it
 REFUSED = {
     ('Conformer', 'written cut'): 'information passes around it',
-    ('Conformer', 'num_modules=3'): 'has none to cut behind',
+    ('Conformer', 'num_modules=3'): 'cut behind 1 of its blocks',
     ('SimSiam', 'written cut'): 'one tensor of images',
     ('SimSiam', 'num_modules=3'): 'one tensor of images',
     ('MoCo', 'written cut'): 'one tensor of images',

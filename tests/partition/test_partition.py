@@ -277,8 +277,8 @@ def test_models_that_cannot_be_cut_so_are_refused():
     with pytest.raises(
         SettingError,
         match=(
-            r'num_modules=4, but the student can be cut behind 2 blocks '
-            r'only \(backbone.layer1.0, backbone.layer2.0\); write at most '
+            r'num_modules=4, but the student can be cut behind 2 of its '
+            r'blocks \(backbone.layer1.0, backbone.layer2.0\); write at most '
             r'num_modules=3\.'
         ),
     ):
