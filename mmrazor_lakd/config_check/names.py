@@ -60,7 +60,6 @@ PARAMWISE = {
 FORMER = {
     'checkpoint_config': 'default_hooks.checkpoint',
     'cudnn_benchmark': 'env_cfg.cudnn_benchmark',
-    'data': 'train_dataloader, val_dataloader and test_dataloader',
     'deterministic': 'randomness.deterministic',
     'dist_params': 'env_cfg.dist_cfg',
     'evaluation': 'val_evaluator and train_cfg.val_interval',
@@ -162,7 +161,8 @@ def check_paramwise(cfg: Dict) -> None:
                 f'optim_wrapper.constructor='
                 f"'LearningRateDecayOptimWrapperConstructor' as well."
             )
-        if name not in PARAMWISE:
+        # mmpretrain's Twins have `_delete`.
+        if name not in PARAMWISE and not name.startswith('_'):
             raise SettingError(
                 f'{path}.{name} is nothing that MMEngine reads; the nearest '
                 f'ones are: {nearest(name, sorted(PARAMWISE))}.'
