@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mmengine.model import BaseModel
 from mmrazor.models.algorithms import SingleTeacherDistill
 from torch import nn
 
@@ -46,6 +47,7 @@ def check_algorithm(model: SingleTeacherDistill, recompute: Any) -> None:
             f"the student's own loss; write calculate_student_loss=False as "
             f'well.'
         )
+    check_own_step(model)
     if not isinstance(recompute, (list, tuple)) or any(
         part not in PARTS for part in recompute
     ):
@@ -55,6 +57,27 @@ def check_algorithm(model: SingleTeacherDistill, recompute: Any) -> None:
         )
     if recompute:
         check_deliveries(model, 'recompute')
+
+
+def check_own_step(model: SingleTeacherDistill) -> None:
+    """Raise if a student has a training step of its own, which is never run.
+
+    Args:
+        model (SingleTeacherDistill): The algorithm, whose own is run.
+
+    Raises:
+        SettingError: If so, and the algorithm has no other one either.
+    """
+    for name in ('train_step', 'parse_losses'):
+        usual = getattr(BaseModel, name)
+        own = getattr(type(model.student), name, usual)
+        if own is not usual and getattr(type(model), name) is usual:
+            raise SettingError(
+                f'The student, a {type(model.student).__name__}, has a {name} '
+                f'of its own, but in a distillation that of '
+                f'{type(model).__name__} is run; write a subclass of it with '
+                f'that {name}, or a student without one.'
+            )
 
 
 def check_deliveries(model: SingleTeacherDistill, setting: str) -> None:

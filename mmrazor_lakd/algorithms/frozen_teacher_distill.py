@@ -24,10 +24,10 @@ from ..errors import SettingError, check_choice
 from ..tracing.passes import kept_buffers
 from ..tracing.recorders import check_recorders
 from ..tracing.records import (
+    check_counts_of_records,
     check_unchanged,
     recording,
     release_records,
-    warn_of_several_records,
 )
 from .build_networks import build_networks
 from .checks import check_algorithm
@@ -314,8 +314,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
                     losses = self._student_losses(batch_inputs, data_samples)
             check_unchanged(self.distiller.student_recorders, 'student')
             if first_step:
+                check_counts_of_records(self.distiller)
                 check_class_counts(self.distiller)
-                warn_of_several_records(self.distiller)
             distill_losses = self.distiller.compute_distill_losses()
         losses.update(add_prefix(distill_losses, 'distill'))
         release_records(self.distiller)

@@ -12,6 +12,7 @@ from ..checkpoints.loading import check_finite, check_same, read_checkpoint
 from ..distillers import LAKDDistiller
 from ..errors import SettingError
 from ..tracing.modules import unwrap_model
+from .resumed_settings import check_settings
 
 OPTION = '--resume'
 
@@ -108,12 +109,15 @@ def _read(path: Path, damaged: List[Path]) -> Optional[Dict[str, Any]]:
 
 
 def _progress(checkpoint: Dict[str, Any]) -> Tuple[int, int]:
-    """Return a checkpoint's iteration and epoch; 0 if it doesn't say."""
+    """Return a checkpoint's epoch and iteration; 0 if it doesn't say.
+
+    The epochs after a change of the batch may have fewer iterations.
+    """
     meta = checkpoint.get('meta')
     known = meta if isinstance(meta, dict) else {}
     iteration, epoch = known.get('iter'), known.get('epoch')
     both = isinstance(iteration, int) and isinstance(epoch, int)
-    return (iteration, epoch) if both else (0, 0)
+    return (epoch, iteration) if both else (0, 0)
 
 
 def _read_pointer(path: Path) -> str:
@@ -167,7 +171,8 @@ def check_start(runner, path: str) -> None:
     Raises:
         SettingError: If it is missing, damaged, of another architecture, of
             a training that diverged, if it lacks the state of the training,
-            or if ``num_modules`` chooses other boundaries than then.
+            if ``num_modules`` chooses other boundaries than then, or if it
+            has another optimizer or schedule than the config.
     """
     if '://' not in path and Path(path).is_dir():
         raise SettingError(
@@ -183,8 +188,9 @@ def check_start(runner, path: str) -> None:
             f"begin a new one with its weights, write load_from='{path}' "
             f'instead.'
         )
-    saved, now = found.get('param_schedulers'), runner.param_schedulers
-    if isinstance(now, list) and now and len(saved) != len(now):
+    saved = found.setdefault('param_schedulers', [])
+    now = runner.param_schedulers or []
+    if type(saved) is not type(now) or len(saved) != len(now):
         raise SettingError(
             f"{OPTION}='{path}' has the state of {len(saved)} "
             f'param_scheduler, but the config has {len(now)}; go on with '
@@ -194,6 +200,7 @@ def check_start(runner, path: str) -> None:
     _check_boundaries(model, found['meta'], path)
     check_same(model, found['state_dict'], path, OPTION)
     _check_optimizer(runner, found['optimizer'], path)
+    check_settings(runner, found, f"{OPTION}='{path}'")
     kept = ('state_dict', 'ema_state_dict', 'optimizer')
     state = {key: found[key] for key in kept if key in found}
     check_finite(model, state, path, OPTION)

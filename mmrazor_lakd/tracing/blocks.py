@@ -1,8 +1,9 @@
 """The blocks of a network, and whether it can be cut after them."""
 
-from typing import List, NamedTuple, Sequence, Set, Tuple, Union
+from typing import Dict, List, NamedTuple, Sequence, Set, Tuple, Union
 
 import torch
+from mmcv.cnn import is_norm
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
@@ -48,7 +49,8 @@ def find_blocks(
     (stages), their items are the blocks, as are those of the ``blocks`` of a
     transformer's stage; a nested list with nothing but layers (convolution,
     norm, activation) is one block, and so is a list of one convolution and
-    what follows it.
+    what follows it. A convolution beside its norm and activation ends with
+    the last of these.
     If a backbone has no lists, or can't be cut behind any of their items, its
     children are the blocks, with those of an ``nn.ModuleDict``.
 
@@ -85,7 +87,13 @@ def blocks_of(model: nn.Module, run: GraphRun) -> List[Block]:
         if isinstance(child, nn.ModuleDict):
             children |= set(child.values())
     named = _blocks_among(children, model, run)
-    return named if any(block.can_cut for block in named) else blocks or named
+    inside = {
+        child.name
+        for child in named
+        for block in blocks
+        if child.can_cut and block.name.startswith(f'{child.name}.')
+    }
+    return named if inside else blocks or named
 
 
 def _blocks_among(
@@ -108,19 +116,21 @@ def _blocks_among(
     }
     area = run.image_size[0] * run.image_size[1]
     blocks = []
-    for place, name in enumerate(order):
+    for place, first in enumerate(order):
+        if modules[first] not in candidates:
+            continue
+        name = _end_of_layer(order[place:], modules, run)
         tensor = map_tensor(run.outputs[name])
         feature = as_map(run.outputs[name], run.image_size)
         if (
-            modules[name] not in candidates
-            or run.calls[name] != 1
+            run.calls[name] != 1
             or name not in run.edges
             or feature is None
             or why_no_map(run.outputs[name], run.image_size)
         ):
             continue
         kind = MAP_LAYERS if tensor.dim() == 4 else TOKEN_LAYERS
-        if not any(isinstance(m, kind) for m in modules[name].modules()):
+        if not any(isinstance(m, kind) for m in modules[first].modules()):
             continue
         # A module without such layers, as the head alone, is not worth
         # training by itself.
@@ -135,6 +145,40 @@ def _blocks_among(
             )
         )
     return blocks
+
+
+def _end_of_layer(
+    names: Sequence[str], modules: Dict[str, nn.Module], run: GraphRun
+) -> str:
+    """Return where a module ends that may be a layer without its norm.
+
+    In a flat list, or a network without lists, a convolution's norm and
+    activation are modules beside it. Between them is no end of a block.
+
+    Args:
+        names (Sequence[str]): The module, and those that run after it.
+        modules (dict[str, nn.Module]): All modules by name.
+        run (GraphRun): Of the network.
+    """
+    last, *following = names
+    if not isinstance(modules[last], TOKEN_LAYERS):
+        return last
+    parent = last.rpartition('.')[0]
+    size = map_tensor(run.outputs[last])
+    for name in following:
+        module = modules[name]
+        output = map_tensor(run.outputs[name])
+        if (
+            name.rpartition('.')[0] != parent
+            or list(module.children())
+            or (list(module.parameters()) and not is_norm(module))
+            or size is None
+            or output is None
+            or output.shape != size.shape
+        ):
+            break
+        last = name
+    return last
 
 
 def _items_of_lists(

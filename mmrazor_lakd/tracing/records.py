@@ -117,15 +117,19 @@ class _WatchedBuffer(list):
         )
 
 
-def warn_of_several_records(distiller: ConfigurableDistiller) -> None:
-    """Warn if a loss gets the first of several records, without saying so.
+def check_counts_of_records(distiller: ConfigurableDistiller) -> None:
+    """Check that a loss gets the record that is meant.
 
-    It is no error: MMRazor's default is the first, and a module that a
+    It is no error, but logged, that a loss gets the first of several records
+    without saying so: MMRazor's default is the first, and a module that a
     block runs twice may be recorded for that.
 
     Args:
         distiller (ConfigurableDistiller): Any of MMRazor's or ours, after
             both networks' forward passes.
+
+    Raises:
+        SettingError: If the student's loss doesn't run a recorded module.
     """
     for loss, mapping in distiller.loss_forward_mappings.items():
         for argument, entry in mapping.items():
@@ -135,6 +139,14 @@ def warn_of_several_records(distiller: ConfigurableDistiller) -> None:
             for name in [names] if isinstance(names, str) else names:
                 recorder = manager.get_recorder(name)
                 count = len(recorder.data_buffer)
+                if entry['from_student'] and count == 0:
+                    raise SettingError(
+                        f"loss_forward_mappings: '{argument}' of {loss} takes "
+                        f"what the student's '{recorder.source}' gives or is "
+                        f"given, but the student's loss doesn't run that; "
+                        f'record a module that it runs, or take a loss '
+                        f"without '{argument}' (KD needs no labels)."
+                    )
                 if count > 1 and 'record_idx' not in entry:
                     print_log(
                         f"loss_forward_mappings: '{argument}' of {loss} takes "

@@ -196,6 +196,85 @@ def test_labels_that_are_soft_without_mixed_images(project, text):
         write_over(project, name, 'dkd')
 
 
+def test_logits_that_are_others_in_training(project):
+    """A margin is no answer that a student can learn."""
+    margin = """model['head'] = dict(
+    type='ArcFaceClsHead', num_classes=4, in_channels=128
+)
+"""
+    name = student_with(project, 'margin', '', margin)
+    path = write_over(project, name)
+    assert 'distill_losses' not in Config.fromfile(path).model.distiller
+    words = ' '.join(path.read_text().replace('#', '').split())
+    assert "alone: 'head' gives other logits in training than in" in words
+    with pytest.raises(SettingError, match='as a margin .*--method lakd'):
+        write_over(project, name, 'kd')
+
+
+LOSSES = """
+import torch
+from torch.nn import functional as F
+from mmpretrain.models import BaseClassifier, ImageClassifier
+from mmpretrain.registry import MODELS
+
+
+@MODELS.register_module()
+class ShopLoss(ImageClassifier):
+    def loss(self, inputs, data_samples):
+        labels = torch.cat([sample.gt_label for sample in data_samples])
+        return dict(loss=F.cross_entropy(self(inputs), labels))
+
+
+@MODELS.register_module()
+class LossModule(BaseClassifier):
+    # as TimmClassifier is
+    def __init__(self, backbone, neck, head, loss=None, **kwargs):
+        images = dict(kwargs.pop('data_preprocessor', None) or {})
+        images.setdefault('type', 'mmpretrain.ClsDataPreprocessor')
+        super().__init__(data_preprocessor=images, **kwargs)
+        self.net = MODELS.build(
+            dict(type='ImageClassifier', backbone=backbone, neck=neck)
+        )
+        self.fc = torch.nn.Linear(head['in_channels'], head['num_classes'])
+        self.loss_module = MODELS.build(loss or dict(type='CrossEntropyLoss'))
+
+    def extract_feat(self, inputs):
+        return self.net.extract_feat(inputs)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        logits = self.fc(self.net.extract_feat(inputs)[-1])
+        if mode == 'tensor':
+            return logits
+        labels = torch.cat([sample.gt_label for sample in data_samples])
+        return dict(loss=self.loss_module(logits, labels))
+"""
+
+
+def test_where_the_labels_are(project):
+    """In DKD; without them KD takes its place, which needs none."""
+    write(project / 'shop/losses.py', LOSSES)
+    imports = "custom_imports = dict(imports=['shop.data', 'shop.losses'])\n"
+    for kind, labels in (('ShopLoss', None), ('LossModule', 'loss_module')):
+        own = f"{imports}model['type'] = '{kind}'\n"
+        name = student_with(project, kind.lower(), '', own)
+        model = Config.fromfile(write_over(project, name, 'kd')).model
+        weighted = model.architecture
+        if kind == 'ShopLoss':
+            weighted = weighted.head
+        assert weighted.loss.loss_weight == 0.1
+        path = write_over(project, name)
+        distiller = Config.fromfile(path).model.distiller
+        words = ' '.join(path.read_text().replace('#', '').split())
+        if labels is None:
+            assert list(distiller.distill_losses) == ['loss_kd']
+            assert "the student's loss gives to no head.loss_module" in words
+            with pytest.raises(SettingError, match='gives none to a head.los'):
+                write_over(project, name, 'dkd')
+        else:
+            assert list(distiller.distill_losses) == ['loss_dkd']
+            assert distiller.student_recorders.labels.source == labels
+
+
 def test_parts_of_an_image_need_a_linear_classifier(project):
     with pytest.raises(SettingError, match='but the student .*doesn.t'):
         write_over(project, 'mobilenet_v3', 'kd_scales')

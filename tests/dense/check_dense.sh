@@ -199,7 +199,7 @@ lasts() {
         echo "param_scheduler.0.end=$last"
     else
         # Else the first half would end the cosine.
-        echo "param_scheduler.1.T_max=$last"
+        echo "param_scheduler.1.T_max=$last" "param_scheduler.1.end=$last"
     fi
 }
 

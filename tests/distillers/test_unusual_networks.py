@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import LOGITS_KD, lakd
+from conftest import LOGITS_KD, ROOT, lakd
+from mmengine.config import Config
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from test_early_backward import assert_equal, gradients, pair
@@ -18,6 +19,7 @@ from mmrazor_lakd import SettingError
 from mmrazor_lakd.config_check import explain
 
 KD = dict(type='ConfigurableDistiller', **LOGITS_KD)
+DKD = Config.fromfile(ROOT / 'configs/_base_/distillers/dkd.py').dkd_distiller
 THIRD = dict(student='backbone.blocks.2', teacher='backbone.blocks.2')
 
 
@@ -288,6 +290,94 @@ def test_blocks_with_names_in_place_of_numbers(build, batch, kind):
     cut = model.distiller.local_modules[0]['student']
     part = 'parts.' if kind == 'dict' else ''
     assert cut in [f'backbone.{part}{name}' for name in 'abc']
+
+
+@MODELS.register_module()
+class Flat(nn.Module):
+    """Layers in one list, as torchvision's VGG, or by name."""
+
+    def __init__(self, names=False, norm=True):
+        super().__init__()
+        layers = []
+        for inputs, outputs in ((3, 8), (8, 16), (16, 16), (16, 64)):
+            layers.append(nn.Conv2d(inputs, outputs, 3, 2, 1))
+            layers += [nn.BatchNorm2d(outputs)] if norm else []
+            layers += [] if names else [nn.ReLU(inplace=True)]
+        self.names = names
+        if names:
+            for number, layer in enumerate(layers):
+                setattr(self, f'layer{number}', layer)
+        else:
+            self.features = nn.Sequential(*layers)
+
+    def forward(self, x):
+        if not self.names:
+            return (self.features(x),)
+        for layer in self.children():
+            x = layer(x)
+            if isinstance(layer, nn.BatchNorm2d):
+                x = F.relu(x)
+        return (x,)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'ends'),
+    [
+        (dict(), ['features.2', 'features.5', 'features.8']),
+        (dict(norm=False), ['features.1', 'features.3', 'features.5']),
+        (dict(names=True), ['layer1', 'layer3', 'layer5']),
+    ],
+)
+def test_no_cut_between_a_convolution_and_its_norm(
+    build, batch, settings, ends
+):
+    student = network(type='ImageClassifier')
+    student['backbone'] = dict(type='Flat', **settings)
+    model = build(lakd(None, num_modules=4), student, network()).double()
+    cuts = [entry['student'] for entry in model.distiller.local_modules]
+    assert cuts == [f'backbone.{end}' for end in ends]
+    gradients(model, batch)
+
+
+@MODELS.register_module()
+class OwnStep(ImageClassifier):
+    def train_step(self, data, optim_wrapper):
+        return super().train_step(data, optim_wrapper)
+
+
+@MODELS.register_module()
+class OwnLosses(ImageClassifier):
+    def parse_losses(self, losses):
+        loss, logged = super().parse_losses(losses)
+        return 0.5 * loss, logged
+
+
+def test_a_training_step_that_would_not_run(build):
+    for kind, name in (('OwnStep', 'train_step'), ('OwnLosses', 'parse_loss')):
+        with pytest.raises(SettingError, match=f'a {kind}, has a {name}'):
+            build(copy.deepcopy(KD), network(type=kind), network())
+
+
+@MODELS.register_module()
+class OwnLoss(ImageClassifier):
+    """It takes no notice of the head's loss module."""
+
+    def loss(self, inputs, data_samples):
+        logits = self(inputs)
+        labels = torch.cat([sample.gt_label for sample in data_samples])
+        return dict(loss=F.cross_entropy(logits, labels))
+
+
+def test_labels_that_the_loss_does_not_give(build, batch):
+    labels = dict(type='ModuleInputs', source='head.loss_module')
+    taught = copy.deepcopy(DKD)
+    student = network(type='OwnLoss')
+    build(copy.deepcopy(KD), student, network())(*batch, mode='loss')
+    model = build(taught, copy.deepcopy(student), network())
+    assert taught['student_recorders']['labels'] == labels
+    sentence = "'head.loss_module' gives or is given, but .* doesn't run"
+    with pytest.raises(SettingError, match=sentence):
+        model(*batch, mode='loss')
 
 
 def test_what_parameters_alone_make(build):

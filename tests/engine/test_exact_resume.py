@@ -138,12 +138,6 @@ def test_epochs_of_another_length(tmp_path):
         runner = build_runner(tmp_path, resume=True)
         runner._train_dataloader['batch_size'] = 4
         runner.train()
-    # from the end of an epoch it may have
-    train(tmp_path / 'end', saving=dict(by_epoch=True, interval=1), stop=5)
-    runner = build_runner(tmp_path / 'end', resume=True)
-    runner._train_dataloader['batch_size'] = 4
-    runner.train()
-    assert runner.iter == 4 + 2 * 3
 
 
 class Stream(IterableDataset):

@@ -100,11 +100,13 @@ def best(tmp_path, **kwargs):
 
 
 def test_a_copied_folder_leaves_the_original_alone(tmp_path):
-    names = best(tmp_path / 'a', train_cfg=dict(by_epoch=True, max_epochs=1))
+    constant = dict(param_scheduler=None)
+    one_epoch = dict(by_epoch=True, max_epochs=1)
+    names = best(tmp_path / 'a', train_cfg=one_epoch, **constant)
     assert names == ['best_acc_epoch_1.pth', 'epoch_1.pth']
     shutil.copytree(tmp_path / 'a', tmp_path / 'b')
     (tmp_path / 'b' / 'last_checkpoint').write_text('b/epoch_1.pth')
-    assert best(tmp_path / 'b', resume=True) == [
+    assert best(tmp_path / 'b', resume=True, **constant) == [
         'best_acc_epoch_3.pth', 'epoch_3.pth',
     ]  # fmt: skip
     assert sorted(p.name for p in (tmp_path / 'a').glob('*.pth')) == names
@@ -153,7 +155,8 @@ class Diverge(Hook):
 )
 def test_a_diverged_training_is_not_saved(tmp_path, what, first):
     saving = dict(max_keep_ckpts=1)
-    with pytest.raises(SettingError, match=f'{first}.* from .*iter_3.pth'):
+    sentence = f'{first}.* by load_from=.*iter_3.pth'
+    with pytest.raises(SettingError, match=sentence):
         train(
             tmp_path, saving=saving, hooks=[Diverge(what)],
         )  # fmt: skip

@@ -81,10 +81,16 @@ RESUME = calls(
         )
     ),
 )
-NO_OPTIMIZER = options(
+RESUMED = options(
     'plain',
     ('resume=True load_from={tmp}/student.pth', 'student.pth'),
     ('resume=True load_from={tmp}/no_optimizer.pth', 'optimizer'),
+    ('resume=True load_from={tmp}/plain.pth optim_wrapper.optimizer.lr=0.03',
+     'plain.pth', 'optimizer has lr=0.03', 'load_from'),
+    ('resume=True load_from={tmp}/plain.pth train_cfg.max_epochs=7',
+     'plain.pth', 'CosineAnnealingLR has', 'train_cfg'),
+    ('resume=True load_from={tmp}/plain.pth param_scheduler=None',
+     'plain.pth', '1 param_scheduler', 'has 0'),
 )  # fmt: skip
 TEST = calls(
     'test.py',

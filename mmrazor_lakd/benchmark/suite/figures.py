@@ -38,11 +38,14 @@ def is_variant(method: str) -> bool:
     return method.startswith(f'{EMPHASISED}, ')
 
 
-def style(number: int, method: str) -> Dict[str, Any]:
-    """Return a method's style, the same in all figures."""
+def style(methods: Sequence[str], method: str) -> Dict[str, Any]:
+    """Return a method's style among all, the same in all figures."""
     if method == EMPHASISED:
         return dict(color=EMPHASIS, linestyle='-', marker='o')
+    number = methods.index(method)
     if is_variant(method):
+        # All have one colour, so that their markers must differ.
+        number = list(filter(is_variant, methods)).index(method)
         line = line_style(EMPHASIS, again=True)
     else:
         color = COLORS[number % len(COLORS)]
@@ -206,7 +209,7 @@ def draw_curves(
         axis.plot(
             places,
             mean,
-            **style(order.index(method), method),
+            **style(order, method),
             label=f'{method} ({mean[-1]:.2f})',
             linewidth=2.6 if emphasised else 1.4,
             markersize=5 if len(mean) < 30 else 0,
@@ -299,7 +302,7 @@ def draw_peak_memory(
             axis.plot(*place, 'o', color='#CCCCCC', zorder=1, label=others)
             others = '_'  # hides the point from the legend
             continue
-        marking = style(methods.index(method), method)
+        marking = style(methods, method)
         below = f' ({value:.1f}, below)' if value < floor else ''
         axis.errorbar(
             *place,

@@ -147,7 +147,15 @@ def _imports(student: OwnNetwork) -> str:
 
 def _weigh_head(student: OwnNetwork, method: str, weight: float) -> List[str]:
     """Write the weight of the cross-entropy that a method's recipe has."""
-    own = student.cfg.model.head.get('loss')
+    model = student.cfg.model
+    in_head = hasattr(student.model, 'head')
+    if not in_head and not hasattr(student.model, 'loss_module'):
+        return format_comment(
+            f"The labels weigh 1, and in {method.upper()}'s recipe "
+            f"{weight:g}: the student's loss has no weight to write here."
+        )
+    owner = 'model.head' if in_head else 'model'
+    own = (model.head if in_head else model).get('loss')
     if own:
         weight *= own.get('loss_weight', 1.0)
         change = f'loss.update(loss_weight={weight:g})'
@@ -157,5 +165,5 @@ def _weigh_head(student: OwnNetwork, method: str, weight: float) -> List[str]:
         change = f'update({change})'
     return [
         *format_comment(f"The cross-entropy's weight in {method.upper()}."),
-        f'_base_.model.head.{change}',
+        f'_base_.{owner}.{change}',
     ]

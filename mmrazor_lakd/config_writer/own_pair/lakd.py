@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Dict, Optional, Sequence, Tuple
 
+from mmpretrain.models.classifiers import BaseClassifier
+
 from ...errors import SettingError
 from ...tracing.dry_run import dry_run
 from ..source_code import Noted
@@ -121,6 +123,13 @@ def _choose_head(
             f'CutMix and to_onehot leave to none.',
             networks,
         )
+    if not student.labels:
+        return (
+            'kd',
+            f'{taught}, by KD: DKD needs the index of the class, which the '
+            f"student's loss gives to no head.loss_module.",
+            networks,
+        )
     return 'dkd', f'{taught}, by DKD: {reason}', networks
 
 
@@ -133,7 +142,9 @@ def _why_labels(student: OwnNetwork, teacher: OwnNetwork) -> str:
             f'the student has {student.num_classes} classes, the teacher '
             f'{teacher.num_classes or "none"}'
         )
-    return '' if student.has_one_label else 'an image may have several'
+    if not isinstance(student.model, BaseClassifier) and not student.labels:
+        return 'whether its output is logits is not known'
+    return student.why_no_logits
 
 
 def _without_effect(why: str) -> SettingError:

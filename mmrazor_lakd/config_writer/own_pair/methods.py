@@ -134,11 +134,11 @@ def check_logits(
         teacher.num_classes,
         ', or write --method lakd, which compares maps alone then',
     )
-    if not student.has_one_label:
+    if student.why_no_logits:
         raise SettingError(
-            f'--method {method} compares the probabilities of one label an '
-            f"image, but the head of '{student.source}' takes several; write "
-            f'--method lakd.'
+            f'--method {method} compares the logits of one label an image, '
+            f"which '{student.source}' has none for: {student.why_no_logits}; "
+            f'write --method lakd.'
         )
     for network in (student, teacher):
         usual = network.pooled and network.logits == 'head.fc'
@@ -161,6 +161,12 @@ def check_logits(
             f'--method {method} needs one label an image, but '
             f"'{student.source}' has soft labels (Mixup, CutMix, to_onehot); "
             f'write --method kd.'
+        )
+    if method.startswith(NEED_LABELS) and not student.labels:
+        raise SettingError(
+            f'--method {method} needs the index of the class, but the loss of '
+            f"'{student.source}' gives none to a head.loss_module; write "
+            f'--method kd.'
         )
 
 

@@ -22,6 +22,7 @@ from ...tracing.dry_run import find_image
 from ...tracing.modules import eval_mode, forward_hooks
 from ...tracing.passes import run_model
 from .image_size import Size
+from .loss_pass import LossPass
 
 CLASSIFIER, SEGMENTOR, DETECTOR, OTHER = (
     'classifier',
@@ -167,12 +168,26 @@ class OwnNetwork:
         return self.mixes or to_onehot or mixed_later
 
     @property
-    def has_one_label(self) -> bool:
-        """Whether its head is given one label an image."""
-        head = getattr(self.model, 'head', None)
-        return hasattr(head, 'loss_module') and not isinstance(
-            head, MultiLabelClsHead
-        )
+    def has_several_labels(self) -> bool:
+        """Whether its head is given several labels an image."""
+        return isinstance(getattr(self.model, 'head', None), MultiLabelClsHead)
+
+    @property
+    def why_no_logits(self) -> str:
+        """Why its logits can't be compared; empty if they can."""
+        if self.has_several_labels:
+            return 'an image may have several labels'
+        return self._loss_pass.why_not(self.logits or '')
+
+    @property
+    def labels(self) -> Optional[str]:
+        """Name of the module that is given the labels; None if none is."""
+        return None if self.has_several_labels else self._loss_pass.labels
+
+    @cached_property
+    def _loss_pass(self) -> LossPass:
+        image = find_image(self.model, self.role, self.input_size)
+        return LossPass(self.model, image)
 
     @property
     def pooled(self) -> Optional[str]:

@@ -75,6 +75,8 @@ def fit_sources(
                 recorder['source'] = recorder['source'].replace(
                     'head.fc', str(network.logits)
                 )
+            elif recorder['source'] == 'head.loss_module':
+                recorder['source'] = student.labels
             elif recorder['source'] == 'neck.gap' and not pooled:
                 recorder.update(type='ModuleInputs', source=network.logits)
                 inputs.append(name)

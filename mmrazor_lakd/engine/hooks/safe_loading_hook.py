@@ -20,6 +20,7 @@ from ...errors import SettingError
 from ...tracing.modules import unwrap_model
 from ..epoch_position import batches_done, note_epoch
 from ..resume import OPTION, check_start, find_start, note_boundaries
+from ..resumed_settings import epoch_lengths
 from .epoch_seed_hook import EpochSeedHook
 
 
@@ -82,6 +83,7 @@ class SafeLoadingHook(Hook):
         path = runner._load_from
         if runner._resume:
             self._add_teacher(runner, checkpoint)
+            _convert_iteration(runner, checkpoint)
             return
         local = '://' not in str(path)
         self._teacher_from = osp.abspath(path) if local else path
@@ -152,3 +154,20 @@ class SafeLoadingHook(Hook):
                 for name, value in read_state_dict(source, option).items()
                 if name.startswith(TEACHER_PREFIX)
             )
+
+
+def _convert_iteration(runner, checkpoint) -> None:
+    """Count the epochs that are done as if they had had today's length.
+
+    What depends on the progress of a training compares its iteration with the
+    last one, which is counted so.
+    """
+    lengths = epoch_lengths(runner, checkpoint)
+    if lengths:
+        meta = checkpoint['meta']
+        before, meta['iter'] = meta['iter'], meta['epoch'] * lengths[1]
+        print_log(
+            f'An epoch had {lengths[0]} iterations and has {lengths[1]} now: '
+            f'{before} iterations count as {meta["iter"]}.',
+            logger='current',
+        )
