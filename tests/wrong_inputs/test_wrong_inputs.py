@@ -34,7 +34,7 @@ GROUPS = {
     'Distillers and losses': wrong_values.LOSSES,
     'Configs and options': wrong_files.CONFIGS,
     'Folders and launchers': wrong_files.FOLDERS,
-    'Resuming': wrong_files.RESUME + wrong_files.NO_OPTIMIZER,
+    'Resuming': wrong_files.RESUME + wrong_files.RESUMED,
     'Testing': wrong_files.TEST,
     'tools/analyze.py': wrong_tools.ANALYZE,
     'tools/visualize.py': wrong_tools.VISUALIZE,
