@@ -73,10 +73,10 @@ def check_own_step(model: SingleTeacherDistill) -> None:
         own = getattr(type(model.student), name, usual)
         if own is not usual and getattr(type(model), name) is usual:
             raise SettingError(
-                f'The student, a {type(model.student).__name__}, has a {name} '
-                f'of its own, but in a distillation that of '
-                f'{type(model).__name__} is run; write a subclass of it with '
-                f'that {name}, or a student without one.'
+                f'The student, a {type(model.student).__name__}, defines its '
+                f'own {name}, but distillation runs that of '
+                f'{type(model).__name__}; write it in a subclass of that, or '
+                f'take a student without one.'
             )
 
 

@@ -188,12 +188,13 @@ def check_start(runner, path: str) -> None:
             f"begin a new one with its weights, write load_from='{path}' "
             f'instead.'
         )
-    saved = found.setdefault('param_schedulers', [])
-    now = runner.param_schedulers or []
-    if type(saved) is not type(now) or len(saved) != len(now):
+    found['param_schedulers'] = found.get('param_schedulers') or []
+    saved = _count_schedulers(found['param_schedulers'])
+    now = _count_schedulers(runner.param_schedulers or [])
+    if saved != now:
         raise SettingError(
-            f"{OPTION}='{path}' has the state of {len(saved)} "
-            f'param_scheduler, but the config has {len(now)}; go on with '
+            f"{OPTION}='{path}' has the state of {saved} "
+            f'param_scheduler, but the config has {now}; go on with '
             f'the same ones.'
         )
     model = unwrap_model(runner.model)
@@ -204,6 +205,13 @@ def check_start(runner, path: str) -> None:
     kept = ('state_dict', 'ema_state_dict', 'optimizer')
     state = {key: found[key] for key in kept if key in found}
     check_finite(model, state, path, OPTION)
+
+
+def _count_schedulers(found: Any) -> Any:
+    """Count schedulers or their states, of each optimizer of several."""
+    if isinstance(found, dict):
+        return {name: len(each or ()) for name, each in found.items()}
+    return len(found)
 
 
 def _what_it_lacks(runner, found: Dict[str, Any]) -> str:
@@ -217,7 +225,7 @@ def _what_it_lacks(runner, found: Dict[str, Any]) -> str:
     meta = found.get('meta')
     if not isinstance(meta, dict) or not {'epoch', 'iter'} <= meta.keys():
         lacking.append('epoch and iteration')
-    if 'message_hub' not in found:
+    if not isinstance(found.get('message_hub'), dict):
         lacking.append('message_hub')
     return ' and no '.join(lacking)
 

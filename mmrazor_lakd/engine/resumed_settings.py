@@ -3,18 +3,38 @@
 import inspect
 from typing import Any, Dict, Iterable, List, Sequence, Set
 
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop
+from torch.optim import Optimizer
 
 from ..errors import SettingError
 from .epoch_position import KEY
 
-# By these an optimizer of another kind is noticed.
-KINDS = {'momentum', 'betas'}
+# In a checkpoint's meta: the settings of the optimizers as they were built,
+# which schedules and hooks change.
+BUILT = 'optimizer_settings'
 # What of a schedule is the length of the training unless it is written.
 FROM_LENGTH = {'end', 'T_max', 'total_iters'}
 # Of a constructor: what changes, is no setting, or changes no result.
 NO_SETTINGS = {'optimizer', 'param_name', 'last_step', 'verbose'}
 NO_SETTINGS |= {'params', 'foreach', 'fused', 'capturable', 'differentiable'}
+Groups = Dict[str, List[Dict[str, Any]]]
+
+
+def built_settings(runner) -> Groups:
+    """Return the settings of a training's optimizers as they were built.
+
+    Args:
+        runner (Runner): Before its training begins.
+
+    Returns:
+        dict[str, list[dict]]: Those of each group of parameters, by the name
+        of the optimizer, which is empty if there is one alone.
+    """
+    return {
+        name: [_of_group(optimizer, g) for g in optimizer.param_groups]
+        for name, optimizer in _optimizers(runner).items()
+    }
 
 
 def check_settings(runner, checkpoint: Dict[str, Any], source: str) -> None:
@@ -42,6 +62,7 @@ def check_settings(runner, checkpoint: Dict[str, Any], source: str) -> None:
         (scheduler, state)
         for name, found in schedulers.items()
         for scheduler, state in zip(found or (), states.get(name) or ())
+        if isinstance(state, dict)
     ]
     changed = epoch_lengths(runner, checkpoint)
     running = [
@@ -56,10 +77,10 @@ def check_settings(runner, checkpoint: Dict[str, Any], source: str) -> None:
         raise SettingError(
             f'{source}: an epoch had {before} iterations and has {now} now, '
             f'but {counting[0]} counts iterations; go on with the same data, '
-            f'batch size and number of processes, or begin a new training '
-            f'with its weights by load_from.'
+            f'batch size and number of processes, or start a new training '
+            f'from its weights with load_from.'
         )
-    _check_groups(runner, checkpoint['optimizer'], source)
+    _check_optimizers(runner, checkpoint, source)
     for scheduler, state in pairs:
         names = _settings(scheduler) & vars(scheduler).keys()
         if not state.keys() - vars(scheduler).keys():  # of the same kind
@@ -110,23 +131,71 @@ def _settings(built: Any) -> Set[str]:
     return names - NO_SETTINGS
 
 
-def _check_groups(runner, state: Any, source: str) -> None:
+def _optimizers(runner) -> Dict[str, Optimizer]:
+    """Return a training's optimizers by name; one alone has none."""
+    wrapper = runner.optim_wrapper
+    if isinstance(wrapper, OptimWrapperDict):
+        return {name: each.optimizer for name, each in wrapper.items()}
+    known = isinstance(wrapper, OptimWrapper)
+    return {'': wrapper.optimizer} if known else {}
+
+
+def _of_group(optimizer: Optimizer, group: Dict[str, Any]) -> Dict[str, Any]:
+    """Return a group's settings as they were before any schedule."""
+    names = _settings(optimizer) & group.keys()
+    if 'initial_momentum' in group:  # which a schedule changes within them
+        names -= {'betas'}
+    return {
+        name: _plain(group.get(f'initial_{name}', group[name]))
+        for name in names
+    }
+
+
+def _check_optimizers(runner, checkpoint: Dict[str, Any], source: str) -> None:
     """Raise if a group of parameters has another setting."""
-    optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
-    if optimizer is None or not isinstance(state, dict):
-        return  # several optimizers, or DeepSpeed's
-    groups: List[Dict[str, Any]] = state.get('param_groups', [])
-    pairs = zip(groups, optimizer.param_groups)
-    for number, (before, now) in enumerate(pairs):
-        names = _settings(optimizer) & now.keys() & (before.keys() | KINDS)
-        if 'initial_momentum' in now:  # which a schedule changes within them
-            names -= {'betas'}
-        scheduled = {name: f'initial_{name}' for name in names}
-        names = {new if new in now else old for old, new in scheduled.items()}
-        whose = 'optim_wrapper.optimizer'
-        if len(groups) > 1:
-            whose += f"'s group {number + 1}"
-        _compare(whose, names, before, now, source)
+    saved = checkpoint['meta'].get(BUILT)
+    if saved is None:
+        saved = _of_a_schedule(checkpoint['optimizer'])
+    for optimizer, groups in built_settings(runner).items():
+        whose = f'optim_wrapper.{optimizer}.optimizer'.replace('..', '.')
+        pairs = list(zip(saved.get(optimizer, ()), groups))
+        for number, (before, now) in enumerate(pairs):
+            # A later version of PyTorch may have others, no other kind.
+            names = now.keys() & before.keys()
+            if BUILT in checkpoint['meta']:
+                names |= now.keys() & {'betas', 'momentum'}
+            group = f"'s group {number + 1}" if len(pairs) > 1 else ''
+            _compare(f'{whose}{group}', names, before, now, source)
+
+
+def _of_a_schedule(state: Any) -> Groups:
+    """Return what a checkpoint of another program says of an optimizer.
+
+    That is what a schedule began with; a hook may have changed the rest.
+    """
+    start = 'initial_'
+    groups = state.get('param_groups', []) if isinstance(state, dict) else []
+    found = [
+        {
+            name[len(start) :]: _plain(value)
+            for name, value in group.items()
+            if name.startswith(start)
+        }
+        for group in groups
+    ]
+    return {'': found}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in a form that can be compared, or its kind."""
+    if hasattr(value, 'tolist'):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    known = value is None or isinstance(value, (bool, int, float, str))
+    return value if known else type(value).__name__
 
 
 def _compare(
@@ -137,18 +206,28 @@ def _compare(
     source: str,
 ) -> None:
     """Raise if one of the named settings is another one now."""
-    for name in sorted(names):
-        old, new = before.get(name, f'no {name}'), now[name]
-        if isinstance(new, (list, tuple)) and isinstance(old, (list, tuple)):
-            old, new = list(old), list(new)
-        if old != new:
-            hint = ''
-            if name in FROM_LENGTH:
-                hint = ' (by default that of the training, train_cfg)'
-            raise SettingError(
-                f"{source}: the config's {whose} has "
-                f'{name.replace("initial_", "")}={new}{hint}, which would '
-                f'have no effect, since a resumed training goes on with what '
-                f'it was saved with, {old}; write that, or begin a new '
-                f'training with its weights by load_from.'
-            )
+    again = 'or start a new training from its weights with load_from'
+    kinds = sorted(name for name in names if name not in before)
+    if kinds:
+        raise SettingError(
+            f"{source}: the config's {whose} is of another kind than the "
+            f'saved one, which has no {kinds[0]}; go on with that kind, '
+            f'{again}.'
+        )
+    differ = [
+        name
+        for name in sorted(names)
+        if _plain(before[name]) != _plain(now[name])
+    ]
+    if differ:
+        values = ', '.join(
+            f'{name}={now[name]} (saved: {before[name]})' for name in differ
+        )
+        hint = ''
+        if FROM_LENGTH & {*differ}:
+            hint = ' (by default, the length of the training, train_cfg)'
+        raise SettingError(
+            f"{source}: the config's {whose} has {values}{hint}, which would "
+            f'have no effect, since a resumed training keeps what was saved; '
+            f'write that, {again}.'
+        )

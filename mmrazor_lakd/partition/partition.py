@@ -201,8 +201,9 @@ def _candidates(student, teacher, num_modules, input_size) -> List[Candidate]:
         raise SettingError(
             f"num_modules={num_modules}, but behind each of the student's "
             f'blocks, from {s_blocks[0].name} on, information passes around '
-            f'the cut, such as a position bias that blocks share; write '
-            f'num_modules=1, or take another student.'
+            f'the cut, as by a skip connection of forward, or a position bias '
+            f'that blocks share; write num_modules=1, or give each residual '
+            f'block a module of its own.'
         )
     for role, blocks in (('student', cuts), ('teacher', t_blocks)):
         if not blocks and num_modules == 1:

@@ -175,6 +175,8 @@ def _end_of_layer(
             or size is None
             or output is None
             or output.shape != size.shape
+            or run.calls[name] != 1
+            or run.bypasses(name)
         ):
             break
         last = name

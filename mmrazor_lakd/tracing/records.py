@@ -142,9 +142,9 @@ def check_counts_of_records(distiller: ConfigurableDistiller) -> None:
                 if entry['from_student'] and count == 0:
                     raise SettingError(
                         f"loss_forward_mappings: '{argument}' of {loss} takes "
-                        f"what the student's '{recorder.source}' gives or is "
-                        f"given, but the student's loss doesn't run that; "
-                        f'record a module that it runs, or take a loss '
+                        f"the output or input of the student's "
+                        f"'{recorder.source}', but its loss doesn't run that "
+                        f'module; record one that it runs, or take a loss '
                         f"without '{argument}' (KD needs no labels)."
                     )
                 if count > 1 and 'record_idx' not in entry:

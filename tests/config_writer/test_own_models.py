@@ -206,8 +206,8 @@ def test_logits_that_are_others_in_training(project):
     path = write_over(project, name)
     assert 'distill_losses' not in Config.fromfile(path).model.distiller
     words = ' '.join(path.read_text().replace('#', '').split())
-    assert "alone: 'head' gives other logits in training than in" in words
-    with pytest.raises(SettingError, match='as a margin .*--method lakd'):
+    assert "alone: 'head' gives different logits in training than in" in words
+    with pytest.raises(SettingError, match='with a margin .*--method lakd'):
         write_over(project, name, 'kd')
 
 
@@ -257,18 +257,20 @@ def test_where_the_labels_are(project):
     for kind, labels in (('ShopLoss', None), ('LossModule', 'loss_module')):
         own = f"{imports}model['type'] = '{kind}'\n"
         name = student_with(project, kind.lower(), '', own)
-        model = Config.fromfile(write_over(project, name, 'kd')).model
-        weighted = model.architecture
-        if kind == 'ShopLoss':
-            weighted = weighted.head
-        assert weighted.loss.loss_weight == 0.1
+        path = write_over(project, name, 'kd')
+        weighted = Config.fromfile(path).model.architecture.get('loss')
+        assert (weighted is None) == (labels is None)
+        if labels is None:
+            assert 'The labels weigh 1' in path.read_text()
+        else:
+            assert weighted.loss_weight == 0.1
         path = write_over(project, name)
         distiller = Config.fromfile(path).model.distiller
         words = ' '.join(path.read_text().replace('#', '').split())
         if labels is None:
             assert list(distiller.distill_losses) == ['loss_kd']
-            assert "the student's loss gives to no head.loss_module" in words
-            with pytest.raises(SettingError, match='gives none to a head.los'):
+            assert "the student's loss gives to no loss_module" in words
+            with pytest.raises(SettingError, match='gives none to a loss_mod'):
                 write_over(project, name, 'dkd')
         else:
             assert list(distiller.distill_losses) == ['loss_dkd']
@@ -596,7 +598,7 @@ def test_a_strong_teacher_without_effect_is_refused(project):
             mixup,
             '',
             'vit',
-            r'labels are soft \(Mixup, .* stages',
+            'DKD needs one label an image, which Mixup.* stages',
         ),
         ('', fewer, TEACHER, '3 classes, the teacher 4'),
         ('', several, TEACHER, 'an image may have several'),

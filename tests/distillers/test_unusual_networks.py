@@ -340,6 +340,35 @@ def test_no_cut_between_a_convolution_and_its_norm(
 
 
 @MODELS.register_module()
+class FlatResidual(nn.Module):
+    """Pre-activation blocks without modules of their own."""
+
+    def __init__(self):
+        super().__init__()
+        for number in range(4):
+            inputs = (3, 16, 16, 16)[number]
+            setattr(self, f'conv{number}', nn.Conv2d(inputs, 16, 3, 1, 1))
+            setattr(self, f'norm{number}', nn.BatchNorm2d(16))
+        self.last = nn.Conv2d(16, 64, 1)
+
+    def forward(self, x):
+        x = self.conv0(x)
+        for number in (1, 2, 3):
+            norm = getattr(self, f'norm{number - 1}')
+            x = x + getattr(self, f'conv{number}')(F.relu(norm(x)))
+        return (self.last(x),)
+
+
+def test_a_norm_of_the_next_block_ends_none(build):
+    student = network(type='ImageClassifier')
+    student['backbone'] = dict(type='FlatResidual')
+    model = build(lakd(None, num_modules=2), student, network())
+    assert model.distiller.local_modules[0]['student'] == 'backbone.conv0'
+    with pytest.raises(SettingError, match='can be cut behind 1 of its'):
+        build(lakd(None, num_modules=3), copy.deepcopy(student), network())
+
+
+@MODELS.register_module()
 class OwnStep(ImageClassifier):
     def train_step(self, data, optim_wrapper):
         return super().train_step(data, optim_wrapper)
@@ -354,7 +383,9 @@ class OwnLosses(ImageClassifier):
 
 def test_a_training_step_that_would_not_run(build):
     for kind, name in (('OwnStep', 'train_step'), ('OwnLosses', 'parse_loss')):
-        with pytest.raises(SettingError, match=f'a {kind}, has a {name}'):
+        with pytest.raises(
+            SettingError, match=f'a {kind}, defines its own {name}'
+        ):
             build(copy.deepcopy(KD), network(type=kind), network())
 
 
@@ -375,7 +406,7 @@ def test_labels_that_the_loss_does_not_give(build, batch):
     build(copy.deepcopy(KD), student, network())(*batch, mode='loss')
     model = build(taught, copy.deepcopy(student), network())
     assert taught['student_recorders']['labels'] == labels
-    sentence = "'head.loss_module' gives or is given, but .* doesn't run"
+    sentence = "student's 'head.loss_module', but its loss doesn't run"
     with pytest.raises(SettingError, match=sentence):
         model(*batch, mode='loss')
 

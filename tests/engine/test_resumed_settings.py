@@ -1,10 +1,14 @@
 """A resumed training has the settings that it was saved with, or ends."""
 
+import numpy as np
 import pytest
 import torch
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 from toy_training import build_runner, train
 
 from mmrazor_lakd import SettingError
+from mmrazor_lakd.engine.resumed_settings import _compare
 
 SGD = dict(type='SGD', lr=1e-4, momentum=0.9)
 COSINE = dict(type='CosineAnnealingLR', by_epoch=True, eta_min=1e-6)
@@ -39,19 +43,19 @@ def adam(**more):
 @pytest.mark.parametrize(
     ('schedule', 'settings', 'sentence'),
     [
-        (COSINE, wrapper(lr=1e-5), 'optimizer has lr=1e-05, .* with, 0.0001;'),
-        (None, wrapper(lr=1e-5), 'optimizer has lr=1e-05, .* with, 0.0001;'),
-        (COSINE, wrapper(weight_decay=0.1), 'weight_decay=0.1, .* with, 0;'),
-        (COSINE, wrapper(nesterov=True), 'nesterov=True, .* with, False;'),
-        (COSINE, adam(), r'has betas=\(0.9, 0.999\), .* with, no betas;'),
+        (COSINE, wrapper(lr=1e-5), r'has lr=1e-05 \(saved: 0.0001\), which'),
+        (None, wrapper(lr=1e-5), r'has lr=1e-05 \(saved: 0.0001\), which'),
+        (COSINE, wrapper(weight_decay=0.1), r'decay=0.1 \(saved: 0\), which'),
+        (COSINE, wrapper(nesterov=True), r'nesterov=True \(saved: False\)'),
+        (COSINE, adam(), 'of another kind .* saved one, which has no betas;'),
         (
             COSINE,
             dict(train_cfg=dict(by_epoch=True, max_epochs=6)),
-            'CosineAnnealingLR has T_max=6 .*train_cfg.*, .* with, 3;',
+            r'LR has T_max=6 \(saved: 3\), end=6 \(saved: 3\) .*, train_cfg\)',
         ),
         (STEPS, dict(schedule=[dict(STEPS, milestones=[1])]), 'milestones='),
-        (STEPS, dict(schedule=[dict(STEPS, gamma=0.5)]), 'gamma=0.5, .* 0.1;'),
-        (STEPS, dict(schedule=[COSINE]), 'CosineAnnealingLR has T_max=3'),
+        (STEPS, dict(schedule=[dict(STEPS, gamma=0.5)]), 'gamma=0.5 .* 0.1'),
+        (STEPS, dict(schedule=[COSINE]), 'AnnealingLR is of another kind'),
         (STEPS, dict(schedule=None), '1 param_scheduler, .* has 0;'),
         (None, dict(schedule=[STEPS]), 'has no state of the param_scheduler'),
     ],
@@ -77,6 +81,57 @@ def test_settings_of_groups_and_of_momentum(tmp_path):
     stopped(tmp_path / 'eps', schedule, **settings(eps=1e-6))
     with pytest.raises(SettingError, match="optimizer's group 1 has eps="):
         resumed(tmp_path / 'eps', schedule, **settings(eps=1e-5))
+
+
+@HOOKS.register_module()
+class OwnSchedule(Hook):
+    """Sets the learning rate as hooks of some packages do."""
+
+    def before_train(self, runner):
+        for group in runner.optim_wrapper.param_groups:
+            group['initial_lr'] = group['lr']
+
+    def before_train_epoch(self, runner):
+        for group in runner.optim_wrapper.param_groups:
+            group['lr'] = group['initial_lr'] / (1 + runner.epoch)
+
+
+@pytest.mark.parametrize('is_ours', [True, False])
+def test_a_hook_may_change_the_learning_rate(tmp_path, is_ours):
+    """Also before a checkpoint of another program, which says less."""
+    hooks = [dict(type='EpochSeedHook'), dict(type='OwnSchedule')]
+    stopped(tmp_path, None, hooks=hooks)
+    path = tmp_path / 'epoch_1.pth'
+    if not is_ours:
+        found = torch.load(path)
+        del found['meta']['optimizer_settings']
+        torch.save(found, path)
+        path.with_name('epoch_1.pth.sha256').unlink()
+    assert resumed(tmp_path, None, hooks=hooks).iter == 12
+
+
+def test_checkpoints_of_another_program(tmp_path):
+    stopped(tmp_path, COSINE)
+    path = tmp_path / 'epoch_1.pth'
+    found = torch.load(path)
+    del found['meta']['optimizer_settings']
+    torch.save(found, path)
+    path.with_name('epoch_1.pth.sha256').unlink()
+    with pytest.raises(SettingError, match='optimizer has lr=1e-05'):
+        resumed(tmp_path, COSINE, **wrapper(lr=1e-5))
+    assert resumed(tmp_path, COSINE).iter == 12
+
+
+def test_values_that_are_compared_by_their_kind():
+    """Arrays, and what has no equality of its own."""
+
+    now = dict(table=[1, 2], source=object())
+    names = [*now]
+    state = dict(table=np.array([1, 2]), source=object())
+    _compare('this', names, state, now, 'here')
+    state['table'][1] = 3
+    with pytest.raises(SettingError, match='table='):
+        _compare('this', names, state, now, 'here')
 
 
 def test_a_training_goes_on_for_longer(tmp_path):

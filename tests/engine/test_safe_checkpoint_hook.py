@@ -155,7 +155,7 @@ class Diverge(Hook):
 )
 def test_a_diverged_training_is_not_saved(tmp_path, what, first):
     saving = dict(max_keep_ckpts=1)
-    sentence = f'{first}.* by load_from=.*iter_3.pth'
+    sentence = f'{first}.*load_from=.*iter_3.pth'
     with pytest.raises(SettingError, match=sentence):
         train(
             tmp_path, saving=saving, hooks=[Diverge(what)],

@@ -148,14 +148,14 @@ def _imports(student: OwnNetwork) -> str:
 def _weigh_head(student: OwnNetwork, method: str, weight: float) -> List[str]:
     """Write the weight of the cross-entropy that a method's recipe has."""
     model = student.cfg.model
-    in_head = hasattr(student.model, 'head')
-    if not in_head and not hasattr(student.model, 'loss_module'):
+    module = student.loss_pass.loss_module
+    if module is None:
         return format_comment(
             f"The labels weigh 1, and in {method.upper()}'s recipe "
             f"{weight:g}: the student's loss has no weight to write here."
         )
-    owner = 'model.head' if in_head else 'model'
-    own = (model.head if in_head else model).get('loss')
+    owner = f'model.{module}'.rsplit('.', 1)[0]
+    own = (model.head if owner == 'model.head' else model).get('loss')
     if own:
         weight *= own.get('loss_weight', 1.0)
         change = f'loss.update(loss_weight={weight:g})'

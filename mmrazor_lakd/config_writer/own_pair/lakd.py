@@ -111,25 +111,21 @@ def _choose_head(
                 staged,
             )
     taught = 'What follows the last cut also learns from the logits'
+    why = ''
     if student.has_soft_labels:
-        if strong_teacher:
-            raise _without_effect(
-                f'labels are soft (Mixup, CutMix, to_onehot), which takes KD; '
-                f'{reason.rstrip(".")}'
-            )
-        return (
-            'kd',
-            f'{taught}, by KD: DKD needs one label an image, which Mixup, '
-            f'CutMix and to_onehot leave to none.',
-            networks,
+        why = (
+            'DKD needs one label an image, which Mixup, CutMix and to_onehot '
+            'leave to none'
         )
-    if not student.labels:
-        return (
-            'kd',
-            f'{taught}, by KD: DKD needs the index of the class, which the '
-            f"student's loss gives to no head.loss_module.",
-            networks,
+    elif not student.labels:
+        why = (
+            "DKD needs the index of the class, which the student's loss gives "
+            'to no loss_module'
         )
+    if why and strong_teacher:
+        raise _without_effect(f'{why}, so that KD is taken; {reason[:-1]}')
+    if why:
+        return 'kd', f'{taught}, by KD: {why}.', networks
     return 'dkd', f'{taught}, by DKD: {reason}', networks
 
 

@@ -1,5 +1,6 @@
 """What a classifier's own loss runs, on an image with one label."""
 
+from functools import partial
 from typing import Any, Dict, Optional, Tuple
 
 import torch
@@ -19,26 +20,40 @@ class LossPass:
     Args:
         model (nn.Module): A classifier.
         image (Tensor): An image, (1, C, H, W).
+        logits (str, optional): The module that outputs its logits.
     """
 
-    def __init__(self, model: nn.Module, image: torch.Tensor) -> None:
+    def __init__(
+        self, model: nn.Module, image: torch.Tensor, logits: Optional[str]
+    ) -> None:
+        self._logits = logits
+        modules = dict(model.named_modules())
+        self._known = [name for name in LABELS if name in modules]
+        # Inputs and output of the first call, which a recorder would take.
         ran: Dict[str, Tuple[Any, Any]] = {}
-        hooks = [
-            (
-                module,
-                lambda _, inputs, out, n=name: ran.update({n: (inputs, out)}),
-            )
-            for name, module in model.named_modules()
-        ]
+
+        def note(name: str, _, inputs: Any, output: Any) -> None:
+            ran.setdefault(name, (inputs, output))
+
+        noted = (*self._known, *([logits] if logits else ()))
+        hooks = [(modules[name], partial(note, name)) for name in noted]
+        sample = DataSample().set_gt_label(0)
         with unchanged(model), torch.no_grad():
-            self._logits = run_model(model, image)
-            sample = DataSample().set_gt_label(0)
+            self._output = run_model(model, image)
             try:
                 with forward_hooks(hooks):
                     model(image, [sample], mode='loss')
-            except Exception:  # a model that wants other labels: any error
-                ran = {}
+            except Exception:  # any error of a model that wants other labels
+                self._failed = True
+            else:
+                self._failed = False
         self._ran = ran
+
+    @property
+    def loss_module(self) -> Optional[str]:
+        """Name of the module that weighs the labels; None if none runs."""
+        found = self._known if self._failed else self._ran
+        return next((name for name in LABELS if name in found), None)
 
     @property
     def labels(self) -> Optional[str]:
@@ -46,30 +61,36 @@ class LossPass:
 
         None if the loss runs no such module.
         """
-        for name in LABELS:
-            inputs = self._ran.get(name, ((), None))[0]
-            if len(inputs) > 1 and isinstance(inputs[1], torch.Tensor):
-                if inputs[1].dim() == 1 and not inputs[1].is_floating_point():
-                    return name
-        return None
+        name = self.loss_module
+        skip = self._failed or not name
+        inputs: Tuple[Any, ...] = () if skip else self._ran[name][0]
+        given = inputs[1] if len(inputs) > 1 else None
+        is_index = (
+            isinstance(given, torch.Tensor)
+            and given.dim() == 1
+            and not given.is_floating_point()
+        )
+        return name if is_index else None
 
-    def why_not(self, logits: str) -> str:
-        """Say why a module's output can't be taken for the logits.
-
-        Args:
-            logits (str): The module that outputs the model's logits.
-
-        Returns:
-            str: The reason; empty if it can, or if that is unknown.
-        """
-        if not self._ran:
+    @property
+    def why_no_logits(self) -> str:
+        """Why the logits can't be compared; empty if they can, or may."""
+        name = self._logits
+        if name is None:
+            return 'no module outputs them'
+        if self._failed:
             return ''
-        if logits not in self._ran:
-            return f"the student's loss doesn't run '{logits}'"
-        found = self._ran[logits][1]
-        if not torch.allclose(found, self._logits, atol=1e-5):
-            return (
-                f"'{logits}' gives other logits in training than in "
-                f'prediction, as a margin for the labelled class'
-            )
-        return ''
+        if name not in self._ran:
+            return f"its loss doesn't run '{name}'"
+        found = self._ran[name][1]
+        same = (
+            isinstance(found, torch.Tensor)
+            and found.shape == self._output.shape
+            and torch.allclose(found.float(), self._output.float(), atol=1e-5)
+        )
+        return (
+            ''
+            if same
+            else f"'{name}' gives different logits in training than in "
+            f'prediction, as with a margin for the labelled class'
+        )

@@ -137,8 +137,8 @@ def check_logits(
     if student.why_no_logits:
         raise SettingError(
             f'--method {method} compares the logits of one label an image, '
-            f"which '{student.source}' has none for: {student.why_no_logits}; "
-            f'write --method lakd.'
+            f"but '{student.source}' has none: {student.why_no_logits}; write "
+            f'--method lakd.'
         )
     for network in (student, teacher):
         usual = network.pooled and network.logits == 'head.fc'
@@ -165,8 +165,8 @@ def check_logits(
     if method.startswith(NEED_LABELS) and not student.labels:
         raise SettingError(
             f'--method {method} needs the index of the class, but the loss of '
-            f"'{student.source}' gives none to a head.loss_module; write "
-            f'--method kd.'
+            f"'{student.source}' gives none to a loss_module, as its second "
+            f'argument; write --method kd.'
         )
 
 

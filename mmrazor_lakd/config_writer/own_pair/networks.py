@@ -177,17 +177,18 @@ class OwnNetwork:
         """Why its logits can't be compared; empty if they can."""
         if self.has_several_labels:
             return 'an image may have several labels'
-        return self._loss_pass.why_not(self.logits or '')
+        return self.loss_pass.why_no_logits
 
     @property
     def labels(self) -> Optional[str]:
         """Name of the module that is given the labels; None if none is."""
-        return None if self.has_several_labels else self._loss_pass.labels
+        return None if self.has_several_labels else self.loss_pass.labels
 
     @cached_property
-    def _loss_pass(self) -> LossPass:
+    def loss_pass(self) -> LossPass:
+        """A pass through its loss."""
         image = find_image(self.model, self.role, self.input_size)
-        return LossPass(self.model, image)
+        return LossPass(self.model, image, self.logits)
 
     @property
     def pooled(self) -> Optional[str]:

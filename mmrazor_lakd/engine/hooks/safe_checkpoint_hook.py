@@ -257,10 +257,10 @@ class SafeCheckpointHook(CheckpointHook):
         if first is None:
             return
         last = self.last_ckpt or (runner._resume and runner._load_from)
-        again = f'by load_from={last}' if last else 'from the beginning'
+        again = f' (load_from={last})' if last else ''
         raise SettingError(
             f'The training has diverged: {first} holds NaN or infinity, and '
-            f'is not saved; begin anew {again} with a smaller '
+            f'is not saved; start a new training{again} with a smaller '
             f'optim_wrapper.optimizer.lr, or with '
             f'optim_wrapper.clip_grad=dict(max_norm=...).'
         )

@@ -1,6 +1,7 @@
 """Checks of the checkpoints that a training starts from."""
 
 import os.path as osp
+from typing import Any, Dict, List
 
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
@@ -20,7 +21,7 @@ from ...errors import SettingError
 from ...tracing.modules import unwrap_model
 from ..epoch_position import batches_done, note_epoch
 from ..resume import OPTION, check_start, find_start, note_boundaries
-from ..resumed_settings import epoch_lengths
+from ..resumed_settings import BUILT, built_settings, epoch_lengths
 from .epoch_seed_hook import EpochSeedHook
 
 
@@ -53,9 +54,11 @@ class SafeLoadingHook(Hook):
 
     def __init__(self) -> None:
         self._teacher_from = ''
+        self._built: Dict[str, List[Dict[str, Any]]] = {}
 
     def before_run(self, runner) -> None:
         """Find and check the checkpoint that a training starts from."""
+        self._built = built_settings(runner)
         if runner._has_loaded:
             return
         if not runner._resume:
@@ -135,10 +138,12 @@ class SafeLoadingHook(Hook):
     def before_save_checkpoint(self, runner, checkpoint) -> None:
         """Note what a training has to go on with.
 
-        That is the boundaries of LAKD, and where the teacher's weights are if
-        they came with ``load_from``: they are in no checkpoint of ours.
+        That is the boundaries of LAKD, the settings of the optimizer, and
+        where the teacher's weights are if they came with ``load_from``: they
+        are in no checkpoint of ours.
         """
         note_boundaries(runner, checkpoint)
+        checkpoint['meta'][BUILT] = self._built
         if getattr(unwrap_model(runner.model), 'has_taken_teacher', False):
             checkpoint['meta']['teacher_from'] = self._teacher_from
 
