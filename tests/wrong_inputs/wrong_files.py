@@ -90,7 +90,7 @@ RESUMED = options(
     ('resume=True load_from={tmp}/plain.pth train_cfg.max_epochs=7',
      'plain.pth', 'CosineAnnealingLR has', 'train_cfg'),
     ('resume=True load_from={tmp}/plain.pth param_scheduler=None',
-     'plain.pth', '1 param_scheduler', 'has 0'),
+     'plain.pth', '2 param_scheduler', 'has 0'),
 )  # fmt: skip
 TEST = calls(
     'test.py',
