@@ -229,5 +229,5 @@ def _compare(
         raise SettingError(
             f"{source}: the config's {whose} has {values}{hint}, which would "
             f'have no effect, since a resumed training keeps what was saved; '
-            f'write that, {again}.'
+            f'write the saved value, {again}.'
         )
