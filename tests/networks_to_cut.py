@@ -12,7 +12,7 @@ def resnet(depth, width=64):
 def network(type, width, **backbone):
     cfg = classifier(8, width=width)
     cfg['backbone'] = dict(type=type, **backbone)
-    if type in ('ConvNeXt', 'BEiTViT'):
+    if type == 'ConvNeXt':
         cfg['neck'] = None
     return MODELS.build(cfg)
 

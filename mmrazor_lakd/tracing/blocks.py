@@ -87,13 +87,7 @@ def blocks_of(model: nn.Module, run: GraphRun) -> List[Block]:
         if isinstance(child, nn.ModuleDict):
             children |= set(child.values())
     named = _blocks_among(children, model, run)
-    inside = {
-        child.name
-        for child in named
-        for block in blocks
-        if child.can_cut and block.name.startswith(f'{child.name}.')
-    }
-    return named if inside else blocks or named
+    return named if any(block.can_cut for block in named) else blocks or named
 
 
 def _blocks_among(

@@ -346,7 +346,7 @@ class FlatResidual(nn.Module):
     def __init__(self):
         super().__init__()
         for number in range(4):
-            inputs = (3, 16, 16, 16)[number]
+            inputs = 16 if number else 3
             setattr(self, f'conv{number}', nn.Conv2d(inputs, 16, 3, 1, 1))
             setattr(self, f'norm{number}', nn.BatchNorm2d(16))
         self.last = nn.Conv2d(16, 64, 1)

@@ -287,17 +287,5 @@ def test_models_that_cannot_be_cut_so_are_refused():
         partition(resnet(8), perceptron(), 2)
     with pytest.raises(SettingError, match='but the student has none'):
         partition(perceptron(), resnet(8), 2)
-    blocks = dict(num_heads=2, feedforward_channels=64, num_layers=4)
-    shared = network(
-        'BEiTViT',
-        32,
-        arch=dict(blocks, embed_dims=32),
-        img_size=32,
-        out_type='avg_featmap',
-        use_rel_pos_bias=False,
-        use_shared_rel_pos_bias=True,
-    )
-    with pytest.raises(SettingError, match='information passes around'):
-        partition(shared, resnet(8), 2)
     with pytest.raises(SettingError, match='takes no image of 1x1'):
         partition(vgg(11), resnet(8), 2, input_size=1)
