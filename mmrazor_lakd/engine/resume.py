@@ -200,7 +200,7 @@ def check_start(runner, path: str) -> None:
     model = unwrap_model(runner.model)
     _check_boundaries(model, found['meta'], path)
     check_same(model, found['state_dict'], path, OPTION)
-    _check_optimizer(runner, found['optimizer'], path)
+    _check_groups(runner, found['optimizer'], path)
     check_settings(runner, found, f"{OPTION}='{path}'")
     kept = ('state_dict', 'ema_state_dict', 'optimizer')
     state = {key: found[key] for key in kept if key in found}
@@ -230,7 +230,7 @@ def _what_it_lacks(runner, found: Dict[str, Any]) -> str:
     return ' and no '.join(lacking)
 
 
-def _check_optimizer(runner, state: Any, path: str) -> None:
+def _check_groups(runner, state: Any, path: str) -> None:
     """Raise if an optimizer's state is that of other parameters."""
     optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
     if optimizer is None or not isinstance(state, dict):
