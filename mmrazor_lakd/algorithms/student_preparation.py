@@ -1,6 +1,6 @@
 """What a distillation does to its student at the first step."""
 
-from typing import Any, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import torch
 from mmrazor.models.algorithms import SingleTeacherDistill
@@ -74,14 +74,19 @@ class StudentPreparation:
             student,
             model.distiller.student_recorders,
             images[:2],
-            data_samples and data_samples[:2],
+            None if data_samples is None else data_samples[:2],
             whole=True,
         )
         if self._in_place and not model.module_inplace:
             _restore_in_place(student, self._in_place, whole)
         if self._parts:
-            modules = getattr(model.distiller, 'local_modules', [])
-            boundaries = [entry['student'] for entry in modules]
+            distiller = model.distiller
+            modules = getattr(distiller, 'local_modules', [])
+            early = getattr(distiller, 'early_backward', False)
+            boundaries = {
+                entry['student']: entry['isolate'] and early
+                for entry in modules
+            }
             _recompute(student, self._parts, boundaries, whole)
 
 
@@ -104,7 +109,7 @@ def _restore_in_place(
 def _recompute(
     student: nn.Module,
     parts: Sequence[str],
-    boundaries: Sequence[str],
+    boundaries: Dict[str, bool],
     recording: Recording,
 ) -> None:
     """Let parts of a student be recomputed in the backward pass.
@@ -112,7 +117,8 @@ def _recompute(
     Args:
         student (nn.Module): The student.
         parts (Sequence[str]): ``'blocks'``, ``'stem'``, or both.
-        boundaries (Sequence[str]): Its modules followed by a boundary.
+        boundaries (dict[str, bool]): Its modules followed by a boundary, and
+            whether their backward pass follows at once.
         recording (Recording): Of the whole student.
 
     Raises:

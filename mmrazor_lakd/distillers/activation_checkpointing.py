@@ -53,21 +53,22 @@ def renew_checkpoints(model: nn.Module) -> None:
 
 
 def checkpoint_blocks(
-    model: nn.Module, input_size: Sequence[int], boundaries: Sequence[str]
+    model: nn.Module, input_size: Sequence[int], boundaries: Dict[str, bool]
 ) -> None:
     """Recompute the activations of each block in the backward pass.
 
-    Not of one that a boundary follows: its backward pass comes at once, and
-    needs all that it would save. Nor of a single layer, which saves little
-    but its input.
+    Not of one whose backward pass comes at once, which needs all that it
+    would save. Nor of a single layer, which saves little but its input.
 
     Args:
         model (nn.Module): The student.
         input_size (Sequence[int]): Height and width of the images.
-        boundaries (Sequence[str]): Modules followed by a boundary.
+        boundaries (dict[str, bool]): Modules followed by a boundary, and
+            whether their backward pass comes at once.
 
     Raises:
-        SettingError: If there are no blocks, or a boundary lies in one.
+        SettingError: If no block would be recomputed, one has a forward of
+            its own, or a boundary lies in one.
     """
     modules = dict(model.named_modules())
     blocks = [
@@ -87,15 +88,30 @@ def checkpoint_blocks(
     ends = {
         name: block.name
         for block in blocks
-        for name in boundaries
-        if f'{block.name}.'.startswith(f'{name}.')
+        for name, at_once in boundaries.items()
+        if at_once and f'{block.name}.'.startswith(f'{name}.')
     }
-    for block in blocks:
+    chosen = [b.name for b in blocks if b.name not in ends.values()]
+    for name in chosen:
         # Nor around one that is recomputed already.
-        known = any(f'{name}.'.startswith(f'{block.name}.') for name in done)
-        if not known and block.name not in ends.values():
-            checkpoint_module(modules[block.name])
-    check_inside(model, boundaries)
+        if any(f'{known}.'.startswith(f'{name}.') for known in done):
+            continue
+        if 'forward' in vars(modules[name]):
+            raise SettingError(
+                f"recompute has 'blocks', but '{name}' has a forward of its "
+                f'own (as by efficient_conv_bn_eval), which would be lost; '
+                f'leave one of the two out.'
+            )
+        checkpoint_module(modules[name])
+    if not any(
+        p.requires_grad for name in chosen for p in modules[name].parameters()
+    ):
+        raise SettingError(
+            f"recompute has 'blocks', which would have no effect: every block "
+            f'of {type(model).__name__} is frozen, or cut off from the next '
+            f'one, so that nothing of it is kept; leave it out.'
+        )
+    check_inside(model, list(boundaries))
 
 
 def checkpoint_module(module: nn.Module) -> None:

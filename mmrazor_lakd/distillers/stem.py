@@ -194,7 +194,8 @@ class _Group:
         self._ran = True
         momentum = norm.momentum
         if momentum is None:  # a cumulative mean
-            momentum = 1.0 / float(norm.num_batches_tracked)
+            counts = norm.training and norm.num_batches_tracked is not None
+            momentum = 1 / float(norm.num_batches_tracked) if counts else 0.0
         feature = F.batch_norm(
             feature,
             *statistics,

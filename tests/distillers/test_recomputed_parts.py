@@ -5,6 +5,9 @@ import copy
 import pytest
 import torch
 from conftest import LOGITS_KD, classifier, lakd
+from mmengine.model.efficient_conv_bn_eval import (
+    turn_on_efficient_conv_bn_eval,
+)
 from mmpretrain.models import ResNet
 from mmpretrain.registry import MODELS
 from test_early_backward import STAGES, assert_equal, gradients, pair, resnet
@@ -220,3 +223,64 @@ def test_a_training_resumed_after_its_distillation(build, batch):
     model.distillation_stopped = True
     model(*batch, mode='loss')
     assert 'backbone.layer4.0' in renewed(model.student)
+
+
+@pytest.mark.parametrize(
+    'norm, norm_eval',
+    [({}, False), ({}, True), (dict(track_running_stats=False), False)],
+)
+def test_cumulative_statistics(build, batch, norm, norm_eval):
+    """Without a momentum, and in eval mode before any batch was counted."""
+    norm_cfg = dict(type='BN', momentum=None, **norm)
+    student = resnet(norm_cfg=norm_cfg, norm_eval=norm_eval)
+    models = pair(build, KD, student, resnet(), recompute=BOTH)
+    for _ in range(2):
+        expected = gradients(models[0], batch)
+        assert_equal(gradients(models[1], batch), expected)
+    plain, recomputed = (dict(model.named_buffers()) for model in models)
+    for name, value in plain.items():
+        torch.testing.assert_close(recomputed[name], value, msg=name)
+
+
+def test_blocks_before_a_boundary(build, batch):
+    """Only an early backward pass, as of a cut, needs what they save."""
+    stages = copy.deepcopy(STAGES)
+    stages[1]['isolate'] = False
+    for early, kept in ((True, {1, 3}), (False, set())):
+        distiller = lakd(stages, early_backward=early)
+        model = build(distiller, resnet(), resnet(), recompute=['blocks'])
+        model(*batch, mode='loss')
+        names = set(renewed(model.student))
+        ends = {s for s in (1, 2, 3) if f'backbone.layer{s}.1' not in names}
+        assert ends == kept and 'backbone.layer1.0' in names
+
+
+@pytest.mark.parametrize(
+    'distiller, student',
+    [
+        (KD, resnet(frozen_stages=4)),
+        (lakd(STAGES), classifier(8)),
+    ],
+    ids=['frozen', 'cut-off'],
+)
+def test_blocks_of_which_nothing_is_kept(build, batch, distiller, student):
+    teacher = classifier(14) if 'local_modules' in distiller else resnet()
+    model = build(
+        copy.deepcopy(distiller),
+        copy.deepcopy(student),
+        teacher,
+        recompute=['blocks'],
+    )
+    with pytest.raises(SettingError, match="'blocks', which would have no ef"):
+        model(*batch, mode='loss')
+
+
+def test_a_block_with_a_forward_of_its_own(build, batch):
+    """As MMEngine's efficient_conv_bn_eval gives it one."""
+    name = 'backbone.layer1.0'
+    student = resnet(norm_eval=True)
+    model = build(copy.deepcopy(KD), student, resnet(), recompute=['blocks'])
+    turn_on_efficient_conv_bn_eval(model.student, name)
+    assert 'forward' in vars(model.student.backbone.layer1[0])
+    with pytest.raises(SettingError, match=f"but '{name}' has a forward of"):
+        model(*batch, mode='loss')
