@@ -6,6 +6,7 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 import torch
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import print_log
+from mmengine.model import convert_sync_batchnorm
 from mmengine.runner.amp import autocast
 from mmrazor.models.task_modules import (
     ModuleInputsRecorder,
@@ -111,7 +112,8 @@ def find_chunks(
     """
 
     def first(count: int) -> Tuple[torch.Tensor, Optional[List]]:
-        return images[:count], data_samples and data_samples[:count]
+        samples = None if data_samples is None else data_samples[:count]
+        return images[:count], samples
 
     with exact():
         # The student's own loss may talk to the other processes.
@@ -148,6 +150,29 @@ def find_chunks(
             *first(1),
             student_bytes=max(sum(part.values()) for part in saved),
         )
+
+
+def synchronised(model: nn.Module) -> Optional[nn.Module]:
+    """Find a batch normalisation that all processes compute together."""
+    return next(
+        (m for m in model.modules() if type(m).__name__ == 'SyncBatchNorm'),
+        None,
+    )
+
+
+def synchronise(teacher: nn.Module, example: nn.Module) -> None:
+    """Do to a teacher's batch normalisation what ``sync_bn`` did to a student.
+
+    MMEngine replaces that of a model's submodules, of which a frozen teacher
+    is none.
+
+    Args:
+        teacher (nn.Module): In train mode, so that the batch counts.
+        example (nn.Module): What became of one of the student's.
+    """
+    package = type(example).__module__.partition('.')[0]
+    convert_sync_batchnorm(teacher, package)  # 'torch' or 'mmcv'
+    teacher.train()
 
 
 def check_teacher_maps(recorders: RecorderManager) -> None:

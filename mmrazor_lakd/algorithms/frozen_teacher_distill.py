@@ -31,7 +31,7 @@ from ..tracing.records import (
 )
 from .build_networks import build_networks
 from .checks import check_algorithm
-from .first_step import check_teacher_maps
+from .first_step import check_teacher_maps, synchronise, synchronised
 from .student_preparation import StudentPreparation
 from .teacher_ensemble import init_teachers, teachers_in
 from .teacher_pass import TeacherPass
@@ -197,6 +197,8 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         self.has_taken_teacher = False
         # Whether the first step has begun.
         self._prepared = False
+        # Whether its own config synchronises batch normalisation.
+        self._is_synchronised = synchronised(self.student) is not None
         self._prepare_student = StudentPreparation(
             networks.in_place, recompute
         )
@@ -420,9 +422,12 @@ class FrozenTeacherDistill(SingleTeacherDistill):
         if hasattr(step, '_torchdynamo_orig_callable'):
             raise SettingError(REFUSAL)
         self._prepared = True
+        sync = synchronised(self.student)
+        if self.teacher_train_mode and sync and not self._is_synchronised:
+            synchronise(self.teacher, sync)
         self._prepare_student(self, images, data_samples)
         if self.fuse_teacher and not self.teacher_train_mode:
-            samples = data_samples and data_samples[:2]
+            samples = None if data_samples is None else data_samples[:2]
             self._teacher_pass.fuse(self, images[:2], samples)
 
     def train(self, mode: bool = True) -> nn.Module:

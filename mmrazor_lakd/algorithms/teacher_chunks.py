@@ -201,7 +201,7 @@ def run_in_chunks(
     begin = 0
     for part in images.chunk(chunks):
         end = begin + len(part)
-        samples = data_samples[begin:end] if data_samples else data_samples
+        samples = None if data_samples is None else data_samples[begin:end]
         run(part, samples)
         with record_function('lakd/teacher'):
             records.add(part, samples)

@@ -9,9 +9,12 @@ import pytest
 import torch
 from conftest import LOGITS_KD, classifier, lakd, total
 from mmengine.logging import MMLogger
+from mmengine.model import BaseModel, convert_sync_batchnorm
 from mmengine.runner import load_checkpoint, save_checkpoint
 from mmpretrain.engine.hooks import SwitchRecipeHook
 from mmpretrain.registry import MODELS
+from torch import nn
+from torch.nn import functional as F
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.algorithms import check_checkpoint
@@ -521,3 +524,64 @@ def test_switches_are_true_or_false(build, name):
     """A command line's ``no`` is text."""
     with pytest.raises(SettingError, match=f"no {name}='no'; choose one of"):
         build(lakd([]), **{name: 'no'})
+
+
+@MODELS.register_module()
+class TensorLabels(BaseModel):
+    """A model of MMEngine's tutorial, whose labels are a tensor."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.fc = nn.Linear(8, 10)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        """Classify images."""
+        logits = self.fc(self.conv(inputs).mean((2, 3)))
+        if mode == 'loss':
+            return dict(loss=F.cross_entropy(logits, data_samples))
+        return logits
+
+
+@pytest.mark.parametrize('teacher_chunks', ['auto', 2])
+def test_labels_that_are_a_tensor(build, teacher_chunks):
+    def one(type, **kwargs):
+        distiller = copy.deepcopy(LOGITS_KD)
+        for recorders in ('student_recorders', 'teacher_recorders'):
+            distiller[recorders]['logits']['source'] = 'fc'
+        return build(
+            dict(type='ConfigurableDistiller', **distiller),
+            dict(type='mmpretrain.TensorLabels'),
+            dict(type='mmpretrain.TensorLabels'),
+            type=type,
+            data_preprocessor=dict(type='mmengine.BaseDataPreprocessor'),
+            **kwargs,
+        )
+
+    batch = torch.randn(4, 3, 8, 8), torch.arange(4)
+    ours = one('FrozenTeacherDistill', teacher_chunks=teacher_chunks)
+    theirs = one('SingleTeacherDistill')
+    expected = theirs(*batch, mode='loss')
+    found = ours(*batch, mode='loss')
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value)
+
+
+@pytest.mark.parametrize('trains', [True, False])
+def test_a_teacher_in_train_mode_is_synchronised(build, trains):
+    """As MMEngine does it to the student, where sync_bn is set."""
+    model = build(
+        dict(type='ConfigurableDistiller', **copy.deepcopy(LOGITS_KD)),
+        teacher_train_mode=trains,
+    )
+    before = copy.deepcopy(model.teacher.state_dict())
+    model = convert_sync_batchnorm(model, 'torch')
+    model.eval()  # on a CPU they run in eval mode alone
+    model._prepare(torch.randn(2, 3, 32, 32), None)
+    kinds = {type(part) for part in model.teacher.modules()}
+    assert (nn.SyncBatchNorm in kinds) == trains
+    assert (nn.BatchNorm2d in kinds) != trains or not trains
+    if trains:
+        found = model.teacher.state_dict()
+        assert all(torch.equal(found[k], v) for k, v in before.items())
