@@ -65,20 +65,6 @@ class _Tapped(nn.Module):
         return stage
 
 
-def plain_class(cls: type) -> type:
-    """Return mmpretrain's class of a network, whose checkpoints are its own.
-
-    Args:
-        cls (type): The class of a backbone.
-
-    Returns:
-        type: ``cls`` itself, if it isn't one of this module's.
-    """
-    if not issubclass(cls, _Tapped):
-        return cls
-    return ResNet_CIFAR if issubclass(cls, ResNet_CIFAR) else ResNet
-
-
 @MODELS.register_module()
 class TappedResNet(_Tapped, ResNet):
     """mmpretrain's ``ResNet``, with ``preact`` before each stage's last ReLU.
@@ -124,3 +110,7 @@ class TappedResNet_CIFAR(_Tapped, ResNet_CIFAR):
         >>> [tuple(m.shape[1:]) for m in net(torch.rand(1, 3, 32, 32))]
         [(256, 32, 32), (512, 16, 16), (1024, 8, 8), (2048, 4, 4)]
     """
+
+
+#: mmpretrain's classes, whose checkpoints and outputs are the same
+PLAIN_CLASSES = {TappedResNet: ResNet, TappedResNet_CIFAR: ResNet_CIFAR}

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from ..backbones.tapped_resnet import plain_class
+from ..backbones.tapped_resnet import PLAIN_CLASSES
 from ..config_check.channels import network_order
 from ..config_check.kinds import (
     LOADERS,
@@ -115,9 +115,12 @@ def _untap(model: Dict[str, Any]) -> None:
     kind = backbone.get('type')
     with suppress(Exception):  # of a package that is not here
         cls = MODELS.get(kind) if isinstance(kind, str) else kind
-        plain = plain_class(cls)
-        if plain is not cls:
-            backbone['type'] = plain.__name__
+        plain = PLAIN_CLASSES.get(cls)  # not of a subclass of the user's
+        if plain is not None:
+            # mmdet, say, has another ResNet.
+            scoped = not isinstance(kind, str) or '.' in kind
+            prefix = 'mmpretrain.' if scoped else ''
+            backbone['type'] = f'{prefix}{plain.__name__}'
 
 
 def channel_order(cfg: Config) -> str:

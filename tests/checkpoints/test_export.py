@@ -28,6 +28,7 @@ from own_distillation import (
 from processes import write
 
 from mmrazor_lakd import SettingError
+from mmrazor_lakd.backbones import TappedResNet
 from mmrazor_lakd.checkpoints.export import (
     Student,
     read_student,
@@ -536,3 +537,29 @@ def test_a_network_with_maps_to_teach_becomes_mmpretrains(kind):
             one.eval()(images, mode='tensor') for one in (tapped, found)
         ]
     assert torch.equal(*outputs)
+
+
+@MODELS.register_module()
+class ScaledTappedResNet(TappedResNet):
+    """A network of the user's, with the same parameters and other maps."""
+
+    def forward(self, x):
+        """Give twice the maps."""
+        return tuple(2 * feature for feature in super().forward(x))
+
+
+def test_a_network_over_ours_stays_what_it_is():
+    backbone = dict(type='ScaledTappedResNet', depth=18)
+    architecture = dict(classifier(8, width=512), backbone=backbone)
+    cfg = Config(dict(model=dict(architecture=architecture)))
+    plain = student_config(cfg).model
+    assert plain.backbone.type == 'ScaledTappedResNet'
+
+
+@pytest.mark.parametrize('kind', ['mmpretrain.TappedResNet', TappedResNet])
+def test_a_network_in_another_package_s_model(kind):
+    """mmdet, say, has a ResNet of its own."""
+    backbone = dict(type=kind, depth=18)
+    architecture = dict(classifier(8, width=512), backbone=backbone)
+    plain = student_config(Config(dict(model=dict(architecture=architecture))))
+    assert plain.model.backbone.type == 'mmpretrain.ResNet'
