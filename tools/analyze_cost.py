@@ -139,7 +139,7 @@ def main(args: argparse.Namespace) -> None:
         if not make_forecast(
             make_settings(args, jobs[0]),
             budget,
-            args.most_modules or 8,
+            args.most_modules,
             args.out,
             command,
             Console(),

@@ -9,6 +9,12 @@ import pandas
 import pytest
 from conftest import ROOT
 from fork_server import call_tool
+from rich.console import Console
+
+from mmrazor_lakd.benchmark.cost.measure import CostSettings
+from mmrazor_lakd.benchmark.cost.run import measure_and_report
+from mmrazor_lakd.errors import SettingError
+from mmrazor_lakd.provenance import describe_machine
 
 KD = 'configs/kd/kd_resnet20_resnet8_1xb64_digits.py'
 ALONE = 'configs/teachers/resnet8_1xb64_digits.py'
@@ -119,3 +125,28 @@ def test_refusal_comes_at_once_and_in_one_sentence(tmp_path):
 def test_usage(arguments):
     done = call_tool('tools/analyze_cost.py', *arguments)
     assert done.returncode == 2 and 'usage:' in done.stderr
+
+
+def test_earlier_figures_stay_where_the_reference_fails(tmp_path):
+    """Beside it alone the new ones would mean something."""
+    few = dict(
+        config=str(ROOT / KD),
+        work_dir=str(tmp_path),
+        batch_size=8, rounds=1, steps=1, warmup=1,
+    )  # fmt: skip
+    settings = dict(
+        KD=CostSettings(options={'model.distiller.type': 'gone'}, **few),
+        other=CostSettings(options={}, **few),
+    )
+    rows = [{'config': name, 'time/reference': 1.0} for name in settings]
+    machine = {**describe_machine(), 'threads': 1}
+    earlier = dict(reference='KD', rows=rows, results=[], machine=machine)
+    text = json.dumps(earlier)
+    (tmp_path / 'cost.json').write_text(text)
+    message = 'KD could not be measured, with which .* are left as they are'
+    with pytest.raises(SettingError, match=message):
+        measure_and_report(
+            settings, 'KD', tmp_path, 1, '', ROOT, Console(quiet=True),
+            earlier=earlier,
+        )  # fmt: skip
+    assert (tmp_path / 'cost.json').read_text() == text

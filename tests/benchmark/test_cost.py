@@ -164,3 +164,11 @@ def test_nothing_diverges_while_it_is_measured(tmp_path):
     """Weights don't matter, and a teacher of random ones teaches nothing."""
     text = 'optim_wrapper = dict(optimizer=dict(lr=1e30))'
     assert measured(tmp_path, text)['step_ms']
+
+
+def test_averaged_weights_rest_as_well(tmp_path):
+    plain = measured(tmp_path, '')['memory']['resting']
+    hook = "custom_hooks = [dict(type='mmengine.EMAHook')]"
+    averaged = measured(tmp_path, hook)['memory']['resting']
+    weights = 4 * 77_850  # ResNet8's, and more for statistics
+    assert weights < averaged - plain < 1.1 * weights

@@ -5,11 +5,15 @@ import json
 import pytest
 from conftest import ROOT
 from fork_server import call_tool
+from mmengine.config import Config
+from mmrazor.registry import MODELS
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.benchmark.cost.forecast import (
     Setting,
+    _verdict,
     cheapest,
+    list_settings,
     parse_size,
 )
 
@@ -137,3 +141,19 @@ def test_what_is_refused(arguments, message, tmp_path):
     done = analyze(*arguments, '--out', tmp_path)
     assert done.returncode != 0
     assert message in ' '.join(done.stderr.split())
+
+
+def test_least_memory_counts_what_rests_between_steps():
+    few = dict(setting=Setting(1, True, ()), peak=100, resting=10, step_ms=1.0)
+    many = dict(few, setting=Setting(4, True, ()), peak=99, resting=30)
+    said = _verdict([many, few], None, {})
+    assert said.startswith('Least memory: num_modules 1')
+
+
+def test_modules_of_a_method_without_any():
+    cfg = Config.fromfile(ROOT / KD)
+    assert len(list_settings(cfg)) == 4
+    cfg.model.type = MODELS.get(cfg.model.type)  # as in new-style configs
+    assert len(list_settings(cfg)) == 4
+    with pytest.raises(SettingError, match='--most-modules 2 would have no'):
+        list_settings(cfg, 2)

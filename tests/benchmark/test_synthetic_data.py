@@ -5,6 +5,7 @@ import torch
 from conftest import ROOT
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmpretrain.registry import DATASETS
 
 from mmrazor_lakd import SettingError
 from mmrazor_lakd.benchmark.cost.synthetic_data import (
@@ -77,3 +78,15 @@ def test_how_many():
     assert len(images) == 200 * 2**20 // (3 * 64 * 64)
     assert labels.max() == 6
     assert len(make_images(8, 10, batch_size=1)[0]) == 50_000
+
+
+def test_data_sets_given_as_classes():
+    """As in MMEngine's configs of Python's own syntax."""
+    cfg = Config.fromfile(CIFAR)
+    cfg.train_dataloader.dataset.type = DATASETS.get(
+        cfg.train_dataloader.dataset.type
+    )
+    assert 'InMemoryCIFAR10' in replace_train_data(cfg, 40)
+    assert first_batch(cfg)['inputs'].shape == (128, 3, 40, 40)
+    cfg.train_dataloader.dataset.type = DATASETS.get('ImageNet')
+    assert 'ImageNet and its pipeline' in replace_train_data(cfg, 40)

@@ -26,6 +26,7 @@ from mmengine.config import Config
 from rich.console import Console
 
 from ...cli import make_progress
+from ...config_check.kinds import type_name
 from ...errors import SettingError
 from ...provenance import describe_commit, describe_machine, describe_origin
 from ...report import Report, Section, rich_table, to_markdown
@@ -40,6 +41,8 @@ TRIED = (
     'model.distiller.num_modules',
     'model.distiller.local_modules',
 )
+#: the largest ``num_modules`` that is tried without another
+MOST_MODULES = 8
 UNITS = dict(KiB=2**10, MiB=MIB, GiB=2**30, KB=10**3, MB=10**6, GB=10**9)
 
 
@@ -104,26 +107,34 @@ def parse_size(text: str) -> int:
     return int(float(found[1]) * UNITS[found[2]])
 
 
-def list_settings(cfg: Config, most: int) -> List[Setting]:
+def list_settings(cfg: Config, most: Optional[int] = None) -> List[Setting]:
     """List the settings to try, from the fastest to the smallest.
 
     Args:
         cfg (Config): A training config.
-        most (int): The largest ``num_modules``.
+        most (int, optional): The largest ``num_modules``. Defaults to None:
+            8, if there are local modules.
 
     Raises:
-        SettingError: If it doesn't distil from a frozen teacher.
+        SettingError: If it doesn't distil from a frozen teacher, or has no
+            local modules for ``most``.
     """
     distiller = cfg.model.get('distiller') or {}
-    if cfg.model.get('type', '').split('.')[-1] != 'FrozenTeacherDistill':
+    if type_name(cfg.model.get('type')) != 'FrozenTeacherDistill':
         raise SettingError(
             f'--forecast takes a config with '
             f"model.type='FrozenTeacherDistill', whose settings it tries, "
             f'and this one has {cfg.model.get("type")!r}.'
         )
     counts: List[Optional[int]] = [None]
-    if distiller.get('type', '').split('.')[-1] == 'LAKDDistiller':
-        counts += range(1, most + 1)
+    if type_name(distiller.get('type')) == 'LAKDDistiller':
+        counts += range(1, (most or MOST_MODULES) + 1)
+    elif most:
+        raise SettingError(
+            f'--most-modules {most} would have no effect, since the '
+            f'distiller of this config, {distiller.get("type")!r}, has no '
+            f'local modules; leave it out.'
+        )
     return [
         Setting(count, chunks, recompute)
         for recompute in ((), ('blocks', 'stem'))
@@ -204,6 +215,11 @@ def _describe(setting: Setting) -> str:
     )
 
 
+def _total(row: Dict[str, Any]) -> int:
+    """Return what a setting needs during a step, in bytes."""
+    return row['peak'] + row['resting']
+
+
 def cheapest(
     rows: Sequence[Dict[str, Any]], budget: int
 ) -> Optional[Dict[str, Any]]:
@@ -212,7 +228,7 @@ def cheapest(
     Steps that differ by less than a twentieth count as equally fast, of which
     the first in the list is taken.
     """
-    fitting = [row for row in rows if row['peak'] + row['resting'] <= budget]
+    fitting = [row for row in rows if _total(row) <= budget]
     if not fitting:
         return None
     fastest = min(row['step_ms'] for row in fitting)
@@ -222,7 +238,7 @@ def cheapest(
 def make_forecast(
     settings: CostSettings,
     budget: Optional[int],
-    most: int,
+    most: Optional[int],
     out: Path,
     command: str,
     console: Console,
@@ -232,7 +248,7 @@ def make_forecast(
     Args:
         settings (CostSettings): The config, its options and its images.
         budget (int, optional): The memory there is, in bytes.
-        most (int): The largest ``num_modules``.
+        most (int, optional): See :func:`list_settings`.
         out (Path): The folder for forecast.md and forecast.json.
         command (str): The user's command.
         console (Console): Where to show it.
@@ -296,15 +312,15 @@ def _verdict(
 ) -> str:
     """Say which setting to take, and what of the config to change."""
     if budget is None:
-        least = min(rows, key=lambda row: row['peak'])
+        least = min(rows, key=_total)
         return (
             f'Least memory: {_describe(least["setting"])}'
             f'{_as_options(least["setting"], model)}.'
         )
     found = cheapest(rows, budget)
     if found is None:
-        least = min(rows, key=lambda row: row['peak'] + row['resting'])
-        total = (least['peak'] + least['resting']) / MIB
+        least = min(rows, key=_total)
+        total = _total(least) / MIB
         return (
             f'No setting fits {budget / MIB:.0f} MiB; the least is '
             f'{total:.1f} MiB with {_describe(least["setting"])}: lower the '
@@ -332,7 +348,7 @@ def _table(rows: Sequence[Dict[str, Any]], budget: Optional[int]):
     lines = []
     for row in rows:
         modules, chunks, recompute = row['setting']
-        total = row['peak'] + row['resting']
+        total = _total(row)
         fits = '' if budget is None else 'yes' if total <= budget else 'no'
         lines.append(
             [

@@ -201,12 +201,13 @@ def measure_cost(
         runner.train()
     inputs = hook.bare_loop.inputs
     del hook.bare_loop
-    memory = measure_memory(runner.model, runner.optim_wrapper, hook.batch)
+    # The copy of an EMAHook rests, too.
+    averaged = [h.ema_model for h in runner.hooks if hasattr(h, 'ema_model')]
+    training = (runner.model, runner.optim_wrapper, hook.batch, averaged)
+    memory = measure_memory(*training)
     with last_phase(runner) as differs:
         if differs:
-            last = measure_memory(
-                runner.model, runner.optim_wrapper, hook.batch
-            )
+            last = measure_memory(*training)
             if step_peak(last) > step_peak(memory):
                 memory = last
                 notes.append(f'memory of its end, {differs}')
@@ -301,7 +302,9 @@ def _drop_last(loader: ConfigDict) -> None:
     if not batches:
         loader.drop_last = True
         return
-    kind = DATA_SAMPLERS.get(batches.type)
+    kind = batches.type
+    if isinstance(kind, str):
+        kind = DATA_SAMPLERS.get(kind)
     if kind and 'drop_last' in signature(kind).parameters:
         batches.drop_last = True
 

@@ -146,7 +146,7 @@ def measure_and_report(
         bool: Whether every config could be measured.
 
     Raises:
-        SettingError: If none could be.
+        SettingError: If none could be, or not the reference of earlier ones.
     """
     out.mkdir(parents=True, exist_ok=True)
     if earlier:
@@ -170,6 +170,13 @@ def measure_and_report(
     if None not in reasons:
         listed = '; '.join(r.removeprefix('error: ') for r in reasons)
         raise SettingError(f'Not one config could be measured: {listed}')
+    failed = {r['label']: r['reason'] for r in found if 'reason' in r}
+    if earlier and reference in failed:
+        raise SettingError(
+            f'{reference} could not be measured, with which the others are '
+            f'compared ({failed[reference].removeprefix("error: ")}); the '
+            f'earlier measurements are left as they are.'
+        )
     write_cost_report(
         out, found, reference, command, console, digests, earlier
     )

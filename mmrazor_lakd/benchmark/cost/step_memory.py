@@ -3,7 +3,7 @@
 import copy
 import gc
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Sequence
 
 import torch
 from mmengine.device import get_device
@@ -14,7 +14,10 @@ from .memory_trace import CATEGORIES, TRACED, trace_memory
 
 
 def measure_memory(
-    model: nn.Module, optim_wrapper, data_batch: Dict
+    model: nn.Module,
+    optim_wrapper,
+    data_batch: Dict,
+    averaged: Sequence[nn.Module] = (),
 ) -> Dict[str, Any]:
     """Measure the memory of a training step.
 
@@ -23,14 +26,16 @@ def measure_memory(
             exists.
         optim_wrapper (OptimWrapper): The training's.
         data_batch (dict): As the data loader yields it.
+        averaged (Sequence[nn.Module]): Averaged copies of the model, which
+            are kept as well. Defaults to none.
 
     Returns:
-        dict: In bytes: ``resting`` (weights, buffers, gradients and
-        optimizer's state before the step), ``peak`` (of the step, above the
-        resting state), ``at_peak`` (each category's share of it), ``highest``
-        (each category's own maximum). Also ``times``, ``live`` and
-        ``backwards`` as in :class:`MemoryTrace`, and on a GPU ``allocated``
-        and ``reserved``, the allocator's own peaks.
+        dict: In bytes: ``resting`` (weights, their averages, buffers,
+        gradients and optimizer's state before the step), ``peak`` (of the
+        step, above the resting state), ``at_peak`` (each category's share of
+        it), ``highest`` (each category's own maximum). Also ``times``,
+        ``live`` and ``backwards`` as in :class:`MemoryTrace`, and on a GPU
+        ``allocated`` and ``reserved``, the allocator's own peaks.
     """
     device = 'cuda' if get_device() == 'cuda' else 'cpu'
     batches: List[Dict] = []
@@ -48,7 +53,7 @@ def measure_memory(
     found: Dict[str, Any] = {}
     prepare(1 if device == 'cuda' else TRACED)
     gc.collect()  # reference cycles must not be freed in the trace
-    resting = resting_bytes(model, optim_wrapper.optimizer)
+    resting = resting_bytes(model, optim_wrapper.optimizer, averaged)
     if device == 'cuda':
         torch.cuda.empty_cache()
         before = torch.cuda.memory_allocated()
@@ -85,9 +90,13 @@ def steps_to_update(optim_wrapper, ahead: int) -> int:
     return -(getattr(optim_wrapper, '_inner_count', 0) + ahead) % counts
 
 
-def resting_bytes(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def resting_bytes(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    averaged: Sequence[nn.Module] = (),
+) -> int:
     """Sum the bytes held between two steps, each tensor once."""
-    networks = [model]
+    networks = [model, *averaged]
     # A frozen teacher need not be one of the model's own modules.
     if isinstance(getattr(model, 'teacher', None), nn.Module):
         networks.append(model.teacher)

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 from torch import Tensor
 
+from ...config_check.kinds import type_name
 from ...datasets.in_memory import InMemoryDataset
 from ...errors import SettingError
 
@@ -87,7 +88,7 @@ def replace_train_data(cfg: Config, size: Optional[int] = None) -> str:
         dataset = dataset.dataset
     size = size or _configured_size(dataset)
     made = (size, _num_classes(cfg), loader.batch_size)
-    kind = DATASETS.get(dataset.type)
+    kind = _class_of(dataset)
     if kind is not None and issubclass(kind, InMemoryDataset):
         name = f'Synthetic{kind.__name__}'
         arrays = dict(load_arrays=lambda self: make_images(*made))
@@ -96,7 +97,7 @@ def replace_train_data(cfg: Config, size: Optional[int] = None) -> str:
         )
         dataset.type = f'mmpretrain.{name}'
         return f'{kind.__name__} has random images of {size}x{size}'
-    name = dataset.type
+    name = type_name(dataset.type)
     dataset.clear()
     dataset.update(
         type='mmpretrain.SyntheticImages',
@@ -117,15 +118,22 @@ def _configured_size(dataset: Config) -> int:
     """Build the configured data set to see how large its images are."""
     options = dict(dataset)
     try:
-        kind = DATASETS.get(dataset.type)
+        kind = _class_of(dataset)
         if 'download' in inspect.signature(kind).parameters:
             options['download'] = False
         return DATASETS.build(options)[0]['inputs'].shape[-1]
     except Exception as error:  # such as missing files
         raise SettingError(
-            f'The data set {dataset.type} gives no image whose size could be '
-            f'taken ({str(error).splitlines()[0]}); set --image-size.'
+            f'The data set {type_name(dataset.type)} gives no image whose '
+            f'size could be taken ({str(error).splitlines()[0]}); set '
+            f'--image-size.'
         ) from error
+
+
+def _class_of(dataset: Config) -> Any:
+    """Return the class of a data set; None if none is registered."""
+    kind = dataset.type
+    return DATASETS.get(kind) if isinstance(kind, str) else kind
 
 
 def _num_classes(cfg: Config) -> int:
