@@ -122,6 +122,13 @@ def parse_args() -> argparse.Namespace:
         parser.error('--cluster-options are for --cluster')
     if args.report_only and args.seeds:
         parser.error('--seeds chooses what is trained: not with --report-only')
+    if args.report_only and (args.jobs or args.cluster):
+        parser.error('--jobs and --cluster train: not with --report-only')
+    others = {'suite', 'compare', 'debug'}
+    if args.compare and any(
+        value for name, value in vars(args).items() if name not in others
+    ):
+        parser.error('--compare A B takes no other options')
     return args
 
 

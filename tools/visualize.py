@@ -116,6 +116,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.indices and (args.images or args.num):
         parser.error('--indices goes with neither IMAGES nor --num')
+    if args.image_size and not args.images:
+        parser.error('--image-size is for IMAGES of your own')
     for text in args.compare:
         # argparse assigns to --compare whatever follows it.
         kind = mimetypes.guess_type(text.partition(',')[0])[0] or ''

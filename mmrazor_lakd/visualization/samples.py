@@ -89,6 +89,9 @@ class Reader:
     Attributes:
         input_size (tuple[int, int]): Height and width of own images as a
             network's input.
+
+    Raises:
+        SettingError: If the pipeline determines the size, and one is given.
     """
 
     def __init__(
@@ -119,6 +122,12 @@ class Reader:
         )
         self._grey = image.shape[1] == 1
         found = self._pipeline_size()
+        if size and found:
+            raise SettingError(
+                f'--image-size {size} would have no effect: the test pipeline '
+                f"of '{path}' makes all images {found[0]}x{found[1]}; leave "
+                f'it out, or change the pipeline.'
+            )
         # Segmentors and detectors take images of any size.
         any_size = size is None and dense_package(network.model) is not None
         self._resizes = found is None and not any_size

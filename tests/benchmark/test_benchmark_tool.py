@@ -344,18 +344,15 @@ def test_another_teacher_is_refused(unbroken, tmp_path):
     assert 'Traceback' not in err
 
 
-def test_a_teacher_trained_anew_that_is_another(unbroken, tmp_path):
+def test_a_teacher_that_is_lost_is_not_trained_again(unbroken, tmp_path):
+    """What is there was made with it, and a new one may be another."""
     report = shutil.copytree(unbroken[0] / 'report', tmp_path / 'report')
     shutil.rmtree(report / 'teachers')
-    results = read_lines(report)
-    for name in ('KD', 'LAKD, no cuts'):
-        results[name]['teacher'] = 'another'
-    write_lines(report, results)
+    before = (report / 'results.jsonl').read_text()
     code, out, err = run(tmp_path, '--seeds', 1, '--methods', 'KD')
-    assert code == 1, err
-    assert 'was made with another teacher (weights another)' in out
-    lines = (report / 'results.jsonl').read_text().splitlines()
-    assert len(lines) == len(results) == len(read_lines(report))
+    assert code == 2 and 'Traceback' not in err
+    assert 'and a new one would be another; bring that file back' in err
+    assert (report / 'results.jsonl').read_text() == before
 
 
 def test_a_training_begun_with_another_teacher_is_left_alone(
@@ -443,6 +440,8 @@ def test_usage(tmp_path):
     assert code == 2 and 'Traceback' not in err
     assert 'error: There are no results of the suite tiny_suite in ' in err
     code, out, err = run(tmp_path, '--report-only', '--seeds', 0)
+    assert code == 2 and 'not with --report-only' in err
+    code, out, err = run(tmp_path, '--report-only', '--jobs', 2)
     assert code == 2 and 'not with --report-only' in err
     code, out, err = run(tmp_path, '--jobs', 0)
     assert code == 2 and '--jobs must be at least 1' in err

@@ -37,6 +37,7 @@ from mmrazor_lakd.benchmark.suite.results import (
     RESULT_KEYS,
     hash_weights,
     read_json,
+    read_results,
     write_result,
 )
 from mmrazor_lakd.benchmark.suite.runner import KEEPING, SuiteRunner
@@ -114,7 +115,6 @@ def test_names_tell_settings_apart_and_not_places():
     same = digest()
     assert digest() == same
     for name, value in (
-        ('model.teacher_ckpt', 'elsewhere.pth'),
         ('train_dataloader.num_workers', 2),
         ('default_hooks.logger.interval', 1),
         ('work_dir', 'elsewhere'),
@@ -319,6 +319,59 @@ def test_what_a_method_changes_itself_may_differ():
     assert suite.students[1].options.items() >= lr.items()
 
 
+def test_options_of_a_suite_and_of_a_method_are_merged():
+    """Written with dots or nested; the method's go first."""
+    methods = load_suite(TINY, ROOT).settings['methods']
+    methods[1]['options'] = {
+        'optim_wrapper': {'accumulative_counts': 2},
+        'train_dataloader.dataset.indices': 50,
+    }
+    given = {
+        'methods': methods,
+        'options.optim_wrapper.optimizer.lr': 0.05,
+        'options.train_dataloader.dataset.indices': 96,
+    }
+    suite = load_suite(TINY, ROOT, given)
+    alone, kd = (training.options for training in suite.students[:2])
+    for options, indices in ((alone, 96), (kd, 50)):
+        assert options['optim_wrapper.optimizer.lr'] == 0.05
+        assert options['train_dataloader.dataset.indices'] == indices
+    assert kd['optim_wrapper.accumulative_counts'] == 2
+
+
+@pytest.mark.parametrize(
+    ('written', 'part'),
+    [
+        ("load_from = 'a.pth'", 'load_from'),
+        (
+            'model = dict(architecture=dict(backbone=dict(depth=20)))',
+            'backbone',
+        ),
+        # beside an option of the method's own in the same section
+        ('optim_wrapper = dict(optimizer=dict(lr=0.5))', 'optim_wrapper'),
+    ],
+)
+def test_methods_may_differ_in_nothing_else(tmp_path, written, part):
+    config = tmp_path / 'config.py'
+    config.write_text(f"_base_ = ['{KD}']\n{written}\n")
+    methods = load_suite(TINY, ROOT).settings['methods']
+    methods[1] = dict(
+        title='KD',
+        config=str(config),
+        options={'optim_wrapper.accumulative_counts': 2},
+    )
+    with pytest.raises(SettingError, match=f'KD has another {part} than'):
+        load_suite(TINY, ROOT, {'methods': methods})
+    methods[1]['differs'] = [part]
+    load_suite(TINY, ROOT, {'methods': methods})
+
+
+def test_a_student_that_a_method_changes_itself_may_differ():
+    methods = load_suite(TINY, ROOT).settings['methods']
+    methods[1]['options'] = {'model.architecture.backbone.depth': 14}
+    load_suite(TINY, ROOT, {'methods': methods})
+
+
 def test_a_method_with_data_of_its_own_says_so():
     methods = load_suite(TINY, ROOT).settings['methods']
     other = dict(methods[1], title='KD, two views')
@@ -470,10 +523,10 @@ def test_costs_of_other_settings_are_not_shown(tiny, tmp_path):
     workers = {'options.train_dataloader.num_workers': 2}
     other = load_suite(TINY, ROOT, workers)
     assert outdated(other, digests=digests) == titles
-    # A part is measured beside the reference.
+    # A part stands beside the reference.
     part = narrow(tiny, ['alone'])
     assert [t.method for t in part.measured] == ['alone', 'KD']
-    assert [t.method for t in part.students] == ['alone'] * 2
+    assert [t.method for t in part.students] == ['alone', 'KD'] * 2
 
 
 def test_what_decides_the_cost_of_a_step():
@@ -538,16 +591,6 @@ def test_options_as_the_tools_read_them():
 def test_options_that_the_tools_read_otherwise(value):
     with pytest.raises(SettingError, match='^name=.* is not understood'):
         format_options({'name': value})
-
-
-def test_the_seed_is_the_suites(tiny):
-    seeded = load_suite(TINY, ROOT, {'options.randomness.seed': 5})
-    assert [t.digest for t in seeded.students] == [
-        t.digest for t in tiny.students
-    ]
-    assert [t.options['randomness.seed'] for t in seeded.students] == [
-        t.seed for t in tiny.students
-    ]
 
 
 def test_selection(tiny):
@@ -627,6 +670,51 @@ def test_selection(tiny):
         (
             {'methods.0.config': 'configs/teachers/resnet8_1xb128_cifar10.py'},
             "'configs/kd/.*' of KD has another data_preprocessor",
+        ),
+        (
+            {'methods.1.options': {'model.teacher_ckpt': 'a.pth'}},
+            'model.teacher_ckpt in the options for KD.*; write '
+            'teacher_checkpoints.resnet20_1xb64_digits=PATH',
+        ),
+        (
+            {'options.randomness.seed': 7},
+            'randomness.seed in options, .* no effect; .* seeds of the suite',
+        ),
+        (
+            {'methods.1.options': {'train_cfg': {'max_epochs': 7}}},
+            'train_cfg.max_epochs in the options of KD, .* set epochs of',
+        ),
+        (
+            {'teacher_options': {'train_cfg.max_epochs': 7}},
+            'train_cfg.max_epochs in teacher_options, .* set teacher_epochs',
+        ),
+        (
+            {'teacher_options': {'randomness.seed': 7}},
+            'randomness.seed in teacher_options, .* teachers have the seed 0',
+        ),
+        (
+            {
+                'teacher_epochs': 5,
+                'teacher_checkpoints.resnet20_1xb64_digits': 'a.pth',
+            },
+            'trains no teacher, .*, and teacher_epochs would have no effect',
+        ),
+        (
+            {'methods.1.config': 'configs/kd/kd_{network}.py'},
+            r"has KD with .*kd_{network}.*key 'network' is missing.*{teacher}",
+        ),
+        (
+            {'methods.1.config': 'configs/kd/kd_{}.py'},
+            r"has KD with the config .*kd_{}.py', whose placeholders can't",
+        ),
+        (
+            dict(
+                methods=[
+                    dict(title=title, config=str(KD))
+                    for title in ('KD', 'kd!')
+                ]
+            ),
+            "has 'KD' and 'kd!', which compute the same",
         ),
         (
             dict(options={'val_cfg': None}),
@@ -714,6 +802,83 @@ def test_teacher_that_is_named_and_not_there(tiny, tmp_path):
     assert runner.run([], watcher=None) == []
 
 
+def keep(report, training, **changes):
+    """Keep a result of a training, as far as it is read."""
+    known = dict.fromkeys(RESULT_KEYS, '')
+    known.update(
+        {name: getattr(training, name) for name in RESULT_KEYS
+         if hasattr(training, name)},
+        top1=[50.0] * training.epochs, machine={}, iterations=3, dirty=False,
+        teacher=None, teacher_top1=None,
+    )  # fmt: skip
+    write_result(report, {**known, **changes})
+
+
+def test_a_trained_teacher_and_its_result_belong_together(tiny, tmp_path):
+    (teacher,) = tiny.teachers.values()
+    runner = SuiteRunner(tiny, ROOT, tmp_path, tmp_path, 1, Stopped())
+    missing = runner.find_missing(tiny.students[-1:])
+    assert missing[0] is teacher
+    # Weights are there, and nothing says of which training.
+    path = runner.teachers.path(teacher.pair)
+    path.parent.mkdir()
+    torch.save({'weight': torch.ones(1)}, path)
+    missing = runner.find_missing(tiny.students[-1:])
+    with pytest.raises(SettingError, match='has no result of its training'):
+        runner.run(missing, Silent())
+    keep(tmp_path, teacher)
+    (failure,) = runner.run(missing, Silent())
+    assert failure['name'] == missing[0].name
+    # A result is there, and the weights of its teacher are lost.
+    keep(tmp_path, tiny.students[1], teacher=hash_weights(path))
+    path.unlink()
+    missing = runner.find_missing(tiny.students[-1:])
+    with pytest.raises(SettingError, match='a new one would be another; brin'):
+        runner.run(missing, Silent())
+
+
+def test_a_teacher_that_vanishes(tiny, tmp_path):
+    """Its students would wait for it forever."""
+    runner = SuiteRunner(tiny, ROOT, tmp_path, tmp_path, 1, Stopped())
+    failures = []
+
+    class Quiet(Silent):
+        def failed(self, training, reason):
+            failures.append(reason)
+
+    runner.run(tiny.students[-1:], Quiet())
+    (reason,) = failures
+    assert reason.endswith('resnet20_1xb64_digits.pth is gone')
+
+
+def test_a_title_that_changes_in_punctuation_keeps_its_results(tmp_path):
+    methods = load_suite(TINY, ROOT).settings['methods']
+    before = load_suite(TINY, ROOT)
+    keep(tmp_path, before.students[2])
+    methods[2]['title'] = 'LAKD (no cuts)'
+    suite = load_suite(TINY, ROOT, {'methods': methods})
+    (result,) = read_results(tmp_path, suite)
+    assert result['method'] == 'LAKD (no cuts)'
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (dict(machine=None), 'no result of a training, since it has machine='),
+        (dict(top1=[]), r'since it has top1=\[\]; remove it'),
+        (dict(top1=['30']), 'since it has top1='),
+        (dict(top1=30.0), 'since it has top1=30.0'),
+        (dict(top1=[30.0]), 'has the accuracies of 1 epochs in place of 3'),
+        (dict(iterations='3'), "since it has iterations='3'"),
+        (dict(teacher=5), 'since it has teacher=5'),
+    ],
+)
+def test_results_that_were_changed(tiny, tmp_path, changes, message):
+    keep(tmp_path, tiny.students[0], **changes)
+    with pytest.raises(SettingError, match=f'Line 1 of .* {message}'):
+        read_results(tmp_path, tiny)
+
+
 class Stopped:
     """A launcher whose trainings end at once, with an error."""
 
@@ -767,14 +932,13 @@ def test_another_teacher_that_the_configs_name(tmp_path):
     assert failure['name'] == student.name
     begun = read_json(tmp_path / 'work' / student.name / 'made_with.json')
     assert begun['teacher'] == known
-    result = {name: getattr(student, name, None) for name in RESULT_KEYS}
-    write_result(tmp_path, dict(result, teacher=known))
+    keep(tmp_path, student, teacher=known)
     assert first.run([], Silent()) == []
     for other in (second, address):
         with pytest.raises(SettingError, match='made with another teacher'):
             other.run([], Silent())
     # Earlier versions recorded none.
-    write_result(tmp_path, dict(result, teacher=None))
+    keep(tmp_path, student)
     assert second.run([], Silent()) == []
     # Nor in a training that they began, which goes on.
     folder = tmp_path / 'work' / student.name

@@ -28,6 +28,7 @@ from mmrazor_lakd.errors import SettingError
 
 PAIR = 'resnet56_resnet20_1xb64_cifar100'
 SETTINGS = dict(
+    title='A suite',
     pairs=[PAIR],
     methods=[
         dict(title='alone', config='configs/teachers/{student}_{recipe}.py'),
@@ -168,6 +169,8 @@ def test_report_of_a_part_whose_costs_are_of_the_whole(tmp_path, outdated):
     table = pandas.read_csv(tmp_path / 'report.csv').set_index('method')
     is_shown = outdated in ([], ['alone'])
     assert table['time'].notna().tolist() == [is_shown]
+    # compared with KD, which has no row
+    assert table['difference'].tolist() == [0.0]
     page = (tmp_path / 'report.md').read_text()
     assert ('were measured with other settings' in page) == (not is_shown)
     assert (tmp_path / f'time-{pair}.png').is_file() == is_shown

@@ -64,6 +64,7 @@ VISUALIZE = calls(
             ('--num 0', '--num'),
             ('--num 2 --indices 1', '--indices'),
             ('--num 2 --seed -1', 'seed'),
+            ('--image-size 64', '--image-size', 'IMAGES'),
             ('--overview -1', '--overview'),
             ('--modules head.fc', 'head.fc'),
             ('--compare picture.png', '--compare', 'picture.png'),
@@ -100,6 +101,11 @@ COST = calls(
         'leave it out there',
     ),
     (f'{PLAIN},model.type=A --out {{work}}', 'model.type'),
+    (
+        f'configs/kd/kd_{PAIR}.py --out {{work}} --forecast --most-modules 2',
+        '--most-modules 2',
+        'ConfigurableDistiller',
+    ),
 )
 BENCHMARK = calls(
     'benchmark.py',
@@ -115,6 +121,7 @@ BENCHMARK = calls(
             ('--seeds one', '--seeds'),
             ('--jobs 0', '--jobs'),
             ('--report-only --seeds 0', '--report-only'),
+            ('--report-only --jobs 2', '--jobs', '--report-only'),
             ('--work-dir {tmp}/text.pth', '--work-dir', 'is a file'),
             ('--report {tmp}/text.pth', '--report', 'is a file'),
             ('--report {tmp}/damaged', 'damaged', 'Line 1 of'),
@@ -129,6 +136,11 @@ BENCHMARK = calls(
             ('--cfg-options methods=[KD]', "'KD'"),
             ('--cfg-options reference=alone', "'alone'"),
             ('--cfg-options options.modle.type=A', 'modle'),
+            ('--cfg-options options.randomness.seed=1', 'seeds of the suite'),
+            ('--cfg-options options.model.teacher_ckpt=a.pth',
+             'model.teacher_ckpt', 'teacher_checkpoints.'),
+            ('--cfg-options teacher_options.train_cfg.max_epochs=1',
+             'train_cfg.max_epochs', 'teacher_epochs'),
             ('--cfg-options teacher_checkpoints.resnet20_1xb64_digits='
              '{tmp}/gone.pth', 'gone.pth'),
             ('--cfg-options teacher_checkpoints.resnet20_1xb64_digits='
@@ -136,6 +148,7 @@ BENCHMARK = calls(
         )
     ),
     ('--compare {tmp} {tmp}', 'report.csv'),
+    ('--compare {tmp} {tmp} --seeds 0', '--compare'),
     ('--compare {tmp}/damaged {tmp}/damaged', 'report.csv', 'damaged'),
 )  # fmt: skip
 LOADER = calls(

@@ -7,21 +7,33 @@ from ...config_check.kinds import type_name
 from ...engine.optimizers.bfloat16_optim_wrapper import has_fast_bfloat16
 from ...errors import SettingError
 from .results import Kept, read_kept
-from .suite import Suite, Training
+from .settings import TEACHER
+from .suite import Suite
 from .teachers import Teachers
+from .training import Training
 
 
-def check_teachers(suite: Suite, report: Path, teachers: Teachers) -> None:
+def check_teachers(
+    suite: Suite,
+    report: Path,
+    teachers: Teachers,
+    missing: Sequence[Training] = (),
+) -> None:
     """Check that the teachers are those of the results.
 
     Args:
         suite (Suite): The suite.
         report (Path): The folder with the results.
         teachers (Teachers): Finds the teachers that would be used.
+        missing (Sequence[Training]): What is to be trained.
 
     Raises:
-        SettingError: If the settings or the weights of a teacher differ.
+        SettingError: If the settings or the weights of a teacher differ, or
+            would if it is trained again, or nothing says what its settings
+            were.
     """
+    trained = {t.pair for t in missing if t.method == TEACHER}
+    needed = {t.teacher for t in missing}
     given = suite.settings['teacher_checkpoints']
     kept = read_kept(report)
     for name, teacher in suite.teachers.items():
@@ -35,8 +47,23 @@ def check_teachers(suite: Suite, report: Path, teachers: Teachers) -> None:
                 f'settings (teacher_epochs, teacher_options or its config); '
                 f'go back to those, or give another --report.'
             )
+        path = teachers.path(name)
+        if path.is_file() and not same and name in needed:
+            raise SettingError(
+                f'{path} has no result of its training, which would say with '
+                f'which settings it was made; remove it, and one is trained '
+                f'anew, or take it as it is by --cfg-options '
+                f'teacher_checkpoints.{name}=PATH.'
+            )
     for student, (place, result) in _known(suite, kept):
         known, source = result['teacher'], teachers.source(student)
+        if source is None and known and student.teacher in trained:
+            raise SettingError(
+                f'{place} was made with a teacher (weights {known}) that is '
+                f'not in {teachers.path(student.teacher)}, and a new one '
+                f'would be another; bring that file back, or give another '
+                f'--report.'
+            )
         # Earlier versions did not record a teacher that the configs name.
         unknown = known if teachers.is_given(student.teacher) else source
         if unknown is None:

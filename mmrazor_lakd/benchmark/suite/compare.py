@@ -31,7 +31,8 @@ def read_last_accuracies(report: Path) -> Dict[Key, Dict[int, float]]:
         )
     found = {}
     try:
-        table = pandas.read_csv(path)
+        # 'None', say, may be a method's title.
+        table = pandas.read_csv(path, keep_default_na=False, na_values=[''])
         for row in table.to_dict('records'):
             found[row['pair'], row['method']] = {
                 int(name[len('seed ') :]): float(row[name])

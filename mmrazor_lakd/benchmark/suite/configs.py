@@ -24,8 +24,8 @@ PARTS = (
     'optim_wrapper',
     'param_scheduler',
 )
-#: what the methods of a pair share
-SHARED = (*PARTS, 'custom_hooks')
+#: what the methods of a pair share; the backbone is the student's
+SHARED = (*PARTS, 'backbone', 'load_from', 'custom_hooks')
 #: what decides a training's result, besides its hooks
 DECISIVE = ('model', *PARTS, 'randomness')
 #: hooks that don't change a result, and those of our configs, of which the

@@ -14,7 +14,8 @@ from ..cost.measure import CostSettings
 from ..cost.run import measure_and_report
 from .configs import format_options, place_config
 from .results import read_json
-from .suite import Suite, Training
+from .suite import Suite
+from .training import Training
 
 
 def measure_costs(

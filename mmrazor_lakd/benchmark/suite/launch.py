@@ -7,7 +7,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Protocol, Sequence
 
 from ..processes import explain_failure, start_python
 from .results import find_start_epoch
-from .suite import Training
+from .training import Training
 
 OUTPUT = 'output.log'
 # The settings for a training's process.

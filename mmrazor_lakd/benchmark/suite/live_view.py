@@ -12,7 +12,7 @@ from rich.text import Text
 from .launch import Process
 from .results import read_accuracies
 from .settings import TEACHER
-from .suite import Training
+from .training import Training
 
 
 class SuiteView:

@@ -13,16 +13,29 @@ import torch
 
 from ...checkpoints.loading import read_checkpoint, read_state_dict
 from ...checkpoints.whole_file import write_whole
-from ...errors import SettingError
+from ...errors import SettingError, is_number
 from .evaluators import METRIC
 from .settings import TEACHER
-from .suite import Suite, Training, name_training
+from .suite import Suite
+from .training import Training, name_training
 
 RESULTS = 'results.jsonl'
-#: what identifies a result, and what the reports read
-RESULT_KEYS = (
-    'pair', 'method', 'seed', 'digest', 'teacher', 'top1', 'precision'
-)  # fmt: skip
+#: what identifies a result, and what the reports read, with the types
+RESULT_KEYS: Dict[str, Any] = dict(
+    pair=str,
+    method=str,
+    seed=int,
+    digest=str,
+    teacher=(str, type(None)),
+    teacher_top1=(float, int, type(None)),
+    top1=list,
+    iterations=int,
+    precision=str,
+    machine=dict,
+    commit=str,
+    dirty=bool,
+    command=str,
+)
 # MMRazor raises Python's limit of recursion to a million: the decoder's stack
 # would overflow before.
 DEEPEST = 1000
@@ -215,13 +228,7 @@ def read_kept(report: Path) -> Dict[str, Kept]:
     """
     found: Dict[str, Kept] = {}
     for kept in _read_all(report):
-        missing = [name for name in RESULT_KEYS if name not in kept.result]
-        if missing:
-            raise SettingError(
-                f'{kept.place} is no result of a training, since it lacks '
-                f'{", ".join(missing)}; remove it, and the training is '
-                f'repeated.'
-            )
+        _check_result(kept)
         other = found.setdefault(_name(kept.result), kept)
         if other.result != kept.result:
             raise SettingError(
@@ -229,6 +236,27 @@ def read_kept(report: Path) -> Dict[str, Kept]:
                 f'{other.place}; remove one of them.'
             )
     return found
+
+
+def _check_result(kept: Kept) -> None:
+    """Raise if a line was not written by a suite."""
+    missing = [name for name in RESULT_KEYS if name not in kept.result]
+    wrong = [
+        f'{name}={kept.result[name]!r}'
+        for name, kind in RESULT_KEYS.items()
+        if name not in missing and not isinstance(kept.result[name], kind)
+    ]
+    top1 = kept.result.get('top1')
+    if not wrong and not (top1 and all(map(is_number, top1))):
+        wrong = [f'top1={top1!r}']
+    if missing or wrong:
+        reason = f'it has {wrong[0]}'
+        if missing:
+            reason = f'it lacks {", ".join(missing)}'
+        raise SettingError(
+            f'{kept.place} is no result of a training, since {reason}; '
+            f'remove it, and the training is repeated.'
+        )
 
 
 def _name(result: Dict[str, Any]) -> str:
@@ -254,8 +282,20 @@ def read_results(report: Path, suite: Suite) -> List[Dict[str, Any]]:
     same folder; they don't belong to the suite.
     """
     kept = read_kept(report)
-    names = [training.name for training in _wanted(suite)]
-    return [kept[name].result for name in names if name in kept]
+    found = []
+    for training in _wanted(suite):
+        if training.name not in kept:
+            continue
+        place, result = kept[training.name]
+        if len(result['top1']) != training.epochs:
+            raise SettingError(
+                f'{place} has the accuracies of {len(result["top1"])} epochs '
+                f'in place of {training.epochs}; remove it, and the training '
+                f'is repeated.'
+            )
+        # The title may since have changed in case or punctuation.
+        found.append({**result, 'method': training.method})
+    return found
 
 
 def count_others(report: Path, suite: Suite) -> int:

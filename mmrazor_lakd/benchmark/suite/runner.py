@@ -49,9 +49,10 @@ from .results import (
     write_result,
 )
 from .settings import TEACHER
-from .suite import Suite, Training
+from .suite import Suite
 from .teachers import Teachers
 from .train import MADE_ON
+from .training import Training
 
 POLL_SECONDS = 1
 # Records the teacher with which a training began, and the commits at which it
@@ -126,7 +127,7 @@ class SuiteRunner:
                     f'or give another {option}.'
                 )
                 locks.enter_context(lock_folder(folder, refusal))
-            check_teachers(self.suite, self.report, self.teachers)
+            check_teachers(self.suite, self.report, self.teachers, missing)
             if not self.launcher.is_remote:
                 check_precision(self.suite, self.report, missing)
             self.watcher = watcher
@@ -168,10 +169,10 @@ class SuiteRunner:
         failures: List[Dict[str, str]],
     ) -> List[Process]:
         """Start what can be started, as far as ``jobs`` allows."""
-        failed = {failure['name'] for failure in failures}
         slots = {process.prepared.start.slot for process in running}
         free = sorted(set(range(self.jobs)) - slots)
         prepared = []
+        at_work = [process.training for process in running]
         for training in list(waiting):
             if not free:
                 break
@@ -180,12 +181,17 @@ class SuiteRunner:
                 waiting.remove(training)
                 try:
                     prepared.append(self._prepare(training, free[0]))
+                    at_work.append(training)
                     del free[0]
                 except SettingError as error:
                     self._fail(training, str(error), failures)
-            elif teacher.name in failed:
+            elif teacher.name in [failure['name'] for failure in failures]:
                 waiting.remove(training)
                 self._fail(training, 'its teacher failed', failures)
+            elif teacher not in (*waiting, *at_work):
+                waiting.remove(training)
+                gone = f'{self.teachers.path(training.teacher)} is gone'
+                self._fail(training, gone, failures)
         if not prepared:
             return []
         jobs = self.launcher.start([one.start for one in prepared])
@@ -198,7 +204,7 @@ class SuiteRunner:
             SettingError: If it began with another teacher or in another
                 precision, or the results so far have another teacher.
         """
-        # The teacher may just have been trained, since its weights were lost.
+        # The teacher may have been exchanged meanwhile.
         check_teachers(self.suite, self.report, self.teachers)
         # What the result could not record is refused now, not at the end.
         command = self._recorded_command(training)
@@ -322,7 +328,7 @@ class SuiteRunner:
         self._fail(training, reason, failures)
 
     def _keep(self, prepared: Prepared, accuracies: List[float]) -> None:
-        """Write a training's result, after a teacher's weights.
+        """Write a training's result, and then a teacher's weights.
 
         Raises:
             SettingError: If it can't be compared with a result that another
@@ -333,8 +339,6 @@ class SuiteRunner:
         known = known_precision(self.suite, self.report, training)
         check_same_precision(known, made_on['precision'])
         checkpoint = checkpoint_path(work_dir, training.epochs)
-        if training.method == TEACHER:
-            save_weights(checkpoint, self.teachers.path(training.pair))
         write_result(
             self.report,
             dict(
@@ -365,6 +369,9 @@ class SuiteRunner:
                 dirty=any(commit['dirty'] for commit in prepared.commits),
             ),
         )
+        # Last, since weights without a result would be refused.
+        if training.method == TEACHER:
+            save_weights(checkpoint, self.teachers.path(training.pair))
 
     def _fail(
         self,

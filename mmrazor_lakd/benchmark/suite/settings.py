@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 from ...errors import SettingError, is_number, nearest
-from .configs import SHARED
+from .configs import SHARED, flatten_options
 
 #: the settings of a suite, with the type of each value
 SETTINGS: Dict[str, Any] = dict(
@@ -84,6 +84,31 @@ def check_settings(path: Path, settings: Dict[str, Any]) -> None:
     for method in settings['methods']:
         _check_method(path, method)
     _check_titles(path, settings)
+    for name in ('options', 'teacher_options'):
+        _check_options(path, name, settings[name], settings)
+    for method in settings['methods']:
+        place = f'the options of {method["title"]}'
+        _check_options(path, place, method.get('options', {}), settings)
+
+
+def _check_options(
+    path: Path, place: str, options: Dict[str, Any], settings: Dict[str, Any]
+) -> None:
+    """Check that options hold nothing that the suite itself decides."""
+    teacher = place == 'teacher_options'
+    own = {'randomness.seed': 'seeds'}
+    epochs = 'teacher_epochs' if teacher else 'epochs'
+    if settings[epochs] is not None:
+        own['train_cfg.max_epochs'] = epochs
+    for name in flatten_options(options):
+        if name in own:
+            cure = f'set {own[name]} of the suite'
+            if teacher and own[name] == 'seeds':
+                cure = 'its teachers have the seed 0'
+            raise SettingError(
+                f'The suite {path} has {name} in {place}, where it would '
+                f'have no effect; leave it out: {cure}.'
+            )
 
 
 def _check_method(path: Path, method: Any) -> None:

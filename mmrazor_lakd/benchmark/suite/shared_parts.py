@@ -1,9 +1,13 @@
 """Checks that a suite's methods share all that is not their distillation."""
 
+import copy
+import re
 from typing import Any, Dict, List, NamedTuple, Sequence, Set
 
 from mmengine.config import Config
 
+from ...checkpoints.student_config import student_config
+from ...config_check.kinds import type_name
 from ...errors import SettingError
 from .configs import (
     DISTILLATION_HOOKS,
@@ -18,10 +22,12 @@ class Parts(NamedTuple):
     """What a method of a pair shares with the others, or should.
 
     Attributes:
-        parts (dict): The :data:`PARTS` of its config.
+        parts (dict): The :data:`PARTS` of its config, ``load_from``, and the
+            ``backbone`` of its student.
         hooks (dict): The hooks that may change a result, by their paths.
-        free (set[str]): What may differ: names of parts, ``default_hooks``
-            and ``custom_hooks``, and paths of default hooks.
+        free (set[str]): What may differ: names of parts, dotted names of
+            single settings, ``default_hooks`` and ``custom_hooks``, and paths
+            of default hooks.
     """
 
     parts: Dict[str, Any]
@@ -36,8 +42,8 @@ def read_parts(
 
     Args:
         cfg (Config): Its config.
-        own (Sequence[str]): Names of its own options; what they change may
-            differ.
+        own (Sequence[str]): Dotted names of its own options; what they
+            change may differ.
         differs (Sequence[str]): Those of :data:`SHARED` that its config has of
             its own.
 
@@ -51,13 +57,32 @@ def read_parts(
         first, _, rest = name.partition('.')
         # A default hook has a name, so that the others are still compared.
         if first == 'default_hooks' and rest:
-            first += '.' + rest.partition('.')[0]
-        free.add(first)
-    return Parts(
-        {name: decisive_part(cfg, name) for name in PARTS},
-        decisive_hooks(cfg, ignored=DISTILLATION_HOOKS),
-        free,
-    )
+            name = f'{first}.{rest.partition(".")[0]}'
+        elif first == 'custom_hooks':
+            name = first
+        elif '.backbone.' in name:
+            name = re.sub(r'^model\.(architecture\.)?', '', name)
+        # What else stood beside _delete_ is left out, too.
+        free.add(re.sub(r'\._delete_$', '', name))
+    parts = {name: decisive_part(cfg, name) for name in PARTS}
+    parts['load_from'] = cfg.get('load_from')
+    parts['backbone'] = _backbone(cfg)
+    return Parts(parts, decisive_hooks(cfg, ignored=DISTILLATION_HOOKS), free)
+
+
+def _backbone(cfg: Config) -> Any:
+    """Return the settings of the backbone that is trained.
+
+    Without what a distillation adds to it; heads may be a method's own.
+    """
+    model = cfg.get('model') or {}
+    if 'teacher' in model:
+        model = student_config(cfg).model
+    backbone = Config(dict(backbone=model.get('backbone'))).to_dict()
+    found = backbone['backbone']
+    if isinstance(found, dict) and 'type' in found:
+        found['type'] = type_name(found['type'])
+    return found
 
 
 def check_shared(
@@ -91,12 +116,36 @@ def check_shared(
 
 
 def _compared(parts: Parts, name: str, free: Set[str]) -> Any:
-    """Return one of :data:`SHARED`, without hooks that may differ."""
+    """Return one of :data:`SHARED`, without settings that may differ."""
     if name != 'custom_hooks':
-        return parts.parts[name]
+        part = copy.deepcopy(parts.parts[name])
+        for path in free:
+            first, *rest = path.split('.')
+            if first == name:
+                _remove(part, rest)
+        return part
     hooks: List[Any] = []
     for path, hook in parts.hooks.items():
         section = path.replace('[', '.').partition('.')[0]
         if path not in free and section not in free:
             hooks.append(hook)
     return hooks
+
+
+def _remove(part: Any, path: Sequence[str]) -> None:
+    """Remove a setting from a part of a config, if it is there."""
+    for key in path[:-1]:
+        part = _item(part, key)
+    if isinstance(part, dict):
+        part.pop(path[-1], None)
+    elif isinstance(part, list) and _item(part, path[-1]) is not None:
+        part[int(path[-1])] = None
+
+
+def _item(part: Any, key: str) -> Any:
+    """Return an item of a dict or a list; None if there is none."""
+    if isinstance(part, dict):
+        return part.get(key)
+    if isinstance(part, list) and key.isdigit() and int(key) < len(part):
+        return part[int(key)]
+    return None

@@ -1,6 +1,5 @@
 """A suite of trainings, as described in configs/benchmark/."""
 
-import re
 from pathlib import Path
 from typing import (
     Any,
@@ -11,7 +10,6 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
-    Union,
 )
 
 from mmengine.config import Config
@@ -31,58 +29,15 @@ from .cost_digest import cost_digest
 from .evaluators import measures_accuracy
 from .settings import TEACHER, check_settings
 from .shared_parts import Parts, check_shared, read_parts
-
-#: settings of a model that change what a step costs, and not what it computes
-COST_ALONE = ('recompute', 'teacher_chunks')
-
-
-def name_training(pair: str, method: str, seed: int, digest: str) -> str:
-    """Return a name of a training and its settings, for files and results."""
-    method = re.sub(r'[^a-z0-9]+', '-', method.lower()).strip('-')
-    return f'{pair}-{method}-seed{seed}-{digest[:8]}'
-
-
-class Training(NamedTuple):
-    """One training of a suite.
-
-    Attributes:
-        pair (str): Name of the pair of networks.
-        method (str): Title of the method, or :data:`TEACHER`.
-        seed (int): Seed of the random generators.
-        config (str): Path of the config.
-        options (dict): Settings that override it, except the teacher's
-            checkpoint.
-        epochs (int): Number of epochs.
-        teacher (str | None): Name of its teacher's config; None without.
-        teacher_ckpt (str | list | None): The checkpoint that its config names,
-            which counts for a teacher without a config.
-        optim_wrapper (str): Type of its optimizer wrapper, which decides the
-            precision.
-        amp_dtype (str | None): The wrapper's ``dtype``, if it has one.
-        digest (str): Hash of all settings that decide its result.
-        seedless (str): The same without the seed, by which earlier versions
-            told what a cost was measured with.
-        cost_digest (str): Hash of all settings that decide the cost of a step.
-    """
-
-    pair: str
-    method: str
-    seed: int
-    config: str
-    options: Dict[str, Any]
-    epochs: int
-    teacher: Optional[str]
-    teacher_ckpt: Union[None, str, List[Optional[str]]]
-    optim_wrapper: str
-    amp_dtype: Optional[str]
-    digest: str
-    seedless: str
-    cost_digest: str
-
-    @property
-    def name(self) -> str:
-        """str: A name for files, unique to this training and its settings."""
-        return name_training(self.pair, self.method, self.seed, self.digest)
+from .suite_checks import (
+    COST_ALONE,
+    check_checkpoints,
+    check_names,
+    check_no_checkpoint,
+    check_same,
+    check_teacher_options,
+)
+from .training import Training, config_of, teacher_name
 
 
 class Suite(NamedTuple):
@@ -135,34 +90,38 @@ def load_suite(
         options (dict, optional): Settings that override the suite's.
 
     Raises:
-        SettingError: If the suite lacks a setting, or one of its configs is
-            missing or trains nothing.
+        SettingError: If the suite lacks a setting, has one without effect, or
+            one of its configs is missing or trains nothing.
     """
     settings = read_config_file(str(path), options, training=False).to_dict()
     check_settings(path, settings)
+    check_teacher_options(path, settings, options or {})
     teachers, students, measured = {}, [], []
     for pair in settings['pairs']:
-        parts = _parts(path, pair)
-        teacher = f'{parts["teacher"]}_{parts["recipe"]}'
+        teacher = teacher_name(str(path), pair)
         if teacher not in teachers:
             teachers[teacher] = _teacher(root, teacher, settings)
         shared: List[Parts] = []
         computed: Dict[str, str] = {}
         for method in settings['methods']:
-            own = method.get('options', {})
+            # The command line nests options that a suite's file writes with
+            # dots, and either is overridden setting by setting.
+            own = flatten_options(method.get('options', {}))
+            given = {**flatten_options(settings['options']), **own}
+            if teachers[teacher] is not None:
+                check_no_checkpoint(path, method['title'], given, teacher)
             cfg, trainings = _trainings(
                 root=root,
                 pair=pair,
                 method=method['title'],
                 seeds=settings['seeds'],
-                config=method['config'].format(**parts),
-                options={**settings['options'], **own},
+                config=config_of(method, pair, str(path)),
+                options=given,
                 epochs=settings['epochs'],
                 teacher=teacher,
                 threads=settings['threads'],
             )
             title = f"The config '{trainings[0].config}' of {method['title']}"
-            own = flatten_options(own)
             found = read_parts(cfg, list(own), method.get('differs', ()))
             check_shared(title, pair, found, shared)
             shared.append(found)
@@ -172,65 +131,11 @@ def load_suite(
             computed[method['title']] = digest(cfg)
             if 'same_as' not in method:
                 students += trainings
-        _check_same(path, settings['methods'], computed)
-    _check_checkpoints(path, settings, teachers)
+        check_same(path, settings['methods'], computed)
+    check_checkpoints(path, settings, teachers)
+    check_names(path, students)
     students.sort(key=lambda t: settings['seeds'].index(t.seed))
     return Suite(path.stem, settings, teachers, students, measured)
-
-
-def _check_same(
-    path: Path, methods: Sequence[Dict[str, Any]], computed: Dict[str, str]
-) -> None:
-    """Check that methods with ``same_as`` compute what they say.
-
-    Args:
-        path (Path): The suite's file.
-        methods (Sequence[dict]): Its methods.
-        computed (dict): A digest of what each computes, by title.
-    """
-    for method in methods:
-        title = method['title']
-        other = method.get('same_as', title)
-        if computed[title] != computed[other]:
-            raise SettingError(
-                f"The suite {path} has {title} the same_as '{other}', but "
-                f'their configs differ in more than model.'
-                f'{" and model.".join(COST_ALONE)}; leave same_as out.'
-            )
-
-
-def _check_checkpoints(
-    path: Path,
-    settings: Dict[str, Any],
-    teachers: Dict[str, Optional[Training]],
-) -> None:
-    """Check that all given teacher checkpoints are used by the suite."""
-    known = [name for name, teacher in teachers.items() if teacher]
-    for name, given in settings['teacher_checkpoints'].items():
-        if not isinstance(given, (str, type(None))):
-            raise SettingError(
-                f'The suite {path} has teacher_checkpoints of {name!r}: '
-                f'{given!r}; give the path of a checkpoint, or None.'
-            )
-        if name not in known:
-            raise SettingError(
-                f"The suite {path} has teacher_checkpoints for '{name}', "
-                f'which is none of its teachers with a config in '
-                f'configs/teachers: {", ".join(known) or "none"}; for others '
-                f'write model.teacher_ckpt into the options.'
-            )
-
-
-def _parts(path: Path, pair: str) -> Dict[str, str]:
-    """Split the name of a pair into its parts."""
-    parts = pair.split('_', 2)
-    if len(parts) < 3:
-        raise SettingError(
-            f"The suite {path} has the pair '{pair}', which is not of the "
-            f'form teacher_student_recipe, such as '
-            f'resnet56_resnet20_1xb128_cifar10.'
-        )
-    return dict(zip(('teacher', 'student', 'recipe'), parts), pair=pair)
 
 
 def _teacher(
@@ -246,7 +151,7 @@ def _teacher(
         method=TEACHER,
         seeds=[0],
         config=config,
-        options=settings['teacher_options'],
+        options=flatten_options(settings['teacher_options']),
         epochs=settings['teacher_epochs'],
         teacher=None,
         threads=settings['threads'],
@@ -265,8 +170,6 @@ def _trainings(
     threads: int,
 ) -> Tuple[Config, List[Training]]:
     """Read a config as its trainings will, for several seeds."""
-    # The command line nests options that a suite's file writes with dots.
-    options = flatten_options(options)
     cfg = load_config_of(root, config, options)
     if cfg.get('val_cfg') is None or 'max_epochs' not in cfg.train_cfg:
         raise SettingError(
@@ -352,8 +255,8 @@ def select(
 def narrow(suite: Suite, methods: Sequence[str]) -> Suite:
     """Keep only these methods of a suite, which must have them.
 
-    With them are kept those that compute the same, and, for its cost, the
-    reference.
+    With them are kept those that compute the same, and the reference, with
+    which they are compared.
     """
     kept = [
         method
@@ -364,6 +267,6 @@ def narrow(suite: Suite, methods: Sequence[str]) -> Suite:
     titles.append(suite.settings['reference'])
     return suite._replace(
         settings={**suite.settings, 'methods': kept},
-        students=list(select(suite, methods, None)),
+        students=[t for t in suite.students if t.method in titles],
         measured=[t for t in suite.measured if t.method in titles],
     )

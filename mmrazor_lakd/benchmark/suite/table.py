@@ -10,6 +10,7 @@ from scipy import stats
 
 from ...config_writer import config_path
 from ...config_writer.choose import PAIRS
+from .training import config_of
 
 CONFIDENCE = 0.95
 
@@ -84,10 +85,7 @@ def make_table(
             best = {seed: max(run['top1']) for seed, run in runs.items()}
             difference = paired_difference(last, reference)
             cost = costs.get(pair, {}).get(method['title'], {})
-            parts = pair.split('_', 2)
-            config = method['config'].format(
-                pair=pair, student=parts[1], recipe=parts[2]
-            )
+            config = config_of(method, pair, settings['title'])
             rows.append(
                 dict(
                     pair=pair,

@@ -5,7 +5,8 @@ from typing import Dict, List, Optional, Union
 
 from ...errors import SettingError
 from .results import hash_text, hash_weights
-from .suite import Suite, Training
+from .suite import Suite
+from .training import Training
 
 #: how to get the files that our suites name, by their first folder
 WAYS_TO_GET = {
