@@ -171,7 +171,13 @@ def synchronise(teacher: nn.Module, example: nn.Module) -> None:
         example (nn.Module): What became of one of the student's.
     """
     package = type(example).__module__.partition('.')[0]
+    before = dict(teacher.named_modules())
     convert_sync_batchnorm(teacher, package)  # 'torch' or 'mmcv'
+    for name, module in teacher.named_modules():
+        if module is not before[name]:
+            # The recorders' hooks.
+            hooks = vars(before[name]).items()
+            vars(module).update(h for h in hooks if '_hooks' in h[0])
     teacher.train()
 
 

@@ -68,7 +68,7 @@ def student_config(cfg: Config) -> Config:
         )
     network = read_network(student, 'architecture')
     model = Config(dict(model=network.model)).to_dict()['model']
-    _untap(model)
+    untap(model)
     outer = algorithm.get('data_preprocessor')
     outer = outer or settings.get('data_preprocessor')
     if outer:
@@ -109,8 +109,12 @@ def student_config(cfg: Config) -> Config:
     return found
 
 
-def _untap(model: Dict[str, Any]) -> None:
-    """Replace a network that gives maps to teach by mmpretrain's own."""
+def untap(model: Dict[str, Any]) -> None:
+    """Replace a network that gives maps to teach by mmpretrain's own.
+
+    Args:
+        model (dict): Config of a network, which is changed.
+    """
     backbone = model.get('backbone') or {}
     kind = backbone.get('type')
     with suppress(Exception):  # of a package that is not here

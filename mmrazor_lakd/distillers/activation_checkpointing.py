@@ -103,13 +103,15 @@ def checkpoint_blocks(
                 f'leave one of the two out.'
             )
         checkpoint_module(modules[name])
-    if not any(
-        p.requires_grad for name in chosen for p in modules[name].parameters()
-    ):
+    # A frozen block keeps something behind one that isn't.
+    backbone = getattr(model, 'backbone', model)
+    trains = any(p.requires_grad for p in backbone.parameters())
+    if not (chosen and trains):
         raise SettingError(
-            f"recompute has 'blocks', which would have no effect: every block "
-            f'of {type(model).__name__} is frozen, or cut off from the next '
-            f'one, so that nothing of it is kept; leave it out.'
+            f"recompute has 'blocks', which would have no effect: the "
+            f'backbone of {type(model).__name__} is frozen, or each block is '
+            f'cut off from the next one, so that nothing is kept; leave it '
+            f'out.'
         )
     check_inside(model, list(boundaries))
 

@@ -576,6 +576,9 @@ def test_a_teacher_in_train_mode_is_synchronised(build, trains):
         teacher_train_mode=trains,
     )
     before = copy.deepcopy(model.teacher.state_dict())
+    ran = []
+    norm = model.teacher.backbone.layer1[0].bn1
+    norm.register_forward_hook(lambda *args: ran.append(norm))
     model = convert_sync_batchnorm(model, 'torch')
     model.eval()  # on a CPU they run in eval mode alone
     model._prepare(torch.randn(2, 3, 32, 32), None)
@@ -585,3 +588,7 @@ def test_a_teacher_in_train_mode_is_synchronised(build, trains):
     if trains:
         found = model.teacher.state_dict()
         assert all(torch.equal(found[k], v) for k, v in before.items())
+        # Recorders' hooks are where they were.
+        model.teacher.eval()
+        model.teacher.extract_feat(torch.randn(2, 3, 32, 32))
+        assert ran

@@ -204,3 +204,13 @@ def test_all_lengths_of_an_epoch_are_named(tmp_path):
     ]  # fmt: skip
     facts = list(describe_trainings(results, tmp_path, PAIR))
     assert 'Budget: 1 epochs of 391 or 782 iterations.' in facts
+
+
+def test_report_of_a_part_without_results(tmp_path):
+    """The reference's are no results of the part."""
+    suite = load_suite(ROOT / 'tests' / 'benchmark' / 'tiny_suite.py', ROOT)
+    kd = [t for t in suite.students if t.method == 'KD']
+    write_results(tmp_path, suite._replace(students=kd))
+    part, console = narrow(suite, ['LAKD, no cuts']), Console(quiet=True)
+    with pytest.raises(SettingError, match='There are no results'):
+        write_suite_report(tmp_path, part, [], 0, '', False, ROOT, console)

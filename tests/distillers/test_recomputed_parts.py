@@ -284,3 +284,12 @@ def test_a_block_with_a_forward_of_its_own(build, batch):
     assert 'forward' in vars(model.student.backbone.layer1[0])
     with pytest.raises(SettingError, match=f"but '{name}' has a forward of"):
         model(*batch, mode='loss')
+
+
+def test_frozen_blocks_behind_one_that_trains(build, batch):
+    """What they save is computed again."""
+    model = build(copy.deepcopy(KD), resnet(), resnet(), recompute=['blocks'])
+    for name, parameter in model.student.named_parameters():
+        parameter.requires_grad = 'backbone.layer' not in name
+    model(*batch, mode='loss')
+    assert 'backbone.layer4.1' in renewed(model.student)

@@ -151,26 +151,31 @@ def forecast(
     """Measure one setting after another.
 
     A setting that the networks don't allow is left out: more modules than
-    blocks. A stem that can't be recomputed, which may depend on where the
-    first boundary is, is left out of the settings.
+    blocks. A stem, or blocks, that can't be recomputed, which may depend on
+    where the boundaries are, are left out of the settings.
 
     Args:
         settings (CostSettings): What to measure.
         tried (Sequence[Setting]): From :func:`list_settings`.
         report (Callable): Called after each, with a line if it failed, or
-            had to keep its stem, for a reason that no other setting had.
+            had to keep its stem or blocks, for a reason that no other setting
+            had.
 
     Yields:
         dict: ``setting``, ``peak`` and ``resting`` in bytes, ``step_ms``, and
         ``machine`` and ``notes`` as of :func:`measure_cost`.
     """
-    kept_stems = set()
+    kept: Dict[Optional[int], Set[str]] = {}
     reasons: Set[str] = set()
     for setting in tried:
-        failure, stem = '', ''
+        failure, without = '', ''
+        parts = setting.recompute
         while True:
-            if setting.modules in kept_stems and setting.recompute:
-                setting = setting._replace(recompute=('blocks',))
+            known = kept.setdefault(setting.modules, set())
+            left = tuple(part for part in parts if part not in known)
+            if parts and not left:
+                break  # it would be the setting without recomputation
+            setting = setting._replace(recompute=left)
             options = {**settings.options, **setting.options()}
             own = replace(settings, options=options, log_level='ERROR')
             try:
@@ -184,11 +189,14 @@ def forecast(
                     notes=found['notes'],
                 )
             except SettingError as error:
-                if 'stem' in setting.recompute and (
-                    "recompute has 'stem'" in str(error)
-                ):
-                    kept_stems.add(setting.modules)
-                    stem = f'without the stem, since {error}'
+                refused = {
+                    part
+                    for part in left
+                    if f"recompute has '{part}'" in str(error)
+                }
+                if refused:
+                    known |= refused
+                    without = f'without the {refused.pop()}, since {error}'
                     continue
                 failure = str(error)
             except RuntimeError as error:
@@ -196,7 +204,7 @@ def forecast(
                     raise
                 failure = 'out of memory'
             break
-        reason = failure or stem
+        reason = failure or without
         is_new = reason and reason not in reasons
         reasons.add(reason)
         report(f'{_describe(setting)}: {reason}' if is_new else '')

@@ -48,7 +48,11 @@ def check_teachers(
                 f'go back to those, or give another --report.'
             )
         path = teachers.path(name)
-        if path.is_file() and not same and name in needed:
+        vouched = any(
+            student.teacher == name and result['teacher']
+            for student, (_, result) in _known(suite, kept)
+        )
+        if path.is_file() and name in needed and not (same or vouched):
             raise SettingError(
                 f'{path} has no result of its training, which would say with '
                 f'which settings it was made; remove it, and one is trained '

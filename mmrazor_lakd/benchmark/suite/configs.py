@@ -217,6 +217,28 @@ def flatten_options(options: Dict[str, Any]) -> Dict[str, Any]:
     return flat
 
 
+def merge_options(
+    options: Dict[str, Any], own: Dict[str, Any]
+) -> Dict[str, Any]:
+    """Override options, setting by setting.
+
+    Args:
+        options (dict): With dotted names.
+        own (dict): Likewise. With ``_delete_`` a section is replaced.
+
+    Examples:
+        >>> merge_options({'a.b': 1, 'a.c': 2}, {'a.b': 3})
+        {'a.b': 3, 'a.c': 2}
+        >>> merge_options({'a.b': 1, 'c': 2}, {'a._delete_': True, 'a.d': 3})
+        {'c': 2, 'a._delete_': True, 'a.d': 3}
+    """
+    replaced = tuple(
+        name[: -len('_delete_')] for name in own if name.endswith('._delete_')
+    )
+    kept = {k: v for k, v in options.items() if not k.startswith(replaced)}
+    return {**kept, **own}
+
+
 def _is_read_as(text: str, value: Any) -> bool:
     """Check whether MMEngine parses an option's text as this value."""
 

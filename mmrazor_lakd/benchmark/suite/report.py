@@ -58,10 +58,11 @@ def write_suite_report(
     Raises:
         SettingError: If there is nothing to report.
     """
-    results = [r for r in read_results(report, suite) if not is_teacher(r)]
+    every = [r for r in read_results(report, suite) if not is_teacher(r)]
     # Of a part of the suite, the reference is there to be compared with.
     shown = {m.get('same_as', m['title']) for m in suite.settings['methods']}
-    if not shown & {r['method'] for r in results} and not failures:
+    results = [result for result in every if result['method'] in shown]
+    if not results and not failures:
         raise SettingError(
             f'There are no results of the suite {suite.name} in '
             f'{report}; train some, without --report-only.'
@@ -75,7 +76,7 @@ def write_suite_report(
         found = read_current_costs(report, suite, pair)
         costs[pair], outdated[pair] = found
     table = make_table(
-        results,
+        every,
         suite.settings,
         {pair: rows for pair, rows in costs.items() if rows},
         read_published(root, suite.settings['pairs']),

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Set
 
 from mmengine.config import Config
 
-from ...checkpoints.student_config import student_config
+from ...checkpoints.student_config import student_config, untap
 from ...config_check.kinds import type_name
 from ...errors import SettingError
 from .configs import (
@@ -73,13 +73,16 @@ def read_parts(
 def _backbone(cfg: Config) -> Any:
     """Return the settings of the backbone that is trained.
 
-    Without what a distillation adds to it; heads may be a method's own.
+    Without what a distillation adds to it; heads may be a method's own. None
+    if the model, one of the user's, has none.
     """
-    model = cfg.get('model') or {}
-    if 'teacher' in model:
-        model = student_config(cfg).model
-    backbone = Config(dict(backbone=model.get('backbone'))).to_dict()
-    found = backbone['backbone']
+    model = cfg.to_dict().get('model') or {}
+    if 'teacher' in model and isinstance(model.get('architecture'), dict):
+        model = student_config(cfg).to_dict()['model']
+    else:
+        untap(model)
+    backbone = Config(dict(backbone=model.get('backbone')))
+    found = decisive_part(backbone, 'backbone')
     if isinstance(found, dict) and 'type' in found:
         found['type'] = type_name(found['type'])
     return found
@@ -105,7 +108,8 @@ def check_shared(
             if name in free and name != 'custom_hooks':
                 continue
             part, known = (_compared(p, name, free) for p in (found, other))
-            if part != known:
+            unknown = name == 'backbone' and None in (part, known)
+            if part != known and not unknown:
                 raise SettingError(
                     f'{method} has another {name} than the other methods of '
                     f'{pair}: {part} and not {known}; give it the same, write '
@@ -133,13 +137,18 @@ def _compared(parts: Parts, name: str, free: Set[str]) -> Any:
 
 
 def _remove(part: Any, path: Sequence[str]) -> None:
-    """Remove a setting from a part of a config, if it is there."""
-    for key in path[:-1]:
-        part = _item(part, key)
-    if isinstance(part, dict):
-        part.pop(path[-1], None)
-    elif isinstance(part, list) and _item(part, path[-1]) is not None:
-        part[int(path[-1])] = None
+    """Remove a setting from a part of a config, if it is there.
+
+    So is a section that has no other.
+    """
+    key, *rest = path
+    child = _item(part, key)
+    if rest:
+        _remove(child, rest)
+    if isinstance(part, dict) and (not rest or child == {}):
+        part.pop(key, None)
+    elif isinstance(part, list) and not rest and child is not None:
+        part[int(key)] = None
 
 
 def _item(part: Any, key: str) -> Any:

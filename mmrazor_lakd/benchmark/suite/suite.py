@@ -24,6 +24,7 @@ from .configs import (
     flatten_options,
     format_options,
     load_config_of,
+    merge_options,
 )
 from .cost_digest import cost_digest
 from .evaluators import measures_accuracy
@@ -107,7 +108,7 @@ def load_suite(
             # The command line nests options that a suite's file writes with
             # dots, and either is overridden setting by setting.
             own = flatten_options(method.get('options', {}))
-            given = {**flatten_options(settings['options']), **own}
+            given = merge_options(flatten_options(settings['options']), own)
             if teachers[teacher] is not None:
                 check_no_checkpoint(path, method['title'], given, teacher)
             cfg, trainings = _trainings(
