@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 from conftest import build_model, classifier, lakd, read_config, total
+from fork_server import call_tool
 from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from mmpretrain import ImageClassificationInferencer
@@ -21,6 +22,7 @@ from processes import write
 
 from mmrazor_lakd.checkpoints.export import read_student, write_student
 from mmrazor_lakd.checkpoints.graphs import export_onnx
+from mmrazor_lakd.config_check import check_config
 from mmrazor_lakd.config_writer import own_config_text
 from mmrazor_lakd.datasets import InMemoryDataset
 
@@ -40,6 +42,7 @@ def blocks(page):
 def loss_of(path, work_dir, size):
     """Build a config's algorithm as training does; its loss of two images."""
     cfg = read_config(path)
+    check_config(cfg)  # as the tools do
     cfg.work_dir = str(work_dir)
     cfg.get('default_hooks', {}).pop('teacher_accuracy', None)
     model = Runner.from_cfg(cfg).model
@@ -169,6 +172,35 @@ def test_options_over_a_config_of_ours(tmp_path, text):
     path.write_text(f'_base_ = {str(base)!r}\n{text}')
     assert read_config(path).model.distiller.type == 'LAKDDistiller'
     assert torch.isfinite(loss_of(path, tmp_path, 32))
+
+
+def test_several_teachers_by_the_tools(tmp_path):
+    """The page's config, from training to test."""
+    (text,) = [
+        b for b in blocks('user_guides/teachers.md') if 'weights=[' in b
+    ]
+    base = str(ROOT / LAKD)
+    teacher = build_model(lakd(), teacher=classifier(20)).teacher
+    for name in ('first', 'second'):
+        path = tmp_path / f'{name}.pth'
+        torch.save(dict(state_dict=teacher.state_dict()), path)
+        text = text.replace(f'checkpoints/{name}.pth', str(path))
+    path = write(tmp_path / 'config.py', f'_base_ = {base!r}\n{text}')
+    short = (
+        'train_cfg.max_epochs=1', 'train_dataloader.dataset.indices=64',
+        'val_dataloader.dataset.indices=50',
+        'test_dataloader.dataset.indices=50',
+    )  # fmt: skip
+    done = call_tool(
+        'tools/train.py', path, '--work-dir', tmp_path / 'work',
+        '--cfg-options', *short,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = call_tool(
+        'tools/test.py', path, tmp_path / 'work' / 'epoch_1.pth',
+        '--cfg-options', *short,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_block_that_readme_shows(tmp_path):

@@ -96,7 +96,7 @@ def draw_matrices(path: Path, matrices: Sequence[Dict[str, Any]]) -> Figure:
         'teacher (framed: the last blocks of a module)', fontsize=10
     )
     bar = figure.colorbar(shown, ax=axes, aspect=30, pad=0.02)
-    bar.set_label('linear CKA: 1 = the same but for rotation and scale')
+    bar.set_label('linear CKA\n(1: the same but for\nrotation and scale)')
     figure.savefig(path, dpi=110)
     return figure
 

@@ -66,6 +66,14 @@ PATH = (
     lambda v: v is None or (isinstance(v, str) and v != ''),
     'the path of a checkpoint, or None,',
 )
+PATHS = (
+    lambda v: (
+        all(map(PATH[0], v))
+        if v and isinstance(v, (list, tuple))
+        else PATH[0](v)
+    ),
+    'the path of a checkpoint, None, or a list of them for several teachers,',
+)
 RULES = tuple(
     ValueRule(*rule)
     for rule in (
@@ -115,7 +123,8 @@ RULES = tuple(
             lambda v: v in (None, False, 'torch', 'mmcv'),
             "'torch', 'mmcv', or None,",
         ),
-        (r'(load_from|model\.teacher_ckpt)', *PATH),
+        ('load_from', *PATH),
+        (r'model\.teacher_ckpt', *PATHS),
         (
             'work_dir',
             lambda v: isinstance(v, str) and v.strip() != '',

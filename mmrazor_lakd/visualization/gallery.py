@@ -66,6 +66,13 @@ def make_gallery(settings: GallerySettings, console: Console) -> bool:
     table.write(out)
     table.print(console)
     _say(console, f'Pictures, maps and tables are in {out}.')
+    earlier = {path.stem for path in (out / 'sheets').glob('*.png')} - names
+    if earlier:
+        _say(
+            console,
+            f'So are {len(earlier)} sheet(s) of earlier calls, with their '
+            f'maps.',
+        )
     if refused:
         _say(console, f'{len(refused)} could not be shown; see above.')
     return not refused

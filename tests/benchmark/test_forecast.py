@@ -83,14 +83,18 @@ def test_nothing_fits(tmp_path):
 
 
 def test_the_first_of_equally_fast_ones():
+    plain = Setting(None, True, ())
+    again = Setting(None, True, ('blocks',))
     rows = [
-        dict(peak=9, resting=1, step_ms=1.0),
-        dict(peak=6, resting=1, step_ms=2.05),
-        dict(peak=5, resting=1, step_ms=2.0),
+        dict(setting=plain, peak=9, resting=1, step_ms=1.0),
+        dict(setting=plain, peak=6, resting=1, step_ms=2.05),
+        dict(setting=plain, peak=5, resting=1, step_ms=2.0),
+        dict(setting=again, peak=4, resting=1, step_ms=0.5),
     ]
     assert cheapest(rows, 10) is rows[0]
     assert cheapest(rows, 8) is rows[1]
-    assert cheapest(rows, 5) is None
+    assert cheapest(rows, 5) is rows[3]
+    assert cheapest(rows, 4) is None
 
 
 @pytest.mark.parametrize(

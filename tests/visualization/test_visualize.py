@@ -271,3 +271,11 @@ def test_usage():
     assert done.returncode == 2 and 'usage:' in done.stderr
     done = call_tool(tool, LAKD, 'a.pth', '--compare', 'b.pth', 'b.png')
     assert done.returncode == 2 and "--compare has 'b.png'" in done.stderr
+
+
+def test_sheets_of_earlier_calls_are_named(models, tmp_path):
+    folder, _ = models
+    call = LAKD, folder / 'lakd.pth', '--out', tmp_path, '--indices'
+    assert 'earlier calls' not in run(*call, 0).stdout
+    assert 'earlier calls' not in run(*call, 0).stdout
+    assert 'So are 1 sheet(s) of earlier calls' in run(*call, 1).stdout
