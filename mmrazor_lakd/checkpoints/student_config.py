@@ -11,6 +11,7 @@ from ..backbones.tapped_resnet import PLAIN_CLASSES
 from ..config_check.channels import network_order
 from ..config_check.kinds import (
     LOADERS,
+    class_of,
     find_children,
     find_parts,
     find_sections,
@@ -118,7 +119,7 @@ def untap(model: Dict[str, Any]) -> None:
     backbone = model.get('backbone') or {}
     kind = backbone.get('type')
     with suppress(Exception):  # of a package that is not here
-        cls = MODELS.get(kind) if isinstance(kind, str) else kind
+        cls = class_of(kind, MODELS)
         plain = PLAIN_CLASSES.get(cls)  # not of a subclass of the user's
         if plain is not None:
             # mmdet, say, has another ResNet.

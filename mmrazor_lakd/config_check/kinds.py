@@ -264,5 +264,15 @@ def type_name(kind: Any) -> str:
     return name.rpartition('.')[2]
 
 
+def class_of(kind: Any, registry: Registry) -> Any:
+    """Return the class of a type; None if none of its name is registered.
+
+    Args:
+        kind (str | type): As a config gives it; new-style ones give classes.
+        registry (Registry): Where names are looked up.
+    """
+    return registry.get(kind) if isinstance(kind, str) else kind
+
+
 def _as_dict(value) -> Dict:
     return value if isinstance(value, dict) else {}

@@ -27,6 +27,7 @@ from ...cli import (
     run_tool,
 )
 from ...config_check.first_iteration import check_batches, explained
+from ...config_check.kinds import class_of
 from ...errors import SettingError
 from ...provenance import describe_machine
 from .bare_loop import BareLoop
@@ -302,9 +303,7 @@ def _drop_last(loader: ConfigDict) -> None:
     if not batches:
         loader.drop_last = True
         return
-    kind = batches.type
-    if isinstance(kind, str):
-        kind = DATA_SAMPLERS.get(kind)
+    kind = class_of(batches.type, DATA_SAMPLERS)
     if kind and 'drop_last' in signature(kind).parameters:
         batches.drop_last = True
 

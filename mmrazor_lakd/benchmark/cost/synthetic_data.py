@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 from torch import Tensor
 
-from ...config_check.kinds import type_name
+from ...config_check.kinds import class_of, type_name
 from ...datasets.in_memory import InMemoryDataset
 from ...errors import SettingError
 
@@ -88,7 +88,7 @@ def replace_train_data(cfg: Config, size: Optional[int] = None) -> str:
         dataset = dataset.dataset
     size = size or _configured_size(dataset)
     made = (size, _num_classes(cfg), loader.batch_size)
-    kind = _class_of(dataset)
+    kind = class_of(dataset.type, DATASETS)
     if kind is not None and issubclass(kind, InMemoryDataset):
         name = f'Synthetic{kind.__name__}'
         arrays = dict(load_arrays=lambda self: make_images(*made))
@@ -118,7 +118,7 @@ def _configured_size(dataset: Config) -> int:
     """Build the configured data set to see how large its images are."""
     options = dict(dataset)
     try:
-        kind = _class_of(dataset)
+        kind = class_of(dataset.type, DATASETS)
         if 'download' in inspect.signature(kind).parameters:
             options['download'] = False
         return DATASETS.build(options)[0]['inputs'].shape[-1]
@@ -128,12 +128,6 @@ def _configured_size(dataset: Config) -> int:
             f'size could be taken ({str(error).splitlines()[0]}); set '
             f'--image-size.'
         ) from error
-
-
-def _class_of(dataset: Config) -> Any:
-    """Return the class of a data set; None if none is registered."""
-    kind = dataset.type
-    return DATASETS.get(kind) if isinstance(kind, str) else kind
 
 
 def _num_classes(cfg: Config) -> int:
